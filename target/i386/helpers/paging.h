@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Page walks: legacy, PAE, 4- and 5-level paging. Intel SDM vol. 3 ch. 4. */
+#ifndef TARGET_I386_HELPERS_PAGING_H
+#define TARGET_I386_HELPERS_PAGING_H
+
+#include "target/i386/helpers/access.h"
+
+typedef struct PageWalk {
+    uint64_t physical;  /* of the byte asked for */
+    uint8_t page_bits;  /* 12, 21, 22 or 30: size of the page */
+    bool may_read, may_write, may_execute; /* by an access of the same class (user or supervisor, AC as now); may_write
+                                              only when D is already set, so that the first write walks again */
+    bool global;
+} PageWalk;
+
+/*
+ * Translates for an access (ACCESS_* with the rights of cpu->cpl or ACCESS_SYSTEM), sets A, and D for writes, atomically.
+ * Without paging: identity. False: #PF recorded with its exact error code. A20 is applied. Built without SSE.
+ */
+bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_walk);
+
+/* The same without side effects, ignoring rights; false when not mapped. For debuggers. */
+bool paging_translate_debug(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical);
+
+/* Loads PDPTEs from CR3 (PAE); false: reserved bits, nothing changed. */
+bool paging_load_pdptes(X86Cpu *cpu, uint64_t cr3);
+
+/* True when `linear` is canonical under CR4.LA57 (any address outside 64-bit mode counts). */
+bool paging_is_canonical(const X86Cpu *cpu, uint64_t linear);
+
+#endif
