@@ -10,9 +10,10 @@
 typedef struct Accel {
     const char *name; /* "tcg" */
     const char *desc;
-    const char *const *options;  /* NULL-terminated names of its parameters, for errors and help */
-    const char *options_help;    /* lines for -accel NAME,help */
-    bool (*init)(KeyVal *options, Error **err); /* fails when the host cannot; before the machine is made */
+    const char *const *options; /* NULL-terminated names of its parameters, for errors and help */
+    const char *options_help;   /* lines for -accel NAME,help */
+    bool (*init)(KeyVal *options,
+                 Error **err); /* fails when the host cannot; before the machine is made */
     const VcpuOps *vcpu_ops;
     char *(*info_jit)(void); /* text of `info jit`, caller frees; may be NULL */
 } Accel;
@@ -23,7 +24,8 @@ const Accel *accel_find(const char *name);
 /* The one in use, after accel_select(). */
 const Accel *accel_current(void);
 
-/* Tries each "NAME,options" text in order; says on stderr which one failed and why before going on to the next. */
+/* Tries each "NAME,options" text in order; says on stderr which one failed and why before going on
+ * to the next. */
 bool accel_select(char *const *texts, size_t count, Error **err);
 
 /* Text of -accel help; caller frees. */

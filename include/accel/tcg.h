@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Translator state embedded in a CPU, and what a target gives and gets. Design: docs/design/tcg.md. */
+/* Translator state embedded in a CPU, and what a target gives and gets. Design: docs/design/tcg.md.
+ */
 #ifndef ACCEL_TCG_H
 #define ACCEL_TCG_H
 
@@ -17,8 +18,9 @@ typedef struct X86Cpu X86Cpu;
 #define BOUNCE_SIZE 4096
 
 /*
- * A software TLB entry of index i = (linear >> 12) % TLB_ENTRIES. A tag is the linear page address the right holds for,
- * else tlb_invalid_tag(i): a page of another index, which no address looked up here can equal.
+ * A software TLB entry of index i = (linear >> 12) % TLB_ENTRIES. A tag is the linear page address
+ * the right holds for, else tlb_invalid_tag(i): a page of another index, which no address looked up
+ * here can equal.
  */
 typedef struct TlbEntry {
     uint64_t tag_read, tag_write, tag_exec;
@@ -37,30 +39,33 @@ typedef struct JumpCacheEntry {
 } JumpCacheEntry;
 
 typedef struct TcgState {
-    TlbEntry *tlb;          /* table of the current context */
-    uint64_t jump_key;      /* changes with mode, context and mapping epoch */
-    const void *poll;       /* points at a word; kick points it into page 0 */
-    uint64_t host_stack;    /* C stack pointer while in translated code */
-    uint64_t exit_value;    /* why translated code was left, and for whom */
+    TlbEntry *tlb;       /* table of the current context */
+    uint64_t jump_key;   /* changes with mode, context and mapping epoch */
+    const void *poll;    /* points at a word; kick points it into page 0 */
+    uint64_t host_stack; /* C stack pointer while in translated code */
+    uint64_t exit_value; /* why translated code was left, and for whom */
     uint64_t scratch[8];
-    uint32_t saved_flags;   /* lahf/seto image of the arithmetic flags where the block says so */
+    uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
     uint64_t refill_address;
     TlbEntry *tables[TLB_CONTEXTS];
-    struct TcgCpu *own;     /* private part: accel/tcg */
+    struct TcgCpu *own; /* private part: accel/tcg */
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
 } TcgState;
 
-/* -- Called by the target on the CPU's own thread, no lock needed ------------------------------------------------------------ */
+/* -- Called by the target on the CPU's own thread, no lock needed
+ * ------------------------------------------------------------ */
 
-/* Drops every cached translation of addresses of this CPU (CR0.PG, CR4 bits, EFER.NXE, SMM, A20...). */
+/* Drops every cached translation of addresses of this CPU (CR0.PG, CR4 bits, EFER.NXE, SMM,
+ * A20...). */
 void tcg_flush_tlb(X86Cpu *cpu);
 /* MOV CR3 and alike without PCID: drops all but global entries. */
 void tcg_flush_tlb_non_global(X86Cpu *cpu);
 /* INVLPG: one page in every context. */
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear);
-/* The mode, CPL, PCID or EFLAGS.AC under SMAP changed: selects the context and the jump key. Cheap. */
+/* The mode, CPL, PCID or EFLAGS.AC under SMAP changed: selects the context and the jump key. Cheap.
+ */
 void tcg_context_changed(X86Cpu *cpu);
 
 #endif

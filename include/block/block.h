@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Block: a graph of nodes with one asynchronous request queue; under the machine lock, completions on the loop. */
+/* Block: a graph of nodes with one asynchronous request queue; under the machine lock, completions
+ * on the loop. */
 #ifndef BLOCK_BLOCK_H
 #define BLOCK_BLOCK_H
 
@@ -12,11 +13,18 @@
 typedef struct BlockNode BlockNode;
 typedef struct BlockRequest BlockRequest;
 
-typedef enum BlockOp { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES } BlockOp;
+typedef enum BlockOp {
+    BLOCK_READ,
+    BLOCK_WRITE,
+    BLOCK_FLUSH,
+    BLOCK_DISCARD,
+    BLOCK_WRITE_ZEROES
+} BlockOp;
 
 /*
- * One request. Filled by the device, alive until done() was called. `status` is 0 or a negative errno. iovecs may point
- * into guest RAM: the submitter holds references to the RAM blocks and marks them dirty in done().
+ * One request. Filled by the device, alive until done() was called. `status` is 0 or a negative
+ * errno. iovecs may point into guest RAM: the submitter holds references to the RAM blocks and
+ * marks them dirty in done().
  */
 struct BlockRequest {
     BlockOp op;
@@ -37,9 +45,11 @@ typedef struct BlockDriver {
     size_t state_size;
     bool (*open)(BlockNode *node, KeyVal *options, Error **err);
     void (*close)(BlockNode *node);
-    /* Where the bytes from `offset` lie: returns the number of contiguous bytes in the child (at *ret_child_offset), 0 if
-     * the answer is not in memory and the blocking path must run. Loop thread, must not block. */
-    uint64_t (*map)(BlockNode *node, BlockOp op, uint64_t offset, uint64_t size, uint64_t *ret_child_offset);
+    /* Where the bytes from `offset` lie: returns the number of contiguous bytes in the child (at
+     * *ret_child_offset), 0 if the answer is not in memory and the blocking path must run. Loop
+     * thread, must not block. */
+    uint64_t (*map)(BlockNode *node, BlockOp op, uint64_t offset, uint64_t size,
+                    uint64_t *ret_child_offset);
     /* Blocking execution on a worker under the node's image lock; returns 0 or a negative errno. */
     int (*execute)(BlockNode *node, BlockRequest *request);
     uint64_t (*size)(BlockNode *node); /* bytes */
@@ -57,28 +67,31 @@ struct BlockNode {
     unsigned references, in_flight;
 };
 
-/* Opens a chain: keys driver/format, file/filename, read-only, cache, discard... Unknown keys fail. Image locks (OFD)
- * are taken; a conflict names the holder's pid. */
+/* Opens a chain: keys driver/format, file/filename, read-only, cache, discard... Unknown keys fail.
+ * Image locks (OFD) are taken; a conflict names the holder's pid. */
 BlockNode *block_open(KeyVal *options, Error **err);
 BlockNode *block_ref(BlockNode *node);
 void block_unref(BlockNode *node);
 uint64_t block_size(BlockNode *node); /* bytes */
 
-/* Queues; done() is called later on the main loop under the machine lock, never from inside block_submit(). */
+/* Queues; done() is called later on the main loop under the machine lock, never from inside
+ * block_submit(). */
 void block_submit(BlockNode *node, BlockRequest *request);
 
 /* Runs completions until nothing is in flight on the node; main thread, under the lock. */
 void block_drain(BlockNode *node);
 void block_drain_all(void);
 
-/* -- Drives: -drive, -hda; what `drive=ID` of a device finds ---------------------------------------------------------------- */
+/* -- Drives: -drive, -hda; what `drive=ID` of a device finds
+ * ---------------------------------------------------------------- */
 
 typedef struct Drive Drive;
 extern const struct Type drive_type; /* "drive", objects below /drives */
 
-/* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=, aio=, discard=. */
+/* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=,
+ * aio=, discard=. */
 Drive *drive_new(const char *text, Error **err);
-BlockNode *drive_node(Drive *drive); /* NULL: an empty removable drive */
+BlockNode *drive_node(Drive *drive);       /* NULL: an empty removable drive */
 const char *drive_interface(Drive *drive); /* "ide", "none"... */
 bool drive_is_cdrom(Drive *drive);
 bool drive_is_read_only(Drive *drive);

@@ -9,8 +9,8 @@
 
 typedef struct IsaBus {
     Bus bus;
-    Region *io;     /* LINK: port space container */
-    Region *memory; /* LINK: memory container */
+    Region *io;              /* LINK: port space container */
+    Region *memory;          /* LINK: memory container */
     Irq irqs[ISA_IRQ_COUNT]; /* LINK: into the interrupt controllers (GSI lines of the board) */
 } IsaBus;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI: conventional bus, configuration space with masks, BARs as regions, INTx. PCI Local Bus 3.0. */
+/* PCI: conventional bus, configuration space with masks, BARs as regions, INTx. PCI Local Bus 3.0.
+ */
 #ifndef HW_PCI_H
 #define HW_PCI_H
 
@@ -11,32 +12,43 @@
 #define PCI_DEVFN(slot, function) (((slot) << 3) | (function))
 
 enum { /* offsets in configuration space, type 0 header */
-    PCI_VENDOR_ID = 0x00,
-    PCI_DEVICE_ID = 0x02,
-    PCI_COMMAND = 0x04,
-    PCI_STATUS = 0x06,
-    PCI_REVISION_ID = 0x08,
-    PCI_CLASS_PROG = 0x09,
-    PCI_CLASS_DEVICE = 0x0a,
-    PCI_CACHE_LINE_SIZE = 0x0c,
-    PCI_LATENCY_TIMER = 0x0d,
-    PCI_HEADER_TYPE = 0x0e,
-    PCI_BAR0 = 0x10,
-    PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
-    PCI_SUBSYSTEM_ID = 0x2e,
-    PCI_ROM_ADDRESS = 0x30,
-    PCI_CAPABILITY_LIST = 0x34,
-    PCI_INTERRUPT_LINE = 0x3c,
-    PCI_INTERRUPT_PIN = 0x3d
+       PCI_VENDOR_ID = 0x00,
+       PCI_DEVICE_ID = 0x02,
+       PCI_COMMAND = 0x04,
+       PCI_STATUS = 0x06,
+       PCI_REVISION_ID = 0x08,
+       PCI_CLASS_PROG = 0x09,
+       PCI_CLASS_DEVICE = 0x0a,
+       PCI_CACHE_LINE_SIZE = 0x0c,
+       PCI_LATENCY_TIMER = 0x0d,
+       PCI_HEADER_TYPE = 0x0e,
+       PCI_BAR0 = 0x10,
+       PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
+       PCI_SUBSYSTEM_ID = 0x2e,
+       PCI_ROM_ADDRESS = 0x30,
+       PCI_CAPABILITY_LIST = 0x34,
+       PCI_INTERRUPT_LINE = 0x3c,
+       PCI_INTERRUPT_PIN = 0x3d
 };
 
-enum { PCI_COMMAND_IO = 1, PCI_COMMAND_MEMORY = 2, PCI_COMMAND_MASTER = 4, PCI_COMMAND_INTX_DISABLE = 0x400 };
+enum {
+    PCI_COMMAND_IO = 1,
+    PCI_COMMAND_MEMORY = 2,
+    PCI_COMMAND_MASTER = 4,
+    PCI_COMMAND_INTX_DISABLE = 0x400
+};
 enum { PCI_STATUS_INTERRUPT = 0x08, PCI_STATUS_CAP_LIST = 0x10 };
 
 typedef struct PciDevice PciDevice;
 typedef struct PciBus PciBus;
 
-typedef enum PciBarKind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64, PCI_BAR_MEM64_PREFETCH } PciBarKind;
+typedef enum PciBarKind {
+    PCI_BAR_NONE,
+    PCI_BAR_IO,
+    PCI_BAR_MEM32,
+    PCI_BAR_MEM64,
+    PCI_BAR_MEM64_PREFETCH
+} PciBarKind;
 
 /* Type.info of a PCI device type. */
 typedef struct PciDeviceInfo {
@@ -44,23 +56,24 @@ typedef struct PciDeviceInfo {
     uint16_t subsystem_vendor_id, subsystem_id; /* 0: 1af4:1100 */
     uint32_t class_code;                        /* 24 bits: base, sub, interface */
     uint8_t revision;
-    uint8_t interrupt_pin;                      /* 0 none, 1 INTA */
+    uint8_t interrupt_pin; /* 0 none, 1 INTA */
     bool multifunction;
-    /* Called after the core has stored a guest's write to configuration space (masked); may be NULL. */
+    /* Called after the core has stored a guest's write to configuration space (masked); may be
+     * NULL. */
     void (*config_written)(PciDevice *dev, unsigned offset, unsigned size);
 } PciDeviceInfo;
 
 struct PciDevice {
     Device dev;
-    int32_t devfn; /* PROP "addr": SLOT[.FUNCTION]; -1: the first free slot */
-    uint8_t config[PCI_CONFIG_SIZE];  /* STATE, reset to what realize left there (config_reset) */
+    int32_t devfn;                   /* PROP "addr": SLOT[.FUNCTION]; -1: the first free slot */
+    uint8_t config[PCI_CONFIG_SIZE]; /* STATE, reset to what realize left there (config_reset) */
     uint8_t config_reset[PCI_CONFIG_SIZE];
     uint8_t write_mask[PCI_CONFIG_SIZE]; /* guest-writable bits */
     uint8_t w1c_mask[PCI_CONFIG_SIZE];   /* write one to clear */
     Region *bars[PCI_BAR_COUNT + 1];
     PciBarKind bar_kinds[PCI_BAR_COUNT + 1];
     uint64_t bar_mapped_at[PCI_BAR_COUNT + 1]; /* DERIVED; UINT64_MAX: not mapped */
-    bool intx_level; /* STATE: INTA# as the device drives it */
+    bool intx_level;                           /* STATE: INTA# as the device drives it */
 };
 
 extern const Type pci_bus_type;    /* "PCI" */
@@ -69,17 +82,19 @@ extern const Type pci_device_type; /* "pci-device", abstract */
 struct PciBus {
     Bus bus;
     PciDevice *devices[256]; /* by devfn */
-    Region *io;     /* LINK: where I/O BARs are mapped */
-    Region *memory; /* LINK: where memory BARs are mapped */
-    uint8_t number; /* bus number in configuration addresses */
-    /* LINK: routes INTA-INTD (pin 0-3) of a slot; set by the host bridge. Shared lines are counted by the bus. */
+    Region *io;              /* LINK: where I/O BARs are mapped */
+    Region *memory;          /* LINK: where memory BARs are mapped */
+    uint8_t number;          /* bus number in configuration addresses */
+    /* LINK: routes INTA-INTD (pin 0-3) of a slot; set by the host bridge. Shared lines are counted
+     * by the bus. */
     void (*set_intx)(void *owner, unsigned slot, unsigned pin, bool level);
     void *intx_owner;
 };
 
 void pci_bus_init(PciBus *bus, Device *owner, const char *name, Region *io, Region *memory);
 
-/* Registers a BAR in realize; `region` (size a power of two) stays the device's and is mapped as the guest programs it. */
+/* Registers a BAR in realize; `region` (size a power of two) stays the device's and is mapped as
+ * the guest programs it. */
 void pci_register_bar(PciDevice *dev, unsigned index, PciBarKind kind, Region *region);
 
 /* Adds a capability of `size` bytes at `offset` (0: the next free place); returns its offset. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory: a tree of regions flattened into a sorted view per address space. Changes under the machine lock; see
- * docs/design/memory.md. */
+/* Memory: a tree of regions flattened into a sorted view per address space. Changes under the
+ * machine lock; see docs/design/memory.md. */
 #ifndef SOFTMMU_MEMORY_H
 #define SOFTMMU_MEMORY_H
 
@@ -18,7 +18,9 @@ typedef struct FlatView FlatView;
 #define TARGET_PAGE_BITS 12
 #define TARGET_PAGE_SIZE 4096ull
 
-/* -- RAM blocks ------------------------------------------------------------------------------------------------------ */
+/* -- RAM blocks
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 typedef enum DirtyClient { DIRTY_VGA, DIRTY_MIGRATION, DIRTY_CODE, DIRTY_CLIENT_COUNT } DirtyClient;
 
@@ -29,8 +31,10 @@ struct RamBlock {
     int fd;        /* backing file or memfd, -1 when anonymous */
     bool shared, read_only;
     unsigned references;
-    uint64_t *dirty[DIRTY_CLIENT_COUNT]; /* a bit per page; for DIRTY_CODE a clear bit means "holds translated code" */
-    uint64_t ram_address; /* unique offset of the block in the space of all blocks: names a physical page of RAM */
+    uint64_t *dirty[DIRTY_CLIENT_COUNT]; /* a bit per page; for DIRTY_CODE a clear bit means "holds
+                                            translated code" */
+    uint64_t ram_address; /* unique offset of the block in the space of all blocks: names a physical
+                             page of RAM */
 };
 
 typedef struct RamDesc {
@@ -46,26 +50,39 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err);
 RamBlock *ram_block_ref(RamBlock *block);
 void ram_block_unref(RamBlock *block);
 
-/* -- Regions --------------------------------------------------------------------------------------------------------- */
+/* -- Regions
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-/* Access callbacks: `offset` from the region's start, `size` 1, 2, 4 or 8 bytes, little endian values. Under the lock. */
+/* Access callbacks: `offset` from the region's start, `size` 1, 2, 4 or 8 bytes, little endian
+ * values. Under the lock. */
 typedef struct RegionOps {
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
-    /* Sizes the callbacks take; the core splits larger and widens smaller accesses. 0: 1 and 4 (8 for read/write of 8). */
+    /* Sizes the callbacks take; the core splits larger and widens smaller accesses. 0: 1 and 4 (8
+     * for read/write of 8). */
     uint8_t impl_min, impl_max;
-    /* Sizes the guest may use; others read all ones and are dropped as a guest error. 0: 1 and 8. */
+    /* Sizes the guest may use; others read all ones and are dropped as a guest error. 0: 1 and 8.
+     */
     uint8_t valid_min, valid_max;
-    bool unaligned; /* the callbacks take accesses that are not size-aligned; otherwise the core splits them */
+    bool unaligned; /* the callbacks take accesses that are not size-aligned; otherwise the core
+                       splits them */
 } RegionOps;
 
-typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_IO, REGION_ALIAS, REGION_RESERVED } RegionKind;
+typedef enum RegionKind {
+    REGION_CONTAINER,
+    REGION_RAM,
+    REGION_ROM,
+    REGION_IO,
+    REGION_ALIAS,
+    REGION_RESERVED
+} RegionKind;
 
 typedef struct RegionDesc {
     const char *name;
     RegionKind kind;
-    uint64_t size; /* bytes; UINT64_MAX: the whole 64-bit space */
-    Object *owner; /* its sync() runs after each write; may be NULL */
+    uint64_t size;        /* bytes; UINT64_MAX: the whole 64-bit space */
+    Object *owner;        /* its sync() runs after each write; may be NULL */
     const RegionOps *ops; /* IO; ROM: write (NULL drops writes) */
     void *opaque;
     RamBlock *ram; /* RAM, ROM: referenced until region_fini() */
@@ -89,7 +106,8 @@ struct Region {
     Region *target;
     uint64_t target_offset;
     Region *container;
-    GPtrArray *children; /* sorted by priority, highest first; of equal ones the one added later wins */
+    GPtrArray
+        *children; /* sorted by priority, highest first; of equal ones the one added later wins */
 };
 
 void region_init(Region *region, const RegionDesc *desc);
@@ -103,13 +121,15 @@ void region_del(Region *child); /* no-op when not in a container */
 void region_set_enabled(Region *region, bool enabled);
 void region_set_address(Region *region, uint64_t address);
 void region_set_alias(Region *region, uint64_t target_offset);
-void region_set_read_only(Region *region, bool read_only); /* of a RAM region or an alias: writes are dropped */
+void region_set_read_only(Region *region,
+                          bool read_only); /* of a RAM region or an alias: writes are dropped */
 
 /* Changes between the two are published once, by the outermost commit. */
 void region_transaction_begin(void);
 void region_transaction_commit(void);
 
-/* -- Address spaces and flat views ------------------------------------------------------------------------------------- */
+/* -- Address spaces and flat views
+ * ------------------------------------------------------------------------------------- */
 
 typedef struct FlatRange {
     uint64_t start, size;   /* bytes of the address space */
@@ -137,13 +157,15 @@ extern AddressSpace address_space_memory, address_space_io;
 void address_space_init(AddressSpace *as, Region *root, const char *name);
 void address_space_fini(AddressSpace *as);
 
-/* Called under the lock after a new view was published; vCPUs drop what they cached of the old one. */
+/* Called under the lock after a new view was published; vCPUs drop what they cached of the old one.
+ */
 typedef void AddressSpaceListener(AddressSpace *as, void *opaque);
 void address_space_listen(AddressSpace *as, AddressSpaceListener *listener, void *opaque);
 void address_space_unlisten(AddressSpace *as, void *opaque);
 
-/* The range that holds `address`, or NULL. Under the lock, or in a vCPU thread between two safe points: a replaced view
- * lives until every vCPU has passed one. Built without SSE; no allocation. */
+/* The range that holds `address`, or NULL. Under the lock, or in a vCPU thread between two safe
+ * points: a replaced view lives until every vCPU has passed one. Built without SSE; no allocation.
+ */
 const FlatRange *address_space_lookup(const AddressSpace *as, uint64_t address);
 
 typedef enum MemResult {
@@ -152,26 +174,34 @@ typedef enum MemResult {
     MEM_REFUSED = 2     /* a region refused the access size */
 } MemResult;
 
-/* Any length, crossing ranges; RAM bytes copied, IO split into declared sizes. Under the machine lock. */
+/* Any length, crossing ranges; RAM bytes copied, IO split into declared sizes. Under the machine
+ * lock. */
 MemResult address_space_read(AddressSpace *as, uint64_t address, void *buffer, size_t size);
 MemResult address_space_write(AddressSpace *as, uint64_t address, const void *buffer, size_t size);
 
 /* One access of 1, 2, 4 or 8 bytes, as a CPU makes it. */
-uint64_t address_space_load(AddressSpace *as, uint64_t address, unsigned size, MemResult *ret_result);
+uint64_t address_space_load(AddressSpace *as, uint64_t address, unsigned size,
+                            MemResult *ret_result);
 MemResult address_space_store(AddressSpace *as, uint64_t address, uint64_t value, unsigned size);
 
-/* Host pointer to `*size` contiguous RAM bytes (clipped), or NULL when not writable/readable RAM. Ends with _unmap. */
-void *address_space_map(AddressSpace *as, uint64_t address, uint64_t *size, bool is_write, RamBlock **ret_block);
+/* Host pointer to `*size` contiguous RAM bytes (clipped), or NULL when not writable/readable RAM.
+ * Ends with _unmap. */
+void *address_space_map(AddressSpace *as, uint64_t address, uint64_t *size, bool is_write,
+                        RamBlock **ret_block);
 void address_space_unmap(RamBlock *block, void *host, uint64_t written);
 
-/* -- Dirty pages: any thread ------------------------------------------------------------------------------------------- */
+/* -- Dirty pages: any thread
+ * ------------------------------------------------------------------------------------------- */
 
-/* Marks for all clients and, where a page held translated code, has the translator drop it. Every write to guest RAM
- * that is not made by translated code itself goes through here. `offset` in the block. */
+/* Marks for all clients and, where a page held translated code, has the translator drop it. Every
+ * write to guest RAM that is not made by translated code itself goes through here. `offset` in the
+ * block. */
 void ram_block_mark_dirty(RamBlock *block, uint64_t offset, uint64_t size);
-bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_t offset, uint64_t size);
+bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_t offset,
+                                    uint64_t size);
 
-/* The translator's hook: called by ram_block_mark_dirty() for ranges that touch pages with translated code. */
+/* The translator's hook: called by ram_block_mark_dirty() for ranges that touch pages with
+ * translated code. */
 extern void (*ram_code_written)(RamBlock *block, uint64_t offset, uint64_t size);
 
 /* Block and offset of a host pointer into guest RAM; NULL if it is none. */

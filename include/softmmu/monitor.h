@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Monitor: one table row per command, with typed arguments, serves HMP now and QMP later. Main thread, under the lock. */
+/* Monitor: one table row per command, with typed arguments, serves HMP now and QMP later. Main
+ * thread, under the lock. */
 #ifndef SOFTMMU_MONITOR_H
 #define SOFTMMU_MONITOR_H
 
@@ -29,19 +30,20 @@ typedef struct MonitorArg {
 
 typedef struct MonitorValue {
     bool present;
-    const char *text; /* WORD, REST */
-    int64_t number;   /* INT; FLAG: 1 */
-    int count;        /* FORMAT */
+    const char *text;  /* WORD, REST */
+    int64_t number;    /* INT; FLAG: 1 */
+    int count;         /* FORMAT */
     char format, size; /* FORMAT: x d u o c i; b h w g */
 } MonitorValue;
 
 #define MONITOR_MAX_ARGS 6
 
 typedef struct MonitorCommand {
-    const char *name;   /* "stop|s": name and aliases; "info mem": a sub-command of info */
-    const char *help;   /* one sentence */
+    const char *name; /* "stop|s": name and aliases; "info mem": a sub-command of info */
+    const char *help; /* one sentence */
     MonitorArg args[MONITOR_MAX_ARGS + 1];
-    /* Prints by monitor_printf(); on failure the error's text is shown. values[i] belongs to args[i]. */
+    /* Prints by monitor_printf(); on failure the error's text is shown. values[i] belongs to
+     * args[i]. */
     bool (*run)(Monitor *monitor, const MonitorValue *values, Error **err);
 } MonitorCommand;
 
@@ -49,10 +51,12 @@ typedef struct MonitorCommand {
 
 void monitor_printf(Monitor *monitor, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* An HMP session on a character device, readline mode for terminals and sockets; lives until the process ends. */
+/* An HMP session on a character device, readline mode for terminals and sockets; lives until the
+ * process ends. */
 bool monitor_new_hmp(Chardev *chardev, Error **err);
 
-/* Runs one HMP line and returns its output; caller frees. Used by tests and human-monitor-command. */
+/* Runs one HMP line and returns its output; caller frees. Used by tests and human-monitor-command.
+ */
 char *monitor_run_hmp(const char *line);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Run state: the machine lock, stop and go, vCPU threads, reset and shutdown requests; docs/design/loop-and-lock.md. */
+/* Run state: the machine lock, stop and go, vCPU threads, reset and shutdown requests;
+ * docs/design/loop-and-lock.md. */
 #ifndef SOFTMMU_RUN_H
 #define SOFTMMU_RUN_H
 
@@ -7,14 +8,17 @@
 
 #include <pthread.h>
 
-/* -- Machine lock: fair (FIFO), not recursive ---------------------------------------------------------------------------- */
+/* -- Machine lock: fair (FIFO), not recursive
+ * ---------------------------------------------------------------------------- */
 
 void machine_lock(void);
 void machine_unlock(void);
-bool machine_lock_held(void); /* by this thread */
+bool machine_lock_held(void);            /* by this thread */
 extern const LoopLock machine_loop_lock; /* for loop_new() */
 
-/* -- vCPUs ---------------------------------------------------------------------------------------------------------------- */
+/* -- vCPUs
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Vcpu Vcpu;
 
@@ -23,9 +27,11 @@ typedef struct VcpuOps {
     const char *name;
     bool (*init)(Vcpu *vcpu, Error **err); /* thread start; without the lock */
     void (*fini)(Vcpu *vcpu);
-    /* Runs guest code until vcpu->exit_request is seen, the vCPU halts, or a request was posted. Without the lock. */
+    /* Runs guest code until vcpu->exit_request is seen, the vCPU halts, or a request was posted.
+     * Without the lock. */
     void (*run)(Vcpu *vcpu);
-    void (*kick)(Vcpu *vcpu); /* any thread: makes run() notice exit_request or an interrupt soon; async-signal-safe */
+    void (*kick)(Vcpu *vcpu); /* any thread: makes run() notice exit_request or an interrupt soon;
+                                 async-signal-safe */
 } VcpuOps;
 
 struct Vcpu {
@@ -33,13 +39,13 @@ struct Vcpu {
     void *cpu; /* the target's CPU object */
     const VcpuOps *ops;
     pthread_t thread;
-    bool created;          /* thread is up */
-    bool stop_requested;   /* under the lock */
-    bool stopped;          /* parked: state may be read and written by the lock's holder */
-    bool halted;           /* HLT, or waiting for SIPI: sleeps until has_work() */
-    int exit_request;      /* atomic: leave run() */
-    pthread_cond_t wake;   /* with the machine lock */
-    GQueue work;           /* posted by vcpu_post() */
+    bool created;                 /* thread is up */
+    bool stop_requested;          /* under the lock */
+    bool stopped;                 /* parked: state may be read and written by the lock's holder */
+    bool halted;                  /* HLT, or waiting for SIPI: sleeps until has_work() */
+    int exit_request;             /* atomic: leave run() */
+    pthread_cond_t wake;          /* with the machine lock */
+    GQueue work;                  /* posted by vcpu_post() */
     bool (*has_work)(Vcpu *vcpu); /* target: an unmasked event would end the halt; under the lock */
 };
 
@@ -53,22 +59,26 @@ Vcpu *vcpu_get(unsigned index);
 Vcpu *vcpu_self(void);
 /* Wakes a halted vCPU or makes a running one look at its events. Any thread that holds the lock. */
 void vcpu_kick(Vcpu *vcpu);
-/* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point; does not wait. */
+/* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point; does not wait.
+ */
 void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
-/* The same and waits (dropping the lock meanwhile); runs at once on the vCPU's own thread or when it is stopped. */
+/* The same and waits (dropping the lock meanwhile); runs at once on the vCPU's own thread or when
+ * it is stopped. */
 void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 
-/* -- Run state -------------------------------------------------------------------------------------------------------------- */
+/* -- Run state
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 typedef enum RunState { /* names as query-status prints them */
-    RUN_STATE_PRELAUNCH,
-    RUN_STATE_RUNNING,
-    RUN_STATE_PAUSED,
-    RUN_STATE_SHUTDOWN,
-    RUN_STATE_INTERNAL_ERROR,
-    RUN_STATE_GUEST_PANICKED,
-    RUN_STATE_DEBUG,
-    RUN_STATE_COUNT
+                        RUN_STATE_PRELAUNCH,
+                        RUN_STATE_RUNNING,
+                        RUN_STATE_PAUSED,
+                        RUN_STATE_SHUTDOWN,
+                        RUN_STATE_INTERNAL_ERROR,
+                        RUN_STATE_GUEST_PANICKED,
+                        RUN_STATE_DEBUG,
+                        RUN_STATE_COUNT
 } RunState;
 
 RunState run_state_get(void);
@@ -78,25 +88,27 @@ static inline bool run_state_is_running(void)
     return run_state_get() == RUN_STATE_RUNNING;
 }
 
-/* Main thread, under the lock. vm_stop parks all vCPUs (the lock is dropped while waiting) and stops the virtual clock. */
+/* Main thread, under the lock. vm_stop parks all vCPUs (the lock is dropped while waiting) and
+ * stops the virtual clock. */
 void vm_start(void);
 void vm_stop(RunState state);
 /* From any thread under the lock, vCPU threads too: posted to the main loop. */
 void vm_stop_request(RunState state);
 
 typedef enum ShutdownCause { /* names as the SHUTDOWN and RESET events print them */
-    SHUTDOWN_CAUSE_NONE,
-    SHUTDOWN_CAUSE_HOST_ERROR,
-    SHUTDOWN_CAUSE_HOST_QUIT,   /* monitor quit */
-    SHUTDOWN_CAUSE_HOST_RESET,  /* monitor system_reset */
-    SHUTDOWN_CAUSE_HOST_SIGNAL,
-    SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
-    SHUTDOWN_CAUSE_GUEST_RESET,
-    SHUTDOWN_CAUSE_GUEST_PANIC,
-    SHUTDOWN_CAUSE_COUNT
+                             SHUTDOWN_CAUSE_NONE,
+                             SHUTDOWN_CAUSE_HOST_ERROR,
+                             SHUTDOWN_CAUSE_HOST_QUIT,  /* monitor quit */
+                             SHUTDOWN_CAUSE_HOST_RESET, /* monitor system_reset */
+                             SHUTDOWN_CAUSE_HOST_SIGNAL,
+                             SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
+                             SHUTDOWN_CAUSE_GUEST_RESET,
+                             SHUTDOWN_CAUSE_GUEST_PANIC,
+                             SHUTDOWN_CAUSE_COUNT
 } ShutdownCause;
 
-/* Asks for it; any thread under the lock; acted upon by the main loop. A vCPU that asks leaves run() at once. */
+/* Asks for it; any thread under the lock; acted upon by the main loop. A vCPU that asks leaves
+ * run() at once. */
 void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
 /* isa-debug-exit and `quit`: ends the process with this status after orderly clean-up. */
@@ -108,16 +120,23 @@ void system_set_powerdown_notify(void (*fn)(void *opaque), void *opaque);
 /* -action and its short forms -no-reboot, -no-shutdown. */
 typedef enum RebootAction { REBOOT_ACTION_RESET, REBOOT_ACTION_SHUTDOWN } RebootAction;
 typedef enum ShutdownAction { SHUTDOWN_ACTION_POWEROFF, SHUTDOWN_ACTION_PAUSE } ShutdownAction;
-typedef enum PanicAction { PANIC_ACTION_SHUTDOWN, PANIC_ACTION_PAUSE, PANIC_ACTION_EXIT_FAILURE, PANIC_ACTION_NONE } PanicAction;
+typedef enum PanicAction {
+    PANIC_ACTION_SHUTDOWN,
+    PANIC_ACTION_PAUSE,
+    PANIC_ACTION_EXIT_FAILURE,
+    PANIC_ACTION_NONE
+} PanicAction;
 extern RebootAction run_reboot_action;
 extern ShutdownAction run_shutdown_action;
 extern PanicAction run_panic_action;
 
-/* What a machine reset is: set by the board (resets the object tree, then the vCPUs). Runs with all vCPUs parked. */
+/* What a machine reset is: set by the board (resets the object tree, then the vCPUs). Runs with all
+ * vCPUs parked. */
 void system_set_reset_handler(void (*fn)(void *opaque), void *opaque);
 uint64_t system_reset_count(void);
 
-/* Main loop until the process should end: main_loop_wait() and the requests above; returns the exit status. */
+/* Main loop until the process should end: main_loop_wait() and the requests above; returns the exit
+ * status. */
 int run_main_loop(void);
 
 #endif

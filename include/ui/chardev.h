@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Chardev: the host side of a serial line, debug console or monitor. Under the machine lock, on the main loop. */
+/* Chardev: the host side of a serial line, debug console or monitor. Under the machine lock, on the
+ * main loop. */
 #ifndef UI_CHARDEV_H
 #define UI_CHARDEV_H
 
@@ -9,10 +10,10 @@
 typedef struct Chardev Chardev;
 
 typedef enum ChardevEvent {
-    CHARDEV_OPENED,  /* a client connected, or the back end is always there */
+    CHARDEV_OPENED, /* a client connected, or the back end is always there */
     CHARDEV_CLOSED,
     CHARDEV_BREAK,
-    CHARDEV_MUX_IN,  /* this front end got the focus */
+    CHARDEV_MUX_IN, /* this front end got the focus */
     CHARDEV_MUX_OUT
 } ChardevEvent;
 
@@ -37,7 +38,7 @@ extern const Type chardev_type; /* "chardev", abstract; objects below /chardevs 
 
 /* Type.info of a back-end type ("chardev-socket"...). */
 typedef struct ChardevInfo {
-    const char *backend; /* name in -chardev: "socket" */
+    const char *backend;        /* name in -chardev: "socket" */
     const char *const *options; /* NULL-terminated, for errors and help */
     bool (*open)(Chardev *chardev, KeyVal *options, Error **err);
     void (*close)(Chardev *chardev);
@@ -45,30 +46,36 @@ typedef struct ChardevInfo {
     size_t (*write)(Chardev *chardev, const uint8_t *bytes, size_t count);
     void (*update_read)(Chardev *chardev); /* can_receive may have changed */
     void (*send_break)(Chardev *chardev);
-    void (*watch_writable)(Chardev *chardev, bool on); /* calls chardev_write_ready() when write would take bytes again */
+    void (*watch_writable)(
+        Chardev *chardev,
+        bool on); /* calls chardev_write_ready() when write would take bytes again */
 } ChardevInfo;
 
-/* -chardev BACKEND,id=ID,... and the short forms of -serial/-monitor/-debugcon: stdio, mon:stdio, null, none (NULL without
- * error), file:PATH, unix:PATH,server,nowait, tcp:HOST:PORT,..., telnet:, pty, pipe:, chardev:ID, vc. */
+/* -chardev BACKEND,id=ID,... and the short forms of -serial/-monitor/-debugcon: stdio, mon:stdio,
+ * null, none (NULL without error), file:PATH, unix:PATH,server,nowait, tcp:HOST:PORT,..., telnet:,
+ * pty, pipe:, chardev:ID, vc. */
 Chardev *chardev_new(KeyVal *options, Error **err);
 Chardev *chardev_new_short(const char *label, const char *text, Error **err);
 char *chardev_help(void); /* text of -chardev help; caller frees */
 Chardev *chardev_find(const char *id);
 
-/* Attaches a front end; on a mux, one more. Returns the chardev to use for writing (a mux hands out a port), NULL when
- * it is taken already. */
+/* Attaches a front end; on a mux, one more. Returns the chardev to use for writing (a mux hands out
+ * a port), NULL when it is taken already. */
 Chardev *chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, Error **err);
 void chardev_detach(Chardev *chardev);
 
-/* Never blocks: bytes the back end cannot take are kept in a bounded buffer (64 KiB), then the oldest are dropped and
- * counted; a client that does not read never stalls the guest. `chardev` NULL drops. */
+/* Never blocks: bytes the back end cannot take are kept in a bounded buffer (64 KiB), then the
+ * oldest are dropped and counted; a client that does not read never stalls the guest. `chardev`
+ * NULL drops. */
 void chardev_write(Chardev *chardev, const void *bytes, size_t count);
 /* Room left in that buffer: a UART that models flow control asks before it reports THR empty. */
 size_t chardev_write_room(Chardev *chardev);
 void chardev_accept_input(Chardev *chardev);
 void chardev_send_break(Chardev *chardev);
 
-/* -- For back ends ------------------------------------------------------------------------------------------------------------- */
+/* -- For back ends
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 size_t chardev_can_receive(Chardev *chardev);
 void chardev_receive(Chardev *chardev, const uint8_t *bytes, size_t count);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Error: what went wrong for the user, in words, with a hint what to do; see docs/design/architecture.md. */
+/* Error: what went wrong for the user, in words, with a hint what to do; see
+ * docs/design/architecture.md. */
 #ifndef UTIL_ERROR_H
 #define UTIL_ERROR_H
 
@@ -9,17 +10,21 @@
 typedef struct Error Error;
 
 /*
- * Fallible functions return bool (true: fine) or a pointer (NULL: failed) and take `Error **err` last. On failure they
- * set *err exactly once; out-parameters stay untouched. `err` may be NULL: the caller does not want the text.
+ * Fallible functions return bool (true: fine) or a pointer (NULL: failed) and take `Error **err`
+ * last. On failure they set *err exactly once; out-parameters stay untouched. `err` may be NULL:
+ * the caller does not want the text.
  */
 
-/* Sets *err (which must be NULL inside) to a formatted sentence, no full stop, no newline. Always returns false. */
+/* Sets *err (which must be NULL inside) to a formatted sentence, no full stop, no newline. Always
+ * returns false. */
 bool error_set(Error **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Like error_set() and appends ": " and the text of errno value `os_error`. Always returns false. */
+/* Like error_set() and appends ": " and the text of errno value `os_error`. Always returns false.
+ */
 bool error_set_errno(Error **err, int os_error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Puts a formatted text before the message of *err ("-device isa-serial: "). Does nothing when err or *err is NULL. */
+/* Puts a formatted text before the message of *err ("-device isa-serial: "). Does nothing when err
+ * or *err is NULL. */
 void error_prefix(Error **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Adds a line of advice below the message ("did you mean 'x'?" belongs into the message itself). */

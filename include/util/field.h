@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Field rows: one line per struct member, from which properties, reset, save, help and introspection come. */
+/* Field rows: one line per struct member, from which properties, reset, save, help and
+ * introspection come. */
 #ifndef UTIL_FIELD_H
 #define UTIL_FIELD_H
 
@@ -22,8 +23,9 @@ typedef enum FieldKind {
 
 /* How one C type is parsed, printed and compared. */
 typedef struct FieldType {
-    const char *name; /* as -device X,help prints it: "bool", "uint8", "str", "size", "int32", "timer"... */
-    size_t size;      /* of one element; 0: any (opaque) */
+    const char *
+        name; /* as -device X,help prints it: "bool", "uint8", "str", "size", "int32", "timer"... */
+    size_t size; /* of one element; 0: any (opaque) */
     /* NULL where a user cannot write it. `field_address` is the member itself. */
     bool (*parse)(const Field *field, void *field_address, const char *text, Error **err);
     /* Appends the value as text. */
@@ -35,10 +37,10 @@ struct Field {
     const char *name;
     FieldKind kind;
     const FieldType *type;
-    uint32_t offset; /* of the member in its struct */
-    uint32_t size;   /* of the whole member, bytes */
-    uint32_t count;  /* elements of an array member, else 1 */
-    int64_t init;    /* default of a PROP, reset value of a STATE (every element) */
+    uint32_t offset;            /* of the member in its struct */
+    uint32_t size;              /* of the whole member, bytes */
+    uint32_t count;             /* elements of an array member, else 1 */
+    int64_t init;               /* default of a PROP, reset value of a STATE (every element) */
     const char *init_text;      /* default of a string, link or enum PROP */
     const char *desc;           /* help text of a PROP */
     const char *const *choices; /* enum: NULL-terminated names; the member holds the index */
@@ -51,43 +53,57 @@ struct Field {
     bool hidden;                /* PROP not listed in help */
 };
 
-#define FIELDS_END {.name = NULL}
+#define FIELDS_END                                                                                 \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
-extern const FieldType field_type_bool, field_type_u8, field_type_u16, field_type_u32, field_type_u64, field_type_i8,
-    field_type_i16, field_type_i32, field_type_i64, field_type_string, field_type_size, field_type_enum,
-    field_type_timer, field_type_link, field_type_struct, field_type_opaque;
+extern const FieldType field_type_bool, field_type_u8, field_type_u16, field_type_u32,
+    field_type_u64, field_type_i8, field_type_i16, field_type_i32, field_type_i64,
+    field_type_string, field_type_size, field_type_enum, field_type_timer, field_type_link,
+    field_type_struct, field_type_opaque;
 
-#define FIELD_TYPE_OF(lvalue)                                                                                          \
+#define FIELD_TYPE_OF(lvalue)                                                                      \
     _Generic((lvalue), bool: &field_type_bool, uint8_t: &field_type_u8, uint16_t: &field_type_u16,                     \
              uint32_t: &field_type_u32, uint64_t: &field_type_u64, int8_t: &field_type_i8, int16_t: &field_type_i16,   \
              int32_t: &field_type_i32, int64_t: &field_type_i64, char *: &field_type_string)
 
-#define FIELD_ROW_(T, m, k, t, n, ...)                                                                                 \
-    {.name = #m, .kind = k, .type = t, .offset = offsetof(T, m), .size = sizeof(((T *)0)->m), .count = n, __VA_ARGS__}
+#define FIELD_ROW_(T, m, k, t, n, ...)                                                             \
+    {                                                                                              \
+        .name = #m, .kind = k, .type = t, .offset = offsetof(T, m), .size = sizeof(((T *)0)->m),   \
+        .count = n, __VA_ARGS__                                                                    \
+    }
 #define FIELD_COUNT_(T, m) (sizeof(((T *)0)->m) / sizeof(((T *)0)->m[0]))
 
 /* Scalars; the type is inferred. `char *` is a string owned by the object. */
 #define PROP(T, m, ...) FIELD_ROW_(T, m, FIELD_PROP, FIELD_TYPE_OF(((T *)0)->m), 1, __VA_ARGS__)
-#define PROP_SIZE(T, m, ...) FIELD_ROW_(T, m, FIELD_PROP, &field_type_size, 1, __VA_ARGS__)  /* uint64_t bytes */
-#define PROP_ENUM(T, m, ...) FIELD_ROW_(T, m, FIELD_PROP, &field_type_enum, 1, __VA_ARGS__)  /* any enum or int, 4 bytes */
-#define PROP_LINK(T, m, ...) FIELD_ROW_(T, m, FIELD_PROP, &field_type_link, 1, __VA_ARGS__)  /* pointer to an Object */
-#define PROP_TYPED(T, m, t, ...) FIELD_ROW_(T, m, FIELD_PROP, t, 1, __VA_ARGS__)             /* own FieldType */
+#define PROP_SIZE(T, m, ...)                                                                       \
+    FIELD_ROW_(T, m, FIELD_PROP, &field_type_size, 1, __VA_ARGS__) /* uint64_t bytes */
+#define PROP_ENUM(T, m, ...)                                                                       \
+    FIELD_ROW_(T, m, FIELD_PROP, &field_type_enum, 1, __VA_ARGS__) /* any enum or int, 4 bytes */
+#define PROP_LINK(T, m, ...)                                                                       \
+    FIELD_ROW_(T, m, FIELD_PROP, &field_type_link, 1, __VA_ARGS__) /* pointer to an Object */
+#define PROP_TYPED(T, m, t, ...) FIELD_ROW_(T, m, FIELD_PROP, t, 1, __VA_ARGS__) /* own FieldType  \
+                                                                                  */
 #define STATE(T, m, ...) FIELD_ROW_(T, m, FIELD_STATE, FIELD_TYPE_OF(((T *)0)->m), 1, __VA_ARGS__)
 #define STATE_ENUM(T, m, ...) FIELD_ROW_(T, m, FIELD_STATE, &field_type_enum, 1, __VA_ARGS__)
-#define STATE_ARRAY(T, m, ...)                                                                                         \
+#define STATE_ARRAY(T, m, ...)                                                                     \
     FIELD_ROW_(T, m, FIELD_STATE, FIELD_TYPE_OF(((T *)0)->m[0]), FIELD_COUNT_(T, m), __VA_ARGS__)
 #define STATE_TIMER(T, m, ...) FIELD_ROW_(T, m, FIELD_STATE, &field_type_timer, 1, __VA_ARGS__)
 /* An embedded struct, or an array of them, with rows of its own. */
-#define STATE_STRUCT(T, m, rows, ...) FIELD_ROW_(T, m, FIELD_STATE, &field_type_struct, 1, .fields = rows, __VA_ARGS__)
-#define STATE_STRUCTS(T, m, rows, ...)                                                                                 \
-    FIELD_ROW_(T, m, FIELD_STATE, &field_type_struct, FIELD_COUNT_(T, m), .fields = rows, __VA_ARGS__)
+#define STATE_STRUCT(T, m, rows, ...)                                                              \
+    FIELD_ROW_(T, m, FIELD_STATE, &field_type_struct, 1, .fields = rows, __VA_ARGS__)
+#define STATE_STRUCTS(T, m, rows, ...)                                                             \
+    FIELD_ROW_(T, m, FIELD_STATE, &field_type_struct, FIELD_COUNT_(T, m), .fields = rows,          \
+               __VA_ARGS__)
 /* Any C type. */
 #define LINK(T, m, ...) FIELD_ROW_(T, m, FIELD_LINK, &field_type_opaque, 1, __VA_ARGS__)
 #define DERIVED(T, m, ...) FIELD_ROW_(T, m, FIELD_DERIVED, &field_type_opaque, 1, __VA_ARGS__)
-#define CHILD(T, m, type_pointer, ...)                                                                                 \
+#define CHILD(T, m, type_pointer, ...)                                                             \
     FIELD_ROW_(T, m, FIELD_CHILD, &field_type_opaque, 1, .child = type_pointer, __VA_ARGS__)
 
-/* Sets every STATE row (nested too) of the struct at `base` to .init, except `keep`; timers are disarmed. */
+/* Sets every STATE row (nested too) of the struct at `base` to .init, except `keep`; timers are
+ * disarmed. */
 void fields_reset(const Field *rows, void *base);
 
 /* Sets PROP rows to their defaults. */

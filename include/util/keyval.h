@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* KeyVal: one option argument in QEMU's form `implied,key=value,flag,noflag`, commas doubled inside values. */
+/* KeyVal: one option argument in QEMU's form `implied,key=value,flag,noflag`, commas doubled inside
+ * values. */
 #ifndef UTIL_KEYVAL_H
 #define UTIL_KEYVAL_H
 
@@ -18,8 +19,9 @@ typedef struct KeyVal {
 } KeyVal;
 
 /*
- * Parses `text`. The first item without '=' becomes the value of `implied_key` if that is not NULL. A later item
- * without '=' is a flag: "x" means x=on, "nox" stays "nox=on" (who reads x decides). Caller frees with keyval_free().
+ * Parses `text`. The first item without '=' becomes the value of `implied_key` if that is not NULL.
+ * A later item without '=' is a flag: "x" means x=on, "nox" stays "nox=on" (who reads x decides).
+ * Caller frees with keyval_free().
  */
 KeyVal *keyval_parse(const char *text, const char *implied_key, Error **err);
 void keyval_free(KeyVal *kv);
@@ -33,16 +35,18 @@ void keyval_set(KeyVal *kv, const char *key, const char *value);
 /* True when the text contains a bare "help" or "?" item. */
 bool keyval_wants_help(KeyVal *kv);
 
-/* Typed readers: absent leaves *ret_x untouched and returns true; bad text fails and names key and value. */
+/* Typed readers: absent leaves *ret_x untouched and returns true; bad text fails and names key and
+ * value. */
 bool keyval_get_bool(KeyVal *kv, const char *key, bool *ret_value, Error **err);
 bool keyval_get_u64(KeyVal *kv, const char *key, uint64_t *ret_value, Error **err);
 bool keyval_get_size(KeyVal *kv, const char *key, uint64_t *ret_bytes, Error **err);
 
-/* Fails when a pair was never used: "unknown parameter 'foo'; did you mean 'for'?" out of `known` (NULL-terminated). */
+/* Fails when a pair was never used: "unknown parameter 'foo'; did you mean 'for'?" out of `known`
+ * (NULL-terminated). */
 bool keyval_check_unused(KeyVal *kv, const char *const *known, Error **err);
 
-/* Parsers of one value. Bool: on/off/yes/no/true/false/y/n. Number: decimal or 0x. Size: suffix b K M G T P E, base 1024,
- * decimals allowed ("1.5G"); default_unit is the factor of a bare number. */
+/* Parsers of one value. Bool: on/off/yes/no/true/false/y/n. Number: decimal or 0x. Size: suffix b K
+ * M G T P E, base 1024, decimals allowed ("1.5G"); default_unit is the factor of a bare number. */
 bool parse_bool(const char *text, bool *ret_value, Error **err);
 bool parse_u64(const char *text, uint64_t *ret_value, Error **err);
 bool parse_size(const char *text, uint64_t default_unit, uint64_t *ret_bytes, Error **err);

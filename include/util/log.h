@@ -29,7 +29,8 @@ static inline bool log_enabled(LogItem item)
     return G_UNLIKELY(log_enabled_items & (uint32_t)item);
 }
 
-/* Enables the comma-separated items of `-d`; an unknown name fails and names the nearest. "help" is the caller's. */
+/* Enables the comma-separated items of `-d`; an unknown name fails and names the nearest. "help" is
+ * the caller's. */
 bool log_enable(const char *items, Error **err);
 
 /* Sends the log to `path` instead of stderr. */
@@ -41,11 +42,11 @@ void log_printf(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Help text of -d: one line per item; caller frees. */
 char *log_help(void);
 
-#define LOG(item, ...)                                                                                                 \
-    do {                                                                                                               \
-        if (log_enabled(item)) {                                                                                       \
-            log_printf(__VA_ARGS__);                                                                                   \
-        }                                                                                                              \
+#define LOG(item, ...)                                                                             \
+    do {                                                                                           \
+        if (log_enabled(item)) {                                                                   \
+            log_printf(__VA_ARGS__);                                                               \
+        }                                                                                          \
     } while (0)
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loop: file descriptors, timers and bottom halves of one thread; the main loop and every iothread is one. */
+/* Loop: file descriptors, timers and bottom halves of one thread; the main loop and every iothread
+ * is one. */
 #ifndef UTIL_LOOP_H
 #define UTIL_LOOP_H
 
@@ -28,8 +29,9 @@ int64_t clock_now_ns(ClockType clock);
 void clock_virtual_set_running(bool running);
 bool clock_virtual_is_running(void);
 
-/* Hands the virtual clock to a test: from now on it moves only by clock_virtual_advance_ns(), which runs what is due
- * on `loop` in deadline order, the clock standing at each deadline while its callback runs. */
+/* Hands the virtual clock to a test: from now on it moves only by clock_virtual_advance_ns(), which
+ * runs what is due on `loop` in deadline order, the clock standing at each deadline while its
+ * callback runs. */
 void clock_virtual_take_over(int64_t now_ns);
 void clock_virtual_advance_ns(Loop *loop, int64_t delta_ns);
 
@@ -39,7 +41,8 @@ void clock_virtual_set_ns(int64_t now_ns);
 /*
  * One turn of a loop, main_loop_wait() for the main loop:
  *   1. run the bottom halves that are due;
- *   2. compute the nearest deadline over the clocks (0 when a bottom half is pending, or when !block);
+ *   2. compute the nearest deadline over the clocks (0 when a bottom half is pending, or when
+ * !block);
  *   3. drop the loop's lock, if it has one, and poll (epoll; a timerfd gives nanoseconds);
  *   4. take the lock;
  *   5. dispatch ready file descriptors;
@@ -60,18 +63,23 @@ void loop_free(Loop *loop);
 /* Wakes the loop's thread out of its poll; any thread, async-signal-safe. */
 void loop_wake(Loop *loop);
 
-/* -- File descriptors (under the loop's lock) ---------------------------------------------------------------------- */
+/* -- File descriptors (under the loop's lock)
+ * ---------------------------------------------------------------------- */
 
-/* Watches `fd`; level triggered. NULL callback: not interested in that direction. The fd stays the caller's. */
-LoopWatch *loop_watch_fd(Loop *loop, int fd, LoopCallback *readable, LoopCallback *writable, void *opaque);
+/* Watches `fd`; level triggered. NULL callback: not interested in that direction. The fd stays the
+ * caller's. */
+LoopWatch *loop_watch_fd(Loop *loop, int fd, LoopCallback *readable, LoopCallback *writable,
+                         void *opaque);
 
 /* Changes interest without changing callbacks. */
 void loop_watch_enable(LoopWatch *watch, bool readable, bool writable);
 
-/* Removes and frees; no callback runs afterwards, even when called from a callback of the same turn. NULL is fine. */
+/* Removes and frees; no callback runs afterwards, even when called from a callback of the same
+ * turn. NULL is fine. */
 void loop_watch_remove(LoopWatch *watch);
 
-/* -- Timers: embedded in their owner, one shot; under the loop's lock ---------------------------------------------- */
+/* -- Timers: embedded in their owner, one shot; under the loop's lock
+ * ---------------------------------------------- */
 
 typedef struct Timer {
     Loop *loop;
@@ -87,7 +95,8 @@ typedef struct Timer {
 
 void timer_init(Timer *timer, Loop *loop, ClockType clock, LoopCallback *callback, void *opaque);
 
-/* Arms or re-arms for an absolute time; a time in the past fires in the next turn. Any thread that holds the loop's lock. */
+/* Arms or re-arms for an absolute time; a time in the past fires in the next turn. Any thread that
+ * holds the loop's lock. */
 void timer_mod_ns(Timer *timer, int64_t deadline_ns);
 void timer_del(Timer *timer);
 
@@ -99,7 +108,8 @@ static inline bool timer_pending(const Timer *timer)
 /* Earliest deadline on that clock, or TIMER_OFF. */
 int64_t loop_deadline_ns(Loop *loop, ClockType clock);
 
-/* -- Bottom halves: run once in a later turn however often posted ---------------------------------------------------- */
+/* -- Bottom halves: run once in a later turn however often posted
+ * ---------------------------------------------------- */
 
 BottomHalf *bottom_half_new(Loop *loop, LoopCallback *callback, void *opaque);
 void bottom_half_post(BottomHalf *bh); /* any thread, async-signal-safe, no lock */
@@ -109,13 +119,18 @@ void bottom_half_free(BottomHalf *bh); /* NULL is fine; safe from its own callba
 /* Runs `callback` once on the loop's thread in a later turn, under its lock; any thread. */
 void loop_post(Loop *loop, LoopCallback *callback, void *opaque);
 
-/* -- Signals: by signalfd; the signal is blocked in the calling thread, so call before starting threads -------------- */
+/* -- Signals: by signalfd; the signal is blocked in the calling thread, so call before starting
+ * threads -------------- */
 
-bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque, Error **err);
+bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque,
+                       Error **err);
 
-/* -- The main loop ---------------------------------------------------------------------------------------------------- */
+/* -- The main loop
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-/* The process's main loop; set by main() and by tests. Always pass a Loop explicitly where a function may run elsewhere. */
+/* The process's main loop; set by main() and by tests. Always pass a Loop explicitly where a
+ * function may run elsewhere. */
 Loop *main_loop(void);
 void main_loop_set(Loop *loop);
 

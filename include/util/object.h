@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects: const Type tables with single inheritance by first member, a composition tree with QOM paths, properties. */
+/* Objects: const Type tables with single inheritance by first member, a composition tree with QOM
+ * paths, properties. */
 #ifndef UTIL_OBJECT_H
 #define UTIL_OBJECT_H
 
@@ -16,8 +17,8 @@ struct Object {
 };
 
 /*
- * Hooks of a derived type are called after those of its parent for init and realize, before for unrealize and finalize.
- * All may be NULL.
+ * Hooks of a derived type are called after those of its parent for init and realize, before for
+ * unrealize and finalize. All may be NULL.
  */
 struct Type {
     const char *name; /* as QEMU names it: "isa-serial" */
@@ -26,15 +27,17 @@ struct Type {
     const char *desc;
     const Field *fields; /* own rows only; parents' rows come from the parents */
     const void *info;    /* const description for the parent type (a PciDeviceInfo...) */
-    const char *id_container; /* where a PROP_LINK finds one by its bare id: "/chardevs"; inherited */
+    const char
+        *id_container; /* where a PROP_LINK finds one by its bare id: "/chardevs"; inherited */
     void (*init)(Object *obj);
     bool (*realize)(Object *obj, Error **err); /* may fail, then leaves nothing behind */
     void (*unrealize)(Object *obj);
     void (*finalize)(Object *obj);
     void (*reset_hold)(Object *obj); /* second reset phase: drive lines, touch others */
     void (*reset_exit)(Object *obj); /* third reset phase */
-    void (*sync)(Object *obj);       /* recomputes DERIVED and output lines from STATE; the most derived one is called
-                                        after reset, after load and after every write to a region the object owns */
+    void (*sync)(Object *obj); /* recomputes DERIVED and output lines from STATE; the most derived
+                                  one is called after reset, after load and after every write to a
+                                  region the object owns */
     bool abstract;
     bool user_creatable; /* -device or -object may make it */
 };
@@ -45,48 +48,67 @@ struct Type {
 
 extern const Type object_type; /* "object", the root of all types */
 
-/* -- Types ----------------------------------------------------------------------------------------------------------- */
+/* -- Types
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 const Type *type_find(const char *name); /* NULL if there is none */
 bool type_is_a(const Type *type, const Type *ancestor);
-/* Calls fn for every enrolled type below `ancestor` (inclusive) that is not abstract, sorted by name. */
+/* Calls fn for every enrolled type below `ancestor` (inclusive) that is not abstract, sorted by
+ * name. */
 void type_foreach(const Type *ancestor, void (*fn)(const Type *type, void *opaque), void *opaque);
 /* "NAME.PROP=TYPE  - DESC (default: X)" lines of all PROP rows, parents' first; caller frees. */
 char *type_help(const Type *type);
 /* Row of a PROP by outside name, in the type or its parents; NULL if there is none. */
 const Field *type_find_property(const Type *type, const char *name);
 /* Calls fn for every row of the type and its parents, root first. */
-void type_foreach_field(const Type *type, void (*fn)(const Field *field, void *opaque), void *opaque);
+void type_foreach_field(const Type *type, void (*fn)(const Field *field, void *opaque),
+                        void *opaque);
 
-/* -- Life ------------------------------------------------------------------------------------------------------------ */
+/* -- Life
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
-/* Zeroed, PROP rows at their defaults (then -global), CHILD rows initialised, init hooks run. Never fails. */
+/* Zeroed, PROP rows at their defaults (then -global), CHILD rows initialised, init hooks run. Never
+ * fails. */
 Object *object_new(const Type *type);
 /* The same in storage of the owner; becomes a child of `parent` named `name`. */
 void object_init(void *storage, const Type *type, Object *parent, const char *name);
 /* Adds to the composition tree; `parent` owns `obj` from now on. The name must be free there. */
 void object_add_child(Object *parent, const char *name, Object *obj);
-/* Realizes children first, then the object root type first. On failure everything done is undone. */
+/* Realizes children first, then the object root type first. On failure everything done is undone.
+ */
 bool object_realize(Object *obj, Error **err);
 void object_unrealize(Object *obj);
-/* Unrealizes, finalizes, frees strings, children and itself, and leaves its parent. NULL is fine. */
+/* Unrealizes, finalizes, frees strings, children and itself, and leaves its parent. NULL is fine.
+ */
 void object_free(Object *obj);
 
-/* -- Properties -------------------------------------------------------------------------------------------------------- */
+/* -- Properties
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-/* Fails on unknown names ("...; did you mean 'x'?"), bad values, read-only rows and after realize. */
+/* Fails on unknown names ("...; did you mean 'x'?"), bad values, read-only rows and after realize.
+ */
 bool object_set(Object *obj, const char *property, const char *value, Error **err);
-/* Value of any row (PROP, STATE, LINK...) as text, caller frees; NULL and *err when there is no such row. */
+/* Value of any row (PROP, STATE, LINK...) as text, caller frees; NULL and *err when there is no
+ * such row. */
 char *object_get(const Object *obj, const char *property, Error **err);
-/* Sets properties from all unused pairs of kv except those named in `except` (NULL-terminated, may be NULL). */
+/* Sets properties from all unused pairs of kv except those named in `except` (NULL-terminated, may
+ * be NULL). */
 struct KeyVal;
 bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, Error **err);
-/* Remembers `-global driver.property=value`; applied by object_new() to that type and its descendants. */
+/* Remembers `-global driver.property=value`; applied by object_new() to that type and its
+ * descendants. */
 bool object_add_global(const char *driver, const char *property, const char *value, Error **err);
 /* Calls fn for every row of the object; `address` is the member. */
-void object_foreach_field(const Object *obj, void (*fn)(const Field *field, void *address, void *opaque), void *opaque);
+void object_foreach_field(const Object *obj,
+                          void (*fn)(const Field *field, void *address, void *opaque),
+                          void *opaque);
 
-/* -- Tree ------------------------------------------------------------------------------------------------------------ */
+/* -- Tree
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 Object *object_root(void); /* "/", made on first use */
 /* The container object at an absolute path, made as needed ("/machine/peripheral"). */
@@ -100,9 +122,12 @@ static inline bool object_is_a(const Object *obj, const Type *type)
     return type_is_a(obj->type, type);
 }
 
-/* -- Reset and sync -------------------------------------------------------------------------------------------------- */
+/* -- Reset and sync
+ * --------------------------------------------------------------------------------------------------
+ */
 
-/* Three phases over the object and everything below it: enter (STATE rows to .init, generated), hold, exit; then sync. */
+/* Three phases over the object and everything below it: enter (STATE rows to .init, generated),
+ * hold, exit; then sync. */
 void object_reset(Object *obj);
 void object_sync(Object *obj);
 

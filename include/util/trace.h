@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Trace points: declared where they are emitted, always compiled, one predictable branch when off. */
+/* Trace points: declared where they are emitted, always compiled, one predictable branch when off.
+ */
 #ifndef UTIL_TRACE_H
 #define UTIL_TRACE_H
 
@@ -13,18 +14,19 @@ typedef struct TracePoint {
 } TracePoint;
 
 /* TRACE(uart_write, "addr %u value 0x%02x", addr, value); prints "uart_write addr 3 value 0x80". */
-#define TRACE(point, ...)                                                                                              \
-    do {                                                                                                               \
-        static TracePoint trace_##point = {.name = #point};                                                            \
-        LINKER_SET_ENTRY(trace_points, trace_##point);                                                                 \
-        if (G_UNLIKELY(trace_##point.enabled)) {                                                                       \
-            trace_emit(&trace_##point, __VA_ARGS__);                                                                   \
-        }                                                                                                              \
+#define TRACE(point, ...)                                                                          \
+    do {                                                                                           \
+        static TracePoint trace_##point = {.name = #point};                                        \
+        LINKER_SET_ENTRY(trace_points, trace_##point);                                             \
+        if (G_UNLIKELY(trace_##point.enabled)) {                                                   \
+            trace_emit(&trace_##point, __VA_ARGS__);                                               \
+        }                                                                                          \
     } while (0)
 
 void trace_emit(const TracePoint *point, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Enables all points matching a glob ("uart_*"), as `-trace [enable=]PATTERN`; fails when nothing matches. */
+/* Enables all points matching a glob ("uart_*"), as `-trace [enable=]PATTERN`; fails when nothing
+ * matches. */
 bool trace_enable(const char *pattern, Error **err);
 
 /* Names of all points, one a line, sorted; caller frees. */

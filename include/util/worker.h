@@ -14,10 +14,11 @@ WorkerPool *worker_pool_new(unsigned max_threads);
 void worker_pool_free(WorkerPool *pool);
 
 /*
- * Runs work(opaque) on a worker, then done(opaque) as a callback of `loop` in a later turn, under its lock. Work items
- * start in order. Every submitted item completes.
+ * Runs work(opaque) on a worker, then done(opaque) as a callback of `loop` in a later turn, under
+ * its lock. Work items start in order. Every submitted item completes.
  */
-void worker_submit(WorkerPool *pool, Loop *loop, LoopCallback *work, LoopCallback *done, void *opaque);
+void worker_submit(WorkerPool *pool, Loop *loop, LoopCallback *work, LoopCallback *done,
+                   void *opaque);
 
 /* The process's pool for files (16 threads), made on first use. */
 WorkerPool *worker_pool_shared(void);

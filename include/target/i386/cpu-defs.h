@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Names and numbers of the architecture: registers, flags, control bits, MSRs, vectors. Intel SDM vol. 3, AMD APM vol. 2. */
+/* Names and numbers of the architecture: registers, flags, control bits, MSRs, vectors. Intel SDM
+ * vol. 3, AMD APM vol. 2. */
 #ifndef TARGET_I386_CPU_DEFS_H
 #define TARGET_I386_CPU_DEFS_H
 
-enum { R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP, R_RSI, R_RDI, R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15 };
+enum {
+    R_RAX,
+    R_RCX,
+    R_RDX,
+    R_RBX,
+    R_RSP,
+    R_RBP,
+    R_RSI,
+    R_RDI,
+    R_R8,
+    R_R9,
+    R_R10,
+    R_R11,
+    R_R12,
+    R_R13,
+    R_R14,
+    R_R15
+};
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
 
 #define EFLAGS_CF 0x1u
@@ -69,10 +87,10 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
 /* Segment.attributes */
 #define SEG_TYPE_MASK 0xfu
 #define SEG_ACCESSED 0x1u
-#define SEG_WRITABLE 0x2u     /* data */
-#define SEG_READABLE 0x2u     /* code */
-#define SEG_EXPAND_DOWN 0x4u  /* data */
-#define SEG_CONFORMING 0x4u   /* code */
+#define SEG_WRITABLE 0x2u    /* data */
+#define SEG_READABLE 0x2u    /* code */
+#define SEG_EXPAND_DOWN 0x4u /* data */
+#define SEG_CONFORMING 0x4u  /* code */
 #define SEG_CODE 0x8u
 #define SEG_S 0x10u
 #define SEG_DPL_SHIFT 5
@@ -83,8 +101,25 @@ enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
 #define SEG_G 0x8000u
 
 enum {
-    VECTOR_DE, VECTOR_DB, VECTOR_NMI, VECTOR_BP, VECTOR_OF, VECTOR_BR, VECTOR_UD, VECTOR_NM, VECTOR_DF, VECTOR_CSO,
-    VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP, VECTOR_PF, VECTOR_MF = 16, VECTOR_AC, VECTOR_MC, VECTOR_XM,
+    VECTOR_DE,
+    VECTOR_DB,
+    VECTOR_NMI,
+    VECTOR_BP,
+    VECTOR_OF,
+    VECTOR_BR,
+    VECTOR_UD,
+    VECTOR_NM,
+    VECTOR_DF,
+    VECTOR_CSO,
+    VECTOR_TS,
+    VECTOR_NP,
+    VECTOR_SS,
+    VECTOR_GP,
+    VECTOR_PF,
+    VECTOR_MF = 16,
+    VECTOR_AC,
+    VECTOR_MC,
+    VECTOR_XM,
     VECTOR_NONE = 255
 };
 
@@ -96,24 +131,26 @@ enum {
 #define PF_KEY 0x20u
 
 /* X86Cpu.mode: everything besides RIP and the page that decides what code a block holds. */
-#define CPU_MODE_CS_L (1u << 0)       /* 64-bit code */
-#define CPU_MODE_CS_D (1u << 1)       /* 32-bit default size */
-#define CPU_MODE_SS_B (1u << 2)       /* 32-bit stack pointer (64-bit code: ignored) */
+#define CPU_MODE_CS_L (1u << 0) /* 64-bit code */
+#define CPU_MODE_CS_D (1u << 1) /* 32-bit default size */
+#define CPU_MODE_SS_B (1u << 2) /* 32-bit stack pointer (64-bit code: ignored) */
 #define CPU_MODE_LMA (1u << 3)
 #define CPU_MODE_PE (1u << 4)
 #define CPU_MODE_VM (1u << 5)
 #define CPU_MODE_PG (1u << 6)
-#define CPU_MODE_CPL_SHIFT 7          /* 2 bits */
+#define CPU_MODE_CPL_SHIFT 7 /* 2 bits */
 #define CPU_MODE_CPL_MASK (3u << CPU_MODE_CPL_SHIFT)
-#define CPU_MODE_FLAT_CS (1u << 9)    /* base 0, limit 4 GiB - 1: EIP needs no base or check (64-bit: always) */
-#define CPU_MODE_FLAT_DATA (1u << 10) /* ES, SS, DS: base 0, limit 4 GiB - 1, read-write, expand-up */
+#define CPU_MODE_FLAT_CS                                                                           \
+    (1u << 9) /* base 0, limit 4 GiB - 1: EIP needs no base or check (64-bit: always) */
+#define CPU_MODE_FLAT_DATA                                                                         \
+    (1u << 10) /* ES, SS, DS: base 0, limit 4 GiB - 1, read-write, expand-up */
 #define CPU_MODE_SMM (1u << 11)
-#define CPU_MODE_TF (1u << 12)        /* one instruction a block, exact */
-#define CPU_MODE_FPU (1u << 13)       /* x87 allowed: !CR0.EM && !CR0.TS */
-#define CPU_MODE_SSE (1u << 14)       /* FPU && CR4.OSFXSR */
-#define CPU_MODE_AVX (1u << 15)       /* TS clear && CR4.OSXSAVE && XCR0[2:1] = 3, protected mode */
-#define CPU_MODE_AVX512 (1u << 16)    /* AVX && XCR0[7:5] = 7 */
-#define CPU_MODE_WAIT (1u << 17)      /* FWAIT allowed: !(CR0.MP && CR0.TS) */
+#define CPU_MODE_TF (1u << 12)     /* one instruction a block, exact */
+#define CPU_MODE_FPU (1u << 13)    /* x87 allowed: !CR0.EM && !CR0.TS */
+#define CPU_MODE_SSE (1u << 14)    /* FPU && CR4.OSFXSR */
+#define CPU_MODE_AVX (1u << 15)    /* TS clear && CR4.OSXSAVE && XCR0[2:1] = 3, protected mode */
+#define CPU_MODE_AVX512 (1u << 16) /* AVX && XCR0[7:5] = 7 */
+#define CPU_MODE_WAIT (1u << 17)   /* FWAIT allowed: !(CR0.MP && CR0.TS) */
 #define CPU_MODE_BREAKPOINTS (1u << 18) /* DR7 enables something, or a debugger does: exact */
 
 #define MSR_TSC 0x10

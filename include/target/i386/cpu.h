@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* X86Cpu: the architectural state of one x86-64 CPU. Its address is the GS base of translated code (docs/design/tcg.md). */
+/* X86Cpu: the architectural state of one x86-64 CPU. Its address is the GS base of translated code
+ * (docs/design/tcg.md). */
 #ifndef TARGET_I386_CPU_H
 #define TARGET_I386_CPU_H
 
@@ -8,15 +9,17 @@
 #include "target/i386/cpu-defs.h"
 
 typedef struct X86Cpu X86Cpu;
+typedef struct Object Object;
 
-/* A segment register with its hidden part. `attributes` holds bits 8-23 of the descriptor's high half, >> 8:
- * type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, DB 14, G 15. */
+/* A segment register with its hidden part. `attributes` holds bits 8-23 of the descriptor's high
+ * half, >> 8: type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, DB 14, G 15. */
 typedef struct Segment {
     uint16_t selector;
     uint16_t attributes;
     uint32_t limit; /* in bytes, G applied */
     uint64_t base;
-    uint64_t fast_read_limit;  /* DERIVED: greatest offset translated code may read without asking (+1); 0: always ask */
+    uint64_t fast_read_limit;  /* DERIVED: greatest offset translated code may read without asking
+                                  (+1); 0: always ask */
     uint64_t fast_write_limit; /* DERIVED: the same for writes */
 } Segment;
 
@@ -37,13 +40,14 @@ typedef struct PendingFault {
 
 /* What the CPU asks of its local APIC; set by hw/intc. All under the machine lock. */
 typedef struct CpuApicOps {
-    bool (*has_interrupt)(void *apic);  /* INTR is asserted (TPR applied), ExtINT included */
-    int (*acknowledge)(void *apic);     /* vector, -1: gone meanwhile */
-    uint8_t (*get_tpr)(void *apic);     /* CR8: 0-15 */
+    bool (*has_interrupt)(void *apic); /* INTR is asserted (TPR applied), ExtINT included */
+    int (*acknowledge)(void *apic);    /* vector, -1: gone meanwhile */
+    uint8_t (*get_tpr)(void *apic);    /* CR8: 0-15 */
     void (*set_tpr)(void *apic, uint8_t cr8);
     uint64_t (*get_base)(void *apic);
     bool (*set_base)(void *apic, uint64_t value); /* IA32_APIC_BASE; false: #GP */
-    bool (*msr_read)(void *apic, uint32_t msr, uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */
+    bool (*msr_read)(void *apic, uint32_t msr,
+                     uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */
     bool (*msr_write)(void *apic, uint32_t msr, uint64_t value);
 } CpuApicOps;
 
@@ -61,8 +65,8 @@ enum {
 struct X86Cpu {
     uint64_t gpr[16]; /* STATE; must be first: translated code uses 8-bit displacements */
     uint64_t rip;
-    uint64_t eflags;  /* all bits, whenever C code runs */
-    TcgState tcg;     /* the translator's own, DERIVED */
+    uint64_t eflags; /* all bits, whenever C code runs */
+    TcgState tcg;    /* the translator's own, DERIVED */
 
     Segment seg[6]; /* ES CS SS DS FS GS */
     Segment ldtr, tr;
@@ -70,14 +74,15 @@ struct X86Cpu {
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* PAE: loaded with CR3 */
     uint64_t dr[8];
-    uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat, misc_enable, spec_ctrl, xss;
+    uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat, misc_enable, spec_ctrl,
+        xss;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
     uint64_t mcg_cap, mcg_status, mcg_ctl;
     uint64_t tsc_offset, tsc_adjust; /* guest TSC = host TSC scaled + offset */
     uint32_t pkru, smbase;
-    uint8_t cpl;              /* DERIVED: of CS/SS */
-    bool interrupt_shadow;    /* STI or MOV SS: no interrupt before the next instruction has ended */
+    uint8_t cpl;           /* DERIVED: of CS/SS */
+    bool interrupt_shadow; /* STI or MOV SS: no interrupt before the next instruction has ended */
     bool shadow_is_mov_ss;
     bool nmi_masked, smm, a20_disabled;
     bool halted, wait_for_sipi;
@@ -87,7 +92,8 @@ struct X86Cpu {
     int events; /* atomic: CPU_EVENT_* */
     PendingFault fault;
 
-    /* Guest x87, SSE, AVX... in the host's XSAVE layout (standard form) while not live in the registers. */
+    /* Guest x87, SSE, AVX... in the host's XSAVE layout (standard form) while not live in the
+     * registers. */
     bool fpu_live; /* in the host's registers: code built with SSE must not run; fpu_park() */
     uint8_t fpu[8192] __attribute__((aligned(64)));
 
@@ -99,9 +105,11 @@ struct X86Cpu {
     Object *object; /* its QOM side */
 };
 
-/* -- Derived state (target/i386/cpu.c) -------------------------------------------------------------------------------------- */
+/* -- Derived state (target/i386/cpu.c)
+ * -------------------------------------------------------------------------------------- */
 
-/* Recomputes cpl-dependent and mode bits after a change of CS, SS, CR0, CR4, EFER, EFLAGS.VM, XCR0 or SMM. */
+/* Recomputes cpl-dependent and mode bits after a change of CS, SS, CR0, CR4, EFER, EFLAGS.VM, XCR0
+ * or SMM. */
 void cpu_update_mode(X86Cpu *cpu);
 /* Recomputes a segment's fast limits; after every change of its hidden part or of the mode. */
 void cpu_update_segment(X86Cpu *cpu, unsigned segment);
@@ -114,14 +122,18 @@ uint64_t cpu_tsc_frequency_hz(void);
 /* Virtual-clock time at which the guest TSC reaches `tsc`. */
 int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 
-/* -- Events: any thread that holds the machine lock --------------------------------------------------------------------------- */
+/* -- Events: any thread that holds the machine lock
+ * --------------------------------------------------------------------------- */
 
 void cpu_raise_event(X86Cpu *cpu, int event);
 void cpu_clear_event(X86Cpu *cpu, int event);
 
-/* -- Life: hw/i386 makes CPUs ---------------------------------------------------------------------------------------------------- */
+/* -- Life: hw/i386 makes CPUs
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-/* Parses -cpu ("MODEL,+feat,-feat,prop=value"); once, before CPUs are made. NULL text: the default model. */
+/* Parses -cpu ("MODEL,+feat,-feat,prop=value"); once, before CPUs are made. NULL text: the default
+ * model. */
 bool cpu_model_select(const char *text, Error **err);
 char *cpu_model_help(void);
 /* Makes CPU `index` in reset state, not started; never freed before vcpus_destroy(). */
@@ -132,7 +144,8 @@ bool cpu_is_bsp(const X86Cpu *cpu);
 char *cpu_registers_text(X86Cpu *cpu);
 /* Text of `info mem` / `info tlb`; caller frees. */
 char *cpu_mappings_text(X86Cpu *cpu, bool each_page);
-/* Debug access through the page tables without side effects; false when not mapped. Under the lock, CPU parked. */
+/* Debug access through the page tables without side effects; false when not mapped. Under the lock,
+ * CPU parked. */
 bool cpu_debug_translate(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical);
 
 /* Port FEE1h style A20 line: board's port 92h and i8042. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions and interrupts: recording faults, delivery through IVT, IDT and gates, double and triple faults. */
+/* Exceptions and interrupts: recording faults, delivery through IVT, IDT and gates, double and
+ * triple faults. */
 #ifndef TARGET_I386_HELPERS_EXCEPTIONS_H
 #define TARGET_I386_HELPERS_EXCEPTIONS_H
 
@@ -19,8 +20,9 @@ static inline bool fault_ud(X86Cpu *cpu)
 bool fault_page(X86Cpu *cpu, uint64_t linear, uint32_t error_code);
 
 /*
- * Delivers cpu->fault; RIP points at the faulting instruction (behind it for traps and software interrupts). A fault
- * while delivering makes a double fault, then a triple fault (shutdown: posts a reset request and halts the CPU).
+ * Delivers cpu->fault; RIP points at the faulting instruction (behind it for traps and software
+ * interrupts). A fault while delivering makes a double fault, then a triple fault (shutdown: posts
+ * a reset request and halts the CPU).
  */
 void exception_deliver(X86Cpu *cpu);
 

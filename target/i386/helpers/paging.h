@@ -6,16 +6,18 @@
 #include "target/i386/helpers/access.h"
 
 typedef struct PageWalk {
-    uint64_t physical;  /* of the byte asked for */
-    uint8_t page_bits;  /* 12, 21, 22 or 30: size of the page */
-    bool may_read, may_write, may_execute; /* by an access of the same class (user or supervisor, AC as now); may_write
-                                              only when D is already set, so that the first write walks again */
+    uint64_t physical; /* of the byte asked for */
+    uint8_t page_bits; /* 12, 21, 22 or 30: size of the page */
+    bool may_read, may_write,
+        may_execute; /* by an access of the same class (user or supervisor, AC as now); may_write
+                        only when D is already set, so that the first write walks again */
     bool global;
 } PageWalk;
 
 /*
- * Translates for an access (ACCESS_* with the rights of cpu->cpl or ACCESS_SYSTEM), sets A, and D for writes, atomically.
- * Without paging: identity. False: #PF recorded with its exact error code. A20 is applied. Built without SSE.
+ * Translates for an access (ACCESS_* with the rights of cpu->cpl or ACCESS_SYSTEM), sets A, and D
+ * for writes, atomically. Without paging: identity. False: #PF recorded with its exact error code.
+ * A20 is applied. Built without SSE.
  */
 bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_walk);
 

@@ -5,15 +5,18 @@
 
 #include "target/i386/helpers/access.h"
 
-/* MOV/POP/LxS to a data or stack segment register (ES SS DS FS GS) with every check; real and v8086 mode too. */
+/* MOV/POP/LxS to a data or stack segment register (ES SS DS FS GS) with every check; real and v8086
+ * mode too. */
 bool segment_load(X86Cpu *cpu, unsigned segment, uint16_t selector);
 
 /* Sets a segment register without checks as real mode, v8086 mode and SYSCALL do. */
 void segment_set_real(X86Cpu *cpu, unsigned segment, uint16_t selector);
 void segment_set_flat(X86Cpu *cpu, unsigned segment, uint16_t selector, uint16_t attributes);
 
-/* Raw descriptor of a selector from GDT or LDT; `vector` is raised with the selector as error code when out of limits. */
-bool segment_read_descriptor(X86Cpu *cpu, uint16_t selector, unsigned vector, uint32_t *ret_low, uint32_t *ret_high);
+/* Raw descriptor of a selector from GDT or LDT; `vector` is raised with the selector as error code
+ * when out of limits. */
+bool segment_read_descriptor(X86Cpu *cpu, uint16_t selector, unsigned vector, uint32_t *ret_low,
+                             uint32_t *ret_high);
 
 /* Unpacks a descriptor's halves into the hidden part. */
 Segment segment_from_descriptor(uint16_t selector, uint32_t low, uint32_t high);
