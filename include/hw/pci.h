@@ -66,9 +66,13 @@ typedef struct PciDeviceInfo {
 struct PciDevice {
     Device dev;
     int32_t devfn;                   /* PROP "addr": SLOT[.FUNCTION]; -1: the first free slot */
+    bool multifunction;              /* PROP; set for types that always are */
     uint8_t config[PCI_CONFIG_SIZE]; /* STATE, reset to what realize left there (config_reset) */
     uint8_t config_reset[PCI_CONFIG_SIZE];
-    uint8_t write_mask[PCI_CONFIG_SIZE]; /* guest-writable bits */
+    bool config_captured;                /* config_reset is filled: at the first reset or write */
+    uint64_t capability_map;             /* a bit per dword of configuration space in use by one */
+    uint8_t write_mask[PCI_CONFIG_SIZE]; /* guest-writable bits; from 40h on none unless the device
+                                            says so in realize */
     uint8_t w1c_mask[PCI_CONFIG_SIZE];   /* write one to clear */
     Region *bars[PCI_BAR_COUNT + 1];
     PciBarKind bar_kinds[PCI_BAR_COUNT + 1];
@@ -107,9 +111,22 @@ void pci_config_write(PciBus *bus, unsigned devfn, unsigned offset, uint32_t val
 /* Drives the device's INTx pin. */
 void pci_set_intx(PciDevice *dev, bool level);
 
+/* Level of INTA-INTD (pin 0-3) of a slot: of all its functions, INTx-disabled ones left out. */
+bool pci_bus_intx_level(const PciBus *bus, unsigned slot, unsigned pin);
+
+/* Maps or unmaps BARs as configuration space says and redrives INTx. The core calls it after
+ * configuration writes and reset; it is the sync() of types without their own. */
+void pci_device_sync(PciDevice *dev);
+
 /* DMA as the device: fails (reads zero) while bus mastering is off. */
 bool pci_dma_read(PciDevice *dev, uint64_t address, void *buffer, size_t size);
 bool pci_dma_write(PciDevice *dev, uint64_t address, const void *buffer, size_t size);
+
+static inline void pci_set_word(PciDevice *dev, unsigned offset, uint16_t value)
+{
+    dev->config[offset] = (uint8_t)value;
+    dev->config[offset + 1] = (uint8_t)(value >> 8);
+}
 
 static inline uint16_t pci_get_word(const PciDevice *dev, unsigned offset)
 {
