@@ -13,14 +13,14 @@ typedef struct X86Cpu X86Cpu;
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_CONTEXTS 16
-#define JUMP_CACHE_BITS 12
+#define JUMP_CACHE_BITS 16
 #define JUMP_CACHE_ENTRIES (1u << JUMP_CACHE_BITS)
-#define BOUNCE_SIZE 4096
+#define BOUNCE_SIZE 4224
 
 /*
- * A software TLB entry of index i = (linear >> 12) % TLB_ENTRIES. A tag is the linear page address
- * the right holds for, else tlb_invalid_tag(i): a page of another index, which no address looked up
- * here can equal.
+ * A software TLB entry of index i = (linear >> 12) % TLB_ENTRIES. A tag is the linear address of
+ * the page the right holds for, else tlb_invalid_tag(i): a page of another index, which no address
+ * looked up here can equal.
  */
 typedef struct TlbEntry {
     uint64_t tag_read, tag_write, tag_exec;
@@ -32,26 +32,29 @@ static inline uint64_t tlb_invalid_tag(unsigned index)
     return (uint64_t)(index ^ 1) << 12;
 }
 
+/* Where indirect jumps go: index is the low 16 bits of RIP. */
 typedef struct JumpCacheEntry {
-    uint64_t rip, key; /* guest linear RIP; TcgState.jump_key at the time */
+    uint64_t rip, key; /* guest RIP; TcgState.jump_key at the time; 0: empty */
     const void *code;  /* host entry point */
     uint64_t pad;
 } JumpCacheEntry;
 
 typedef struct TcgState {
     TlbEntry *tlb;       /* table of the current context */
-    uint64_t jump_key;   /* changes with mode, context and mapping epoch */
-    const void *poll;    /* points at a word; kick points it into page 0 */
+    uint64_t jump_key;   /* names mode, context, mapping epoch and CS base; never 0 */
+    uint64_t jump_key_not;
+    const void *poll;    /* points at poll_word; a kick points it into page 0 */
     uint64_t host_stack; /* C stack pointer while in translated code */
-    uint64_t exit_value; /* why translated code was left, and for whom */
+    uint64_t exit_value; /* for the exit reason: slot or Insn */
     uint64_t scratch[8];
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
-    uint64_t refill_address;
-    TlbEntry *tables[TLB_CONTEXTS];
-    struct TcgCpu *own; /* private part: accel/tcg */
-    JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
+    uint64_t fault_pc;      /* host address of a host fault in translated code, for the exit */
+    uint32_t fault_trap;    /* its trap number */
+    uint64_t fault_address;
+    struct TcgCpu *own;     /* private part: accel/tcg */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
+    JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
 } TcgState;
 
 /* -- Called by the target on the CPU's own thread, no lock needed

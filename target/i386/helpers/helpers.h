@@ -36,6 +36,8 @@ InsnHelper helper_fxsave, helper_fxrstor, helper_xsave, helper_xrstor, helper_fn
 InsnHelper helper_pusha, helper_popa, helper_enter, helper_leave;
 /* legacy.c: 16- and 32-bit only */
 InsnHelper helper_daa, helper_das, helper_aaa, helper_aas, helper_aam, helper_aad, helper_salc;
+/* vector-memory.c: memory operands named by implicit registers, masks or index vectors */
+InsnHelper helper_xlat, helper_maskmov, helper_gather, helper_masked_load, helper_cache_line;
 /* smm.c */
 InsnHelper helper_rsm;
 

@@ -10,6 +10,7 @@
 #define INSN_MAX_LENGTH 15
 #define INSN_MAX_OPERANDS 5
 #define INSN_NO_REG 0xff
+#define INSN_RIP 16 /* base of a RIP-relative operand */
 
 typedef enum OperandKind {
     OPERAND_NONE,
@@ -27,6 +28,17 @@ typedef enum RegClass {
     REG_DEBUG,
     REG_OTHER
 } RegClass;
+
+/* Which enable bits an instruction needs besides its CPUID feature. */
+typedef enum InsnGate {
+    GATE_NONE,
+    GATE_X87,
+    GATE_MMX,
+    GATE_SSE,
+    GATE_AVX,
+    GATE_AVX512,
+    GATE_WAIT
+} InsnGate;
 
 typedef struct InsnOperand {
     uint8_t kind;      /* OperandKind */
@@ -48,25 +60,32 @@ typedef struct Insn {
     uint8_t operand_bits;   /* effective: 8 16 32 64; near branches in 64-bit code: 64 */
     uint8_t address_bits;   /* effective: 16 32 64 */
     uint8_t stack_bits;     /* 16 32 64, of the mode it was decoded for */
-    uint8_t operand_count;  /* hidden ones included */
+    uint8_t operand_count;  /* explicit and implicit ones */
     uint8_t segment;        /* SEG_* of the memory operand after overrides */
     uint8_t base, index;    /* GPR number, INSN_NO_REG; base 16: RIP */
     uint8_t scale;          /* 0-3: shift */
     uint8_t memory_operand; /* index into operands of the explicit memory operand, INSN_NO_REG if
                                none */
     bool lock, rep, repne;  /* prefixes that have that meaning here */
-    bool operand_prefix;    /* a 66h that is not a mandatory prefix */
+    bool has_immediate;
+    bool operand_prefix; /* a 66h that is not a mandatory prefix */
     uint8_t bytes[16];
     uint8_t opcode_offset; /* in bytes: of the last opcode byte */
     uint8_t modrm_offset, sib_offset, displacement_offset, immediate_offset; /* 0: none */
     uint8_t displacement_size, immediate_size; /* bytes; immediate_size counts all immediates */
     uint8_t opcode, opcode_map, modrm;         /* map: ZydisOpcodeMap */
-    uint8_t encoding;  /* ZydisInstructionEncoding: legacy, 3DNow, XOP, VEX, EVEX */
-    uint8_t vector[8]; /* raw VEX or EVEX fields, decode.c */
+    uint8_t encoding; /* ZydisInstructionEncoding: legacy, 3DNow, XOP, VEX, EVEX */
+    uint8_t vector_offset, vector_size; /* of the VEX, XOP or EVEX prefix in bytes */
+    uint8_t vector_index;               /* VSIB: number of the index register, else INSN_NO_REG */
+    uint8_t rex;                        /* raw byte or 0 */
+    uint8_t mandatory_prefix;           /* 66h, F2h, F3h that selects the instruction, or 0 */
+    uint32_t gprs_used;                 /* mask of all GPRs it names or implies */
+    bool hidden_memory; /* memory operands beside the explicit one: stack, strings... */
     uint16_t flags_read, flags_written,
         flags_undefined; /* arithmetic flags and DF, EFLAGS positions */
     uint16_t isa_set;    /* ZydisISASet */
     uint16_t category;   /* ZydisInstructionCategory */
+    uint8_t gate;        /* InsnGate */
     const struct RehostRow *row;
     InsnOperand operands[INSN_MAX_OPERANDS];
 } Insn;

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Re-encoding. The opcode byte and the immediates of the guest's instruction stay as they are;
+ * prefixes, ModRM, SIB and displacement are written anew, so that the same operation reads other
+ * registers and [memory_base]. Two things differ between the guest's mode and the host's 64-bit
+ * mode: the default operand size of 16-bit code (a 66h prefix appears or goes) and the one-byte
+ * forms 40h-4Fh and A0h-A3h, which have become prefixes or take 64-bit addresses.
+ */
+#include "target/i386/translate/rehost.h"
+
+#include <Zydis/Zydis.h>
+
+typedef struct Fields {
+    const Insn *insn;
+    bool rex_w, need_rex, no_rex, has_modrm;
+    uint8_t reg, rm, vvvv; /* full numbers: 4 bits (5 for EVEX reg) */
+    bool rm_is_memory;
+    uint8_t memory_base;
+    uint8_t opcode;
+} Fields;
+
+/* True for integer instructions, where the operand size comes from 66h or REX.W rather than
+ * selecting the operation. */
+static bool size_is_by_prefix(const Insn *insn)
+{
+    if (insn->gate != GATE_NONE || insn->mandatory_prefix == 0x66) {
+        return false;
+    }
+    return insn->operand_bits == 16;
+}
+
+/* Register fields as the guest wrote them, before GPRs are exchanged. */
+static void read_raw_fields(Fields *f)
+{
+    const Insn *insn = f->insn;
+    uint8_t rex = insn->rex;
+    uint8_t reg_high = rex & 4 ? 8 : 0, rm_high = rex & 1 ? 8 : 0;
+    const uint8_t *vector = &insn->bytes[insn->vector_offset];
+
+    if (insn->vector_size == 2) {
+        reg_high = vector[1] & 0x80 ? 0 : 8;
+        f->vvvv = ~(vector[1] >> 3) & 15;
+    } else if (insn->vector_size == 3) {
+        reg_high = vector[1] & 0x80 ? 0 : 8;
+        rm_high = vector[1] & 0x20 ? 0 : 8;
+        f->vvvv = ~(vector[2] >> 3) & 15;
+    } else if (insn->vector_size == 4) {
+        reg_high = (vector[1] & 0x80 ? 0 : 8) | (vector[1] & 0x10 ? 0 : 16);
+        rm_high = (vector[1] & 0x20 ? 0 : 8) | (vector[1] & 0x40 ? 0 : 16);
+        f->vvvv = (~(vector[2] >> 3) & 15) | (vector[3] & 0x08 ? 0 : 16);
+    }
+    f->rex_w = rex & 8;
+    f->has_modrm = insn->modrm_offset != 0;
+    f->reg = reg_high | (insn->modrm >> 3 & 7);
+    f->rm = rm_high | (insn->modrm & 7);
+    f->opcode = insn->opcode;
+}
+
+static void map_gpr(Fields *f, const InsnOperand *operand, const RehostMap *map)
+{
+    uint8_t host;
+
+    if (operand->reg_class == REG_GPR8_HIGH) {
+        f->no_rex = true;
+        host = operand->reg + 4;
+    } else {
+        host = map->gpr[operand->reg];
+        f->need_rex |= operand->size == 1 && host >= 4;
+    }
+    switch (operand->encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        f->reg = host;
+        break;
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+        f->rm = host;
+        break;
+    case ZYDIS_OPERAND_ENCODING_NDSNDD:
+        f->vvvv = host;
+        break;
+    case ZYDIS_OPERAND_ENCODING_OPCODE:
+        f->rm = host;
+        f->opcode = (uint8_t)((f->opcode & ~7) | (host & 7));
+        break;
+    default:
+        break;
+    }
+}
+
+/* Forms whose bytes mean something else in 64-bit mode. */
+static void replace_short_forms(Fields *f)
+{
+    const Insn *insn = f->insn;
+
+    if (insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+        insn->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
+        return;
+    }
+    if (insn->opcode >= 0x40 && insn->opcode <= 0x4f) { /* INC, DEC r */
+        f->has_modrm = true;
+        f->reg = insn->opcode >= 0x48;
+        f->opcode = 0xff;
+    } else if (insn->opcode >= 0xa0 && insn->opcode <= 0xa3) { /* MOV moffs */
+        static const uint8_t modrm_form[] = {0x8a, 0x8b, 0x88, 0x89};
+        f->has_modrm = true;
+        f->reg = 0;
+        f->opcode = modrm_form[insn->opcode - 0xa0];
+    } else if (insn->opcode == 0x82) { /* alias of 80h, gone in 64-bit mode */
+        f->opcode = 0x80;
+    }
+}
+
+static uint8_t *put_modrm(uint8_t *p, const Fields *f)
+{
+    uint8_t reg = (uint8_t)((f->reg & 7) << 3);
+
+    if (!f->has_modrm) {
+        return p;
+    }
+    if (!f->rm_is_memory) {
+        *p++ = 0xc0 | reg | (f->rm & 7);
+        return p;
+    }
+    *p++ = 0x40 | reg | (f->memory_base & 7); /* [base + disp8 0]: valid for every base but 4, 12 */
+    if ((f->memory_base & 7) == 4) {
+        *p++ = 0x24;
+    }
+    *p++ = 0;
+    return p;
+}
+
+static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
+{
+    bool is_moffs = insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+                    insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && insn->opcode >= 0xa0 &&
+                    insn->opcode <= 0xa3;
+
+    for (unsigned i = 0; i < insn->immediate_size && !is_moffs; i++) {
+        *p++ = insn->bytes[insn->immediate_offset + i];
+    }
+    return p;
+}
+
+static uint8_t *put_legacy(uint8_t *p, const Fields *f)
+{
+    const Insn *insn = f->insn;
+    uint8_t rm = f->rm_is_memory ? f->memory_base : f->rm;
+    uint8_t rex =
+        (uint8_t)((f->rex_w ? 8 : 0) | (f->has_modrm && f->reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0));
+
+    if ((rex || f->need_rex) && f->no_rex) {
+        return NULL;
+    }
+    if (insn->lock) {
+        *p++ = 0xf0;
+    }
+    if (size_is_by_prefix(insn)) {
+        *p++ = 0x66;
+    }
+    if (insn->mandatory_prefix) {
+        *p++ = insn->mandatory_prefix;
+    }
+    if (rex || f->need_rex) {
+        *p++ = 0x40 | rex;
+    }
+    switch (insn->opcode_map) {
+    case ZYDIS_OPCODE_MAP_0F:
+        *p++ = 0x0f;
+        break;
+    case ZYDIS_OPCODE_MAP_0F38:
+        *p++ = 0x0f;
+        *p++ = 0x38;
+        break;
+    case ZYDIS_OPCODE_MAP_0F3A:
+        *p++ = 0x0f;
+        *p++ = 0x3a;
+        break;
+    default:
+        break;
+    }
+    *p++ = f->opcode;
+    return p;
+}
+
+static uint8_t *put_vex(uint8_t *p, const Fields *f)
+{
+    const uint8_t *vector = &f->insn->bytes[f->insn->vector_offset];
+    uint8_t rm = f->rm_is_memory ? f->memory_base : f->rm;
+    uint8_t map = 1, tail = vector[1];
+
+    if (f->insn->vector_size == 3) {
+        map = vector[1] & 0x1f;
+        tail = vector[2];
+    } else {
+        tail &= 0x7f; /* the two-byte form keeps R where W stands */
+    }
+    *p++ = 0xc4;
+    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
+    *p++ = (uint8_t)((tail & 0x87) | (~f->vvvv & 15) << 3);
+    *p++ = f->opcode;
+    return p;
+}
+
+static uint8_t *put_evex(uint8_t *p, const Fields *f)
+{
+    const uint8_t *vector = &f->insn->bytes[f->insn->vector_offset];
+    uint8_t rm = f->rm_is_memory ? f->memory_base : f->rm;
+
+    *p++ = 0x62;
+    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (rm & 16 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) |
+                     (f->reg & 16 ? 0 : 0x10) | (vector[1] & 0x0f));
+    *p++ = (uint8_t)((vector[2] & 0x87) | (~f->vvvv & 15) << 3);
+    *p++ = (uint8_t)((vector[3] & 0xf7) | (f->vvvv & 16 ? 0 : 0x08));
+    *p++ = f->opcode;
+    return p;
+}
+
+unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES])
+{
+    Fields f = {.insn = insn, .memory_base = map->memory_base};
+    uint8_t *p = out;
+
+    read_raw_fields(&f);
+    f.rm_is_memory = insn->memory_operand != INSN_NO_REG;
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        const InsnOperand *operand = &insn->operands[i];
+        if (operand->kind == OPERAND_REG &&
+            (operand->reg_class == REG_GPR || operand->reg_class == REG_GPR8_HIGH)) {
+            map_gpr(&f, operand, map);
+        }
+    }
+    replace_short_forms(&f);
+    switch (insn->encoding) {
+    case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
+        p = put_legacy(p, &f);
+        break;
+    case ZYDIS_INSTRUCTION_ENCODING_VEX:
+        p = put_vex(p, &f);
+        break;
+    case ZYDIS_INSTRUCTION_ENCODING_EVEX:
+        p = put_evex(p, &f);
+        break;
+    default:
+        return 0;
+    }
+    if (!p) {
+        return 0;
+    }
+    p = put_modrm(p, &f);
+    p = put_immediates(p, insn);
+    return (unsigned)(p - out);
+}
