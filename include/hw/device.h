@@ -26,10 +26,11 @@ struct Bus {
 
 extern const Type bus_type; /* "bus", abstract */
 
-/* Const description of a bus-attached device class: Type.info of the abstract parent ("isa-device",
- * "pci-device"). */
+/* Const description of a bus-attached device class: Type.info of the abstract types right below
+ * "device" ("isa-device", "pci-device"). */
 typedef struct BusDeviceInfo {
     const Type *bus_type; /* the bus such a device plugs into */
+    unsigned max_devices; /* that fit on one bus; 0: any number */
 } BusDeviceInfo;
 
 /*

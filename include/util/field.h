@@ -83,8 +83,8 @@ extern const FieldType field_type_bool, field_type_u8, field_type_u16, field_typ
     FIELD_ROW_(T, m, FIELD_PROP, &field_type_enum, 1, __VA_ARGS__) /* any enum or int, 4 bytes */
 #define PROP_LINK(T, m, ...)                                                                       \
     FIELD_ROW_(T, m, FIELD_PROP, &field_type_link, 1, __VA_ARGS__) /* pointer to an Object */
-#define PROP_TYPED(T, m, t, ...) FIELD_ROW_(T, m, FIELD_PROP, t, 1, __VA_ARGS__) /* own FieldType  \
-                                                                                  */
+/* With a FieldType of its own. */
+#define PROP_TYPED(T, m, t, ...) FIELD_ROW_(T, m, FIELD_PROP, t, 1, __VA_ARGS__)
 #define STATE(T, m, ...) FIELD_ROW_(T, m, FIELD_STATE, FIELD_TYPE_OF(((T *)0)->m), 1, __VA_ARGS__)
 #define STATE_ENUM(T, m, ...) FIELD_ROW_(T, m, FIELD_STATE, &field_type_enum, 1, __VA_ARGS__)
 #define STATE_ARRAY(T, m, ...)                                                                     \
@@ -108,5 +108,14 @@ void fields_reset(const Field *rows, void *base);
 
 /* Sets PROP rows to their defaults. */
 void fields_set_defaults(const Field *rows, void *base);
+
+/* Name outside: prop_name, else the member's with '-' for '_' (PROP). Valid for ever. */
+const char *field_outside_name(const Field *field);
+
+/* True when `name` is that name; '-' and '_' count as equal. */
+bool field_is_named(const Field *field, const char *name);
+
+/* Appends the whole member as text: arrays in [], structs in {}. */
+void field_print(const Field *field, const void *field_address, GString *out);
 
 #endif

@@ -57,7 +57,8 @@ bool type_is_a(const Type *type, const Type *ancestor);
 /* Calls fn for every enrolled type below `ancestor` (inclusive) that is not abstract, sorted by
  * name. */
 void type_foreach(const Type *ancestor, void (*fn)(const Type *type, void *opaque), void *opaque);
-/* "NAME.PROP=TYPE  - DESC (default: X)" lines of all PROP rows, parents' first; caller frees. */
+/* "NAME options:", then "  PROP=<TYPE>  - DESC (default: X)" lines of all PROP rows, parents'
+ * first; caller frees. */
 char *type_help(const Type *type);
 /* Row of a PROP by outside name, in the type or its parents; NULL if there is none. */
 const Field *type_find_property(const Type *type, const char *name);
