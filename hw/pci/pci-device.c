@@ -137,7 +137,7 @@ static void intx_update(PciDevice *dev)
     unsigned slot = (unsigned)dev->devfn >> 3;
     unsigned pin = dev->config[PCI_INTERRUPT_PIN];
 
-    if (pin == 0 || pin > 4) {
+    if (pin == 0 || pin > 4 || !bus) {
         return;
     }
     dev->config[PCI_STATUS] = (uint8_t)((dev->config[PCI_STATUS] & ~PCI_STATUS_INTERRUPT) |
@@ -339,7 +339,9 @@ static void pci_device_unrealize(Object *obj)
             dev->bars[i] = NULL;
         }
     }
-    pci_bus_of(dev)->devices[dev->devfn] = NULL;
+    if (dev->dev.bus) { /* a bus may go before what is plugged into it */
+        pci_bus_of(dev)->devices[dev->devfn] = NULL;
+    }
     dev->config_captured = false;
 }
 
