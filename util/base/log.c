@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Log: the items of -d, and where their text goes. */
+#include "util/log.h"
+#include "util/suggest.h"
+#include "util/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+uint32_t log_enabled_items;
+
+/* Read by any thread; changed only by log_set_file() at start-up or from the monitor. */
+static int log_fd = STDERR_FILENO;
+
+static const struct {
+    const char *name;
+    LogItem item;
+    const char *help;
+} log_items[] = {
+    {"in_asm", LOG_IN_ASM, "guest code of each translated block"},
+    {"op", LOG_OP, "how each guest instruction is carried"},
+    {"out_asm", LOG_OUT_ASM, "host code of each translated block"},
+    {"int", LOG_INT, "interrupts and exceptions"},
+    {"exec", LOG_EXEC, "each block entered from the loop"},
+    {"cpu", LOG_CPU, "registers before each block entered from the loop"},
+    {"cpu_reset", LOG_CPU_RESET, "registers before each CPU reset"},
+    {"mmu", LOG_MMU, "TLB refills and page walks"},
+    {"guest_errors", LOG_GUEST_ERROR, "what the guest did that no driver does"},
+    {"unimp", LOG_UNIMP, "what the guest asked for and is not offered"},
+    {"trace", LOG_TRACE, "trace points; trace:PATTERN enables those that match"},
+};
+
+static bool enable_one(const char *name, Error **err)
+{
+    Suggest suggest;
+
+    if (g_str_has_prefix(name, "trace:")) {
+        return trace_enable(name + strlen("trace:"), err);
+    }
+    suggest_init(&suggest, name);
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        if (g_str_equal(name, log_items[i].name)) {
+            log_enabled_items |= log_items[i].item;
+            return true;
+        }
+        suggest_offer(&suggest, log_items[i].name);
+    }
+    return error_set(err, "unknown log item '%s'%s", name, suggest_text(&suggest));
+}
+
+bool log_enable(const char *items, Error **err)
+{
+    g_auto(GStrv) names = g_strsplit(items, ",", -1);
+
+    for (char **name = names; *name; name++) {
+        if (g_str_equal(*name, "all")) {
+            for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+                log_enabled_items |= log_items[i].item;
+            }
+        } else if (!g_str_equal(*name, "none") && !enable_one(*name, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool log_set_file(const char *path, Error **err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+
+    if (fd < 0) {
+        return error_set_errno(err, errno, "cannot open log file '%s'", path);
+    }
+    int old = log_fd;
+    log_fd = fd;
+    if (old != STDERR_FILENO) {
+        close(old);
+    }
+    return true;
+}
+
+void log_printf(const char *format, ...)
+{
+    char small[512];
+    char *text = small;
+    va_list args;
+
+    va_start(args, format);
+    int length = g_vsnprintf(small, sizeof(small), format, args);
+    va_end(args);
+    if ((size_t)length >= sizeof(small)) {
+        va_start(args, format);
+        text = g_strdup_vprintf(format, args);
+        va_end(args);
+    }
+    ssize_t written = write(log_fd, text, (size_t)length);
+    (void)written; /* a full disk must not stop the guest */
+    if (text != small) {
+        g_free(text);
+    }
+}
+
+char *log_help(void)
+{
+    GString *out = g_string_new("Log items (comma separated):\n");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        g_string_append_printf(out, "%-15s %s\n", log_items[i].name, log_items[i].help);
+    }
+    return g_string_free(out, FALSE);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Trace points: finding and enabling the ones the linker has gathered. */
+#include "util/trace.h"
+#include "util/suggest.h"
+
+#include <stdarg.h>
+
+LINKER_SET_DECLARE(TracePoint, trace_points);
+
+void trace_emit(const TracePoint *point, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    log_printf("%s%s%s\n", point->name, *text ? " " : "", text);
+}
+
+bool trace_enable(const char *pattern, Error **err)
+{
+    bool found = false;
+    Suggest suggest;
+
+    if (g_str_has_prefix(pattern, "enable=")) {
+        pattern += strlen("enable=");
+    }
+    suggest_init(&suggest, pattern);
+    LINKER_SET_FOREACH(TracePoint, point, trace_points)
+    {
+        if (g_pattern_match_simple(pattern, (*point)->name)) {
+            (*point)->enabled = true;
+            found = true;
+        }
+        suggest_offer(&suggest, (*point)->name);
+    }
+    if (!found) {
+        return error_set(err, "no trace point matches '%s'%s", pattern, suggest_text(&suggest));
+    }
+    log_enabled_items |= LOG_TRACE;
+    return true;
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char *trace_help(void)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GString *out = g_string_new(NULL);
+    const char *last = "";
+
+    LINKER_SET_FOREACH(TracePoint, point, trace_points)
+    {
+        g_ptr_array_add(names, (gpointer)(*point)->name);
+    }
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        if (!g_str_equal(name, last)) {
+            g_string_append_printf(out, "%s\n", name);
+        }
+        last = name;
+    }
+    return g_string_free(out, FALSE);
+}
