@@ -41,8 +41,8 @@ void clock_virtual_set_ns(int64_t now_ns);
 /*
  * One turn of a loop, main_loop_wait() for the main loop:
  *   1. run the bottom halves that are due;
- *   2. compute the nearest deadline over the clocks (0 when a bottom half is pending, or when
- * !block);
+ *   2. compute the nearest deadline over the clocks (0 when a bottom half ran or is pending, so
+ * that who waits for what it did sees it, or when !block);
  *   3. drop the loop's lock, if it has one, and poll (epoll; a timerfd gives nanoseconds);
  *   4. take the lock;
  *   5. dispatch ready file descriptors;

@@ -6,16 +6,17 @@
  */
 #include "loop-private.h"
 
+#include <pthread.h>
 #include <time.h>
 
 static struct {
-    GMutex writers;
+    pthread_mutex_t writers;
     atomic_uint sequence;     /* odd while the rest changes */
     _Atomic int64_t base_ns;  /* shown while stopped or owned by a test */
     _Atomic int64_t since_ns; /* realtime of the resume that base_ns belongs to */
     atomic_bool is_running;
     atomic_bool is_owned; /* by a test: moves by clock_virtual_advance_ns() only */
-} virtual_clock;
+} virtual_clock = {.writers = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t system_clock_ns(clockid_t id)
 {
@@ -72,9 +73,9 @@ static void virtual_change(int64_t now_ns, bool is_running, bool is_owned)
 
 void clock_virtual_set_running(bool running)
 {
-    g_mutex_lock(&virtual_clock.writers);
+    pthread_mutex_lock(&virtual_clock.writers);
     virtual_change(virtual_now_ns(), running, virtual_clock.is_owned);
-    g_mutex_unlock(&virtual_clock.writers);
+    pthread_mutex_unlock(&virtual_clock.writers);
     loop_wake_all();
 }
 
@@ -85,17 +86,17 @@ bool clock_virtual_is_running(void)
 
 void clock_virtual_set_ns(int64_t now_ns)
 {
-    g_mutex_lock(&virtual_clock.writers);
+    pthread_mutex_lock(&virtual_clock.writers);
     virtual_change(now_ns, virtual_clock.is_running, virtual_clock.is_owned);
-    g_mutex_unlock(&virtual_clock.writers);
+    pthread_mutex_unlock(&virtual_clock.writers);
     loop_wake_all();
 }
 
 void clock_virtual_take_over(int64_t now_ns)
 {
-    g_mutex_lock(&virtual_clock.writers);
+    pthread_mutex_lock(&virtual_clock.writers);
     virtual_change(now_ns, virtual_clock.is_running, true);
-    g_mutex_unlock(&virtual_clock.writers);
+    pthread_mutex_unlock(&virtual_clock.writers);
     loop_wake_all();
 }
 

@@ -34,8 +34,8 @@ void loop_arm_timer_fd(Loop *loop);
 int64_t loop_next_deadline_ns(Loop *loop);
 /* Runs what has expired on the clock and was armed before the call. */
 void loop_run_timers(Loop *loop, ClockType clock);
-/* loop.c: runs the bottom halves that were posted before the call. */
-void loop_run_bottom_halves(Loop *loop);
+/* loop.c: runs the bottom halves that were posted before the call; true when there were any. */
+bool loop_run_bottom_halves(Loop *loop);
 /* Wakes every loop: the virtual clock was changed. */
 void loop_wake_all(void);
 /* signal.c: stops watching. */

@@ -12,6 +12,7 @@
 #include "loop-private.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -40,7 +41,7 @@ struct BottomHalf {
     BottomHalf *next; /* valid while BH_LISTED */
 };
 
-static GMutex all_loops_lock;
+static pthread_mutex_t all_loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static GPtrArray *all_loops; /* of Loop * */
 static Loop *the_main_loop;
 
@@ -132,15 +133,17 @@ static void run_bottom_half(BottomHalf *bh)
     }
 }
 
-void loop_run_bottom_halves(Loop *loop)
+bool loop_run_bottom_halves(Loop *loop)
 {
     BottomHalf *bh = take_posted(loop);
+    bool found = bh != NULL;
 
     while (bh) {
         BottomHalf *next = bh->next;
         run_bottom_half(bh);
         bh = next;
     }
+    return found;
 }
 
 /* -- Watches */
@@ -307,8 +310,8 @@ void loop_run_once(Loop *loop, bool block)
     struct epoll_event events[EVENTS_PER_TURN];
 
     loop->depth++;
-    loop_run_bottom_halves(loop);
-    int count = poll_events(loop, events, block);
+    bool did_something = loop_run_bottom_halves(loop);
+    int count = poll_events(loop, events, block && !did_something);
     dispatch_events(loop, events, count);
     dispatch_files(loop);
     for (int clock = 0; clock < CLOCK_TYPE_COUNT; clock++) {
@@ -331,14 +334,14 @@ void loop_wake(Loop *loop)
 
 void loop_wake_all(void)
 {
-    g_mutex_lock(&all_loops_lock);
+    pthread_mutex_lock(&all_loops_lock);
     for (guint i = 0; all_loops && i < all_loops->len; i++) {
         Loop *loop = all_loops->pdata[i];
         if (atomic_load(&loop->is_polling)) {
             loop_wake(loop);
         }
     }
-    g_mutex_unlock(&all_loops_lock);
+    pthread_mutex_unlock(&all_loops_lock);
 }
 
 /* -- Life */
@@ -379,12 +382,12 @@ Loop *loop_new(const char *name, const LoopLock *lock, Error **err)
         loop_free(loop);
         return NULL;
     }
-    g_mutex_lock(&all_loops_lock);
+    pthread_mutex_lock(&all_loops_lock);
     if (!all_loops) {
         all_loops = g_ptr_array_new();
     }
     g_ptr_array_add(all_loops, loop);
-    g_mutex_unlock(&all_loops_lock);
+    pthread_mutex_unlock(&all_loops_lock);
     return loop;
 }
 
@@ -400,11 +403,11 @@ void loop_free(Loop *loop)
     if (!loop) {
         return;
     }
-    g_mutex_lock(&all_loops_lock);
+    pthread_mutex_lock(&all_loops_lock);
     if (all_loops) {
         g_ptr_array_remove_fast(all_loops, loop);
     }
-    g_mutex_unlock(&all_loops_lock);
+    pthread_mutex_unlock(&all_loops_lock);
     loop_remove_signals(loop);
     for (BottomHalf *bh = take_posted(loop), *next; bh; bh = next) {
         next = bh->next;

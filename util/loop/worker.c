@@ -14,8 +14,8 @@ typedef struct WorkItem {
 } WorkItem;
 
 struct WorkerPool {
-    GMutex lock; /* a leaf: nothing is called under it but the list functions */
-    GCond work_added;
+    pthread_mutex_t lock; /* a leaf: nothing is called under it but the list functions */
+    pthread_cond_t work_added;
     GQueue waiting;     /* of WorkItem *, in order */
     GQueue undelivered; /* of WorkItem *: submitted, done() not called */
     GPtrArray *threads; /* of GThread * */
@@ -27,8 +27,8 @@ WorkerPool *worker_pool_new(unsigned max_threads)
 {
     WorkerPool *pool = g_new0(WorkerPool, 1);
 
-    g_mutex_init(&pool->lock);
-    g_cond_init(&pool->work_added);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work_added, NULL);
     g_queue_init(&pool->waiting);
     g_queue_init(&pool->undelivered);
     pool->threads = g_ptr_array_new();
@@ -43,9 +43,9 @@ static void deliver(void *opaque)
     WorkerPool *pool = item->pool;
 
     if (pool) {
-        g_mutex_lock(&pool->lock);
+        pthread_mutex_lock(&pool->lock);
         g_queue_delete_link(&pool->undelivered, item->link);
-        g_mutex_unlock(&pool->lock);
+        pthread_mutex_unlock(&pool->lock);
         item->done(item->opaque);
     }
     g_free(item);
@@ -55,23 +55,23 @@ static gpointer worker_main(gpointer opaque)
 {
     WorkerPool *pool = opaque;
 
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     for (;;) {
         WorkItem *item = g_queue_pop_head(&pool->waiting);
         if (item) {
-            g_mutex_unlock(&pool->lock);
+            pthread_mutex_unlock(&pool->lock);
             item->work(item->opaque);
             loop_post(item->loop, deliver, item);
-            g_mutex_lock(&pool->lock);
+            pthread_mutex_lock(&pool->lock);
         } else if (pool->is_ending) {
             break;
         } else {
             pool->idle_threads++;
-            g_cond_wait(&pool->work_added, &pool->lock);
+            pthread_cond_wait(&pool->work_added, &pool->lock);
             pool->idle_threads--;
         }
     }
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
@@ -95,7 +95,7 @@ void worker_submit(WorkerPool *pool, Loop *loop, LoopCallback *work, LoopCallbac
     WorkItem *item = g_new0(WorkItem, 1);
 
     *item = (WorkItem){.pool = pool, .loop = loop, .work = work, .done = done, .opaque = opaque};
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     g_queue_push_tail(&pool->undelivered, item);
     item->link = pool->undelivered.tail;
     g_queue_push_tail(&pool->waiting, item);
@@ -107,8 +107,8 @@ void worker_submit(WorkerPool *pool, Loop *loop, LoopCallback *work, LoopCallbac
     if (!has_threads) {
         g_queue_pop_tail(&pool->waiting);
     }
-    g_cond_signal(&pool->work_added);
-    g_mutex_unlock(&pool->lock);
+    pthread_cond_signal(&pool->work_added);
+    pthread_mutex_unlock(&pool->lock);
     if (!has_threads) {
         /* The host gives us no thread at all: slow is better than never. */
         work(opaque);
@@ -121,10 +121,10 @@ void worker_pool_free(WorkerPool *pool)
     if (!pool) {
         return;
     }
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     pool->is_ending = true;
-    g_cond_broadcast(&pool->work_added);
-    g_mutex_unlock(&pool->lock);
+    pthread_cond_broadcast(&pool->work_added);
+    pthread_mutex_unlock(&pool->lock);
     for (guint i = 0; i < pool->threads->len; i++) {
         g_thread_join(pool->threads->pdata[i]);
     }
@@ -133,8 +133,8 @@ void worker_pool_free(WorkerPool *pool)
     }
     g_queue_clear(&pool->undelivered);
     g_ptr_array_free(pool->threads, TRUE);
-    g_mutex_clear(&pool->lock);
-    g_cond_clear(&pool->work_added);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->work_added);
     g_free(pool);
 }
 
