@@ -59,8 +59,9 @@ void ram_block_unref(RamBlock *block);
 typedef struct RegionOps {
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
-    /* Sizes the callbacks take; the core splits larger and widens smaller accesses. 0: 1 and 4 (8
-     * for read/write of 8). */
+    /* Sizes the callbacks take. The core splits larger accesses, lowest address first, and widens
+     * smaller ones: a read takes its bytes out of the aligned unit, a write fills the other bytes
+     * with zeros. 0: 1 and 4. */
     uint8_t impl_min, impl_max;
     /* Sizes the guest may use; others read all ones and are dropped as a guest error. 0: 1 and 8.
      */
@@ -81,7 +82,7 @@ typedef enum RegionKind {
 typedef struct RegionDesc {
     const char *name;
     RegionKind kind;
-    uint64_t size;        /* bytes; UINT64_MAX: the whole 64-bit space */
+    uint64_t size;        /* bytes; UINT64_MAX: the whole 64-bit space but its last byte */
     Object *owner;        /* its sync() runs after each write; may be NULL */
     const RegionOps *ops; /* IO; ROM: write (NULL drops writes) */
     void *opaque;
@@ -141,6 +142,7 @@ typedef struct FlatRange {
 
 struct FlatView {
     unsigned references; /* atomic */
+    unsigned last;       /* atomic, a hint: index of the range the latest lookup found */
     size_t count;
     FlatRange ranges[]; /* sorted, not overlapping; gaps are unassigned */
 };
@@ -203,6 +205,10 @@ bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_
 /* The translator's hook: called by ram_block_mark_dirty() for ranges that touch pages with
  * translated code. */
 extern void (*ram_code_written)(RamBlock *block, uint64_t offset, uint64_t size);
+
+/* The translator's other hook: dirty bits of the range were cleared; returns when no vCPU can write
+ * there any more without setting them again. Called by ram_block_test_and_clear_dirty(). */
+extern void (*ram_dirty_cleared)(RamBlock *block, uint64_t offset, uint64_t size);
 
 /* Block and offset of a host pointer into guest RAM; NULL if it is none. */
 RamBlock *ram_block_from_host(const void *host, uint64_t *ret_offset);

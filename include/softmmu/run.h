@@ -7,6 +7,7 @@
 #include "util/loop.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 /* -- Machine lock: fair (FIFO), not recursive
  * ---------------------------------------------------------------------------- */
@@ -15,6 +16,15 @@ void machine_lock(void);
 void machine_unlock(void);
 bool machine_lock_held(void);            /* by this thread */
 extern const LoopLock machine_loop_lock; /* for loop_new() */
+
+/* A condition of the machine lock, all zero at rest. Waiting drops the lock and takes it again; a
+ * wake-up may come for no reason, so callers check again. Wakers hold the lock. */
+typedef struct MachineCond {
+    uint32_t sequence;
+} MachineCond;
+
+void machine_cond_wait(MachineCond *cond);
+void machine_cond_wake_all(MachineCond *cond);
 
 /* -- vCPUs
  * ----------------------------------------------------------------------------------------------------------------
@@ -28,7 +38,8 @@ typedef struct VcpuOps {
     bool (*init)(Vcpu *vcpu, Error **err); /* thread start; without the lock */
     void (*fini)(Vcpu *vcpu);
     /* Runs guest code until vcpu->exit_request is seen, the vCPU halts, or a request was posted.
-     * Without the lock. */
+     * Without the lock. Entered with vcpu->halted still set when has_work(): run() takes the event
+     * and clears it. */
     void (*run)(Vcpu *vcpu);
     void (*kick)(Vcpu *vcpu); /* any thread: makes run() notice exit_request or an interrupt soon;
                                  async-signal-safe */
@@ -44,7 +55,9 @@ struct Vcpu {
     bool stopped;                 /* parked: state may be read and written by the lock's holder */
     bool halted;                  /* HLT, or waiting for SIPI: sleeps until has_work() */
     int exit_request;             /* atomic: leave run() */
-    pthread_cond_t wake;          /* with the machine lock */
+    bool end_requested;           /* under the lock: the thread shall end */
+    uint64_t quiescent_epoch;     /* atomic: see vcpu_quiescent(); 0: outside run() */
+    MachineCond wake;             /* sleeping, halted or parked */
     GQueue work;                  /* posted by vcpu_post() */
     bool (*has_work)(Vcpu *vcpu); /* target: an unmasked event would end the halt; under the lock */
 };
@@ -59,12 +72,24 @@ Vcpu *vcpu_get(unsigned index);
 Vcpu *vcpu_self(void);
 /* Wakes a halted vCPU or makes a running one look at its events. Any thread that holds the lock. */
 void vcpu_kick(Vcpu *vcpu);
+/* The same, and makes it leave run(). */
+void vcpu_exit(Vcpu *vcpu);
 /* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point; does not wait.
  */
 void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 /* The same and waits (dropping the lock meanwhile); runs at once on the vCPU's own thread or when
  * it is stopped. */
 void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
+
+/* -- Safe points: what a running vCPU may still be looking at is freed later
+ * ------------------------------------------------- */
+
+/* Called by run() where its thread holds no pointer into anything that was published before (flat
+ * views, RAM found through them). Entering and leaving run() count too. No lock; cheap. */
+void vcpu_quiescent(Vcpu *vcpu);
+/* Calls release(opaque) from the main loop once every vCPU has passed a safe point; at once when
+ * there is no main loop and no vCPU. Under the lock. */
+void vcpu_defer(void (*release)(void *opaque), void *opaque);
 
 /* -- Run state
  * --------------------------------------------------------------------------------------------------------------
@@ -82,6 +107,8 @@ typedef enum RunState { /* names as query-status prints them */
 } RunState;
 
 RunState run_state_get(void);
+/* After a shutdown, panic or internal error: `cont` is refused until the machine was reset. */
+bool run_state_needs_reset(void);
 const char *run_state_name(RunState state);
 static inline bool run_state_is_running(void)
 {
@@ -108,7 +135,8 @@ typedef enum ShutdownCause { /* names as the SHUTDOWN and RESET events print the
 } ShutdownCause;
 
 /* Asks for it; any thread under the lock; acted upon by the main loop. A vCPU that asks leaves
- * run() at once. */
+ * run() at once and parks. A shutdown for GUEST_PANIC follows run_panic_action; one for HOST_SIGNAL
+ * or HOST_QUIT ends the process whatever run_shutdown_action says. */
 void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
 /* isa-debug-exit and `quit`: ends the process with this status after orderly clean-up. */
@@ -135,8 +163,11 @@ extern PanicAction run_panic_action;
 void system_set_reset_handler(void (*fn)(void *opaque), void *opaque);
 uint64_t system_reset_count(void);
 
-/* Main loop until the process should end: main_loop_wait() and the requests above; returns the exit
- * status. */
+/* Main loop until the process should end: main_loop_wait() and the requests above; leaves the
+ * machine parked, returns the exit status. */
 int run_main_loop(void);
+/* Its other half: acts on the requests made so far. True: the process should end with that status.
+ */
+bool run_handle_requests(int *ret_status);
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests to stop, reset, power down and end: noted by whoever asks, acted upon by the main loop.
+ */
+#include "softmmu/run/internal.h"
+
+RebootAction run_reboot_action = REBOOT_ACTION_RESET;
+ShutdownAction run_shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+PanicAction run_panic_action = PANIC_ACTION_SHUTDOWN;
+
+static struct {
+    ShutdownCause shutdown, reset;
+    bool powerdown;
+    bool stop;
+    RunState stop_state;
+    bool exit;
+    int exit_status;
+} requests;
+
+static void (*reset_handler)(void *opaque);
+static void *reset_opaque;
+static void (*powerdown_notify)(void *opaque);
+static void *powerdown_opaque;
+static uint64_t reset_count;
+
+/* A vCPU that asks goes no further before the main loop has acted, which lets it go on if that is
+ * what comes out. */
+static void requested(bool parks)
+{
+    Vcpu *self = vcpu_self();
+
+    if (self && parks) {
+        self->stop_requested = true;
+        vcpu_exit(self);
+    }
+    if (main_loop()) {
+        loop_wake(main_loop());
+    }
+}
+
+void vm_stop_request(RunState state)
+{
+    requests.stop = true;
+    requests.stop_state = state;
+    requested(true);
+}
+
+void system_shutdown_request(ShutdownCause cause)
+{
+    requests.shutdown = cause;
+    requested(true);
+}
+
+void system_reset_request(ShutdownCause cause)
+{
+    if (run_reboot_action == REBOOT_ACTION_SHUTDOWN) {
+        system_shutdown_request(cause);
+        return;
+    }
+    requests.reset = cause;
+    requested(true);
+}
+
+void system_exit_request(int status, ShutdownCause cause)
+{
+    requests.exit = true;
+    requests.exit_status = status;
+    requests.shutdown = cause;
+    requested(true);
+}
+
+void system_powerdown_request(void)
+{
+    requests.powerdown = true;
+    requested(false);
+}
+
+void system_set_powerdown_notify(void (*fn)(void *opaque), void *opaque)
+{
+    powerdown_notify = fn;
+    powerdown_opaque = opaque;
+}
+
+void system_set_reset_handler(void (*fn)(void *opaque), void *opaque)
+{
+    reset_handler = fn;
+    reset_opaque = opaque;
+}
+
+uint64_t system_reset_count(void)
+{
+    return reset_count;
+}
+
+static void reset_machine(void)
+{
+    vcpus_park();
+    if (reset_handler) {
+        reset_handler(reset_opaque);
+    }
+    reset_count++;
+    if (!run_state_is_running()) {
+        run_state_set(RUN_STATE_PRELAUNCH);
+    }
+}
+
+/* True: the process should end. */
+static bool handle_panic(int *ret_status)
+{
+    switch (run_panic_action) {
+    case PANIC_ACTION_NONE:
+        return false;
+    case PANIC_ACTION_PAUSE:
+        vm_stop(RUN_STATE_GUEST_PANICKED);
+        return false;
+    case PANIC_ACTION_EXIT_FAILURE:
+        *ret_status = 1;
+        return true;
+    default:
+        *ret_status = 0;
+        return true;
+    }
+}
+
+static bool handle_shutdown(ShutdownCause cause, int *ret_status)
+{
+    bool from_host = cause == SHUTDOWN_CAUSE_HOST_SIGNAL || cause == SHUTDOWN_CAUSE_HOST_QUIT;
+
+    if (cause == SHUTDOWN_CAUSE_GUEST_PANIC) {
+        return handle_panic(ret_status);
+    }
+    if (run_shutdown_action == SHUTDOWN_ACTION_PAUSE && !from_host) {
+        vm_stop(RUN_STATE_SHUTDOWN);
+        return false;
+    }
+    *ret_status = cause == SHUTDOWN_CAUSE_HOST_ERROR ? 1 : 0;
+    return true;
+}
+
+/* One pass over a snapshot: what is asked for while it waits for vCPUs comes in the next one. */
+static bool handle_pending(int *ret_status)
+{
+    typeof(requests) now = requests;
+
+    memset(&requests, 0, sizeof(requests));
+    if (now.exit) {
+        *ret_status = now.exit_status;
+        return true;
+    }
+    if (now.shutdown != SHUTDOWN_CAUSE_NONE && handle_shutdown(now.shutdown, ret_status)) {
+        return true;
+    }
+    if (now.reset != SHUTDOWN_CAUSE_NONE) {
+        reset_machine();
+    }
+    if (now.powerdown && powerdown_notify) {
+        powerdown_notify(powerdown_opaque);
+    }
+    if (now.stop) {
+        vm_stop(now.stop_state);
+    }
+    if (run_state_is_running()) {
+        vcpus_resume();
+    }
+    return false;
+}
+
+static bool any_pending(void)
+{
+    return requests.exit || requests.shutdown != SHUTDOWN_CAUSE_NONE ||
+           requests.reset != SHUTDOWN_CAUSE_NONE || requests.powerdown || requests.stop;
+}
+
+bool run_handle_requests(int *ret_status)
+{
+    while (any_pending()) {
+        if (handle_pending(ret_status)) {
+            vm_stop(RUN_STATE_SHUTDOWN);
+            return true;
+        }
+    }
+    return false;
+}
+
+int run_main_loop(void)
+{
+    int status = 0;
+
+    while (!run_handle_requests(&status)) {
+        main_loop_wait(true);
+    }
+    return status;
+}
