@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import fields
 import headers
 import layering
 import light
@@ -17,7 +18,7 @@ import text_rules
 from tree import Tree
 
 RULES = {"layering": layering.check, "text": text_rules.check, "sizes": sizes.check,
-         "headers": headers.check}
+         "headers": headers.check, "fields": fields.check}
 
 
 def main():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import count_results  # noqa: E402
+import fields  # noqa: E402
 import headers  # noqa: E402
 import layering  # noqa: E402
 import light  # noqa: E402
@@ -103,6 +104,30 @@ class LintTest(unittest.TestCase):
     def test_header_alone(self):
         self.expect(headers.check, "include/util/a.h", SPDX + "uint8_t x(void);\n", "alone")
         self.expect(headers.check, "include/util/a.h", SPDX + "#include <stdint.h>\nuint8_t x(void);\n")
+
+    def test_field_rows(self):
+        struct = """typedef struct Uart {
+    Device dev; /* first: the parent */
+    uint8_t lsr, regs[4];
+    bool (*hook)(int a, int b);
+    struct { int x; } nested __attribute__((aligned(8)));
+    unsigned small : 3;
+} Uart;
+"""
+        rows = """static const Field uart_fields[] = {
+    PROP(Uart, hook), STATE(Uart, lsr), STATE_ARRAY(Uart, regs, .init = 1),
+    LINK(Uart, nested.x), DERIVED(Uart, small),
+};
+"""
+        self.write("include/hw/device.h", SPDX + "typedef struct Device {\n    Object obj;\n} Device;\n")
+        self.expect(fields.check, "hw/char/a.c", SPDX + struct + rows)
+        for row, member in (("PROP(Uart, hook),", "hook"), ("STATE(Uart, lsr),", "lsr"),
+                            ("LINK(Uart, nested.x),", "nested"), ("DERIVED(Uart, small),", "small"),
+                            ("STATE_ARRAY(Uart, regs, .init = 1),", "regs")):
+            self.expect(fields.check, "hw/char/a.c", SPDX + struct + rows.replace(row, ""),
+                        f"declares member '{member}' of Uart")
+        twice = rows.replace("STATE(Uart, lsr)", "STATE(Uart, lsr), DERIVED(Uart, lsr)")
+        self.expect(fields.check, "hw/char/a.c", SPDX + struct + twice, "more than one row")
 
     def test_light_list_needs_reasons(self):
         self.write(light.LIST, "memcpy\nfree  because\n")
