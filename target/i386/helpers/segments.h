@@ -18,6 +18,14 @@ void segment_set_flat(X86Cpu *cpu, unsigned segment, uint16_t selector, uint16_t
 bool segment_read_descriptor(X86Cpu *cpu, uint16_t selector, unsigned vector, uint32_t *ret_low,
                              uint32_t *ret_high);
 
+/* The same for the 16 bytes of a long mode system descriptor, as four doublewords. */
+bool segment_read_wide_descriptor(X86Cpu *cpu, uint16_t selector, unsigned vector,
+                                  uint32_t ret_words[4]);
+/* For LAR and alike: a null selector or one out of limits is no fault, *ret_exists is false then;
+ * false: #PF. */
+bool segment_try_descriptor(X86Cpu *cpu, uint16_t selector, bool *ret_exists, uint32_t *ret_low,
+                            uint32_t *ret_high);
+
 /* Unpacks a descriptor's halves into the hidden part. */
 Segment segment_from_descriptor(uint16_t selector, uint32_t low, uint32_t high);
 

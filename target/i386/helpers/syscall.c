@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* SYSCALL, SYSRET, SYSENTER and SYSEXIT, by the rules of the model's vendor. Intel SDM vol. 2, AMD
+ * APM vol. 3. */
+#include "target/i386/cpu-model.h"
+#include "target/i386/helpers/helpers.h"
+#include "target/i386/helpers/paging.h"
+#include "target/i386/helpers/transfer.h"
+
+#define CODE_ATTRIBUTES (SEG_P | SEG_S | SEG_CODE | SEG_READABLE | SEG_ACCESSED | SEG_G)
+#define DATA_ATTRIBUTES (SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_G | SEG_DB)
+#define SYSRET_FLAGS 0x3c7fd7u
+
+/* Loads the fixed flat CS and SS these instructions use; RPL and DPL are `ring`. */
+static void enter_flat(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, bool is_64bit,
+                       uint64_t rip)
+{
+    uint16_t dpl = (uint16_t)(ring << SEG_DPL_SHIFT);
+    uint16_t size = is_64bit ? SEG_L : SEG_DB;
+    Segment code = {
+        .selector = cs, .attributes = CODE_ATTRIBUTES | dpl | size, .limit = 0xffffffffu};
+
+    segment_set_flat(cpu, SEG_SS, (uint16_t)((ss & 0xfffc) | ring), DATA_ATTRIBUTES | dpl);
+    code_commit(cpu, &code, ring, rip);
+}
+
+static InsnResult undefined(X86Cpu *cpu)
+{
+    fault_ud(cpu);
+    return INSN_FAULT;
+}
+
+static InsnResult protection(X86Cpu *cpu)
+{
+    fault_gp(cpu, 0);
+    return INSN_FAULT;
+}
+
+InsnResult helper_syscall(X86Cpu *cpu, const Insn *insn)
+{
+    uint16_t cs = (uint16_t)(cpu->star >> 32);
+    bool from_64bit = mode_is_64bit(cpu);
+    uint64_t next = insn_next_rip(cpu, insn);
+
+    if (!(cpu->efer & EFER_SCE) || !mode_is_protected(cpu) ||
+        (!cpu->model->is_amd && !from_64bit)) {
+        return undefined(cpu);
+    }
+    if (!mode_is_long(cpu)) {
+        cpu->gpr[R_RCX] = (uint32_t)next;
+        flags_set(cpu, cpu->eflags & ~(uint64_t)(EFLAGS_IF | EFLAGS_VM | EFLAGS_RF));
+        enter_flat(cpu, cs & 0xfffc, (uint16_t)(cs + 8), 0, false, (uint32_t)cpu->star);
+        return INSN_JUMP;
+    }
+    cpu->gpr[R_RCX] = next;
+    cpu->gpr[R_R11] = cpu->eflags & ~(uint64_t)EFLAGS_RF;
+    flags_set(cpu, cpu->eflags & ~(cpu->fmask | EFLAGS_RF));
+    enter_flat(cpu, cs & 0xfffc, (uint16_t)(cs + 8), 0, true, from_64bit ? cpu->lstar : cpu->cstar);
+    return INSN_JUMP;
+}
+
+InsnResult helper_sysret(X86Cpu *cpu, const Insn *insn)
+{
+    uint16_t base = (uint16_t)(cpu->star >> 48);
+    bool to_64bit = insn->operand_bits == 64;
+    uint64_t rip = to_64bit ? cpu->gpr[R_RCX] : (uint32_t)cpu->gpr[R_RCX];
+
+    if (!(cpu->efer & EFER_SCE) || !mode_is_protected(cpu) ||
+        (!cpu->model->is_amd && !mode_is_64bit(cpu))) {
+        return undefined(cpu);
+    }
+    if (cpu->cpl != 0) {
+        return protection(cpu);
+    }
+    /* Intel faults while still in ring 0; with AMD the fetch faults in ring 3. */
+    if (to_64bit && !cpu->model->is_amd && !paging_is_canonical(cpu, rip)) {
+        return protection(cpu);
+    }
+    if (mode_is_long(cpu)) {
+        flags_set(cpu, (cpu->gpr[R_R11] & SYSRET_FLAGS) | EFLAGS_FIXED);
+    } else {
+        flags_set(cpu, cpu->eflags | EFLAGS_IF);
+    }
+    enter_flat(cpu, (uint16_t)(to_64bit ? base + 16 : base), (uint16_t)(base + 8), 3, to_64bit,
+               rip);
+    return INSN_JUMP;
+}
+
+InsnResult helper_sysenter(X86Cpu *cpu, const Insn *insn)
+{
+    uint16_t cs = (uint16_t)(cpu->sysenter_cs & 0xfffc);
+    bool is_long = mode_is_long(cpu);
+
+    if (is_long && cpu->model->is_amd) {
+        return undefined(cpu);
+    }
+    if (mode_is_real(cpu) || cs == 0) {
+        return protection(cpu);
+    }
+    flags_set(cpu, cpu->eflags & ~(uint64_t)(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF));
+    cpu->gpr[R_RSP] = is_long ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
+    enter_flat(cpu, cs, (uint16_t)(cs + 8), 0, is_long,
+               is_long ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
+    return INSN_JUMP;
+}
+
+InsnResult helper_sysexit(X86Cpu *cpu, const Insn *insn)
+{
+    uint16_t base = (uint16_t)(cpu->sysenter_cs & 0xfffc);
+    bool to_64bit = insn->operand_bits == 64;
+    uint64_t rip = cpu->gpr[R_RDX], rsp = cpu->gpr[R_RCX];
+
+    if (mode_is_long(cpu) && cpu->model->is_amd) {
+        return undefined(cpu);
+    }
+    if (!mode_is_protected(cpu) || cpu->cpl != 0 || base == 0) {
+        return protection(cpu);
+    }
+    if (to_64bit && !(paging_is_canonical(cpu, rip) && paging_is_canonical(cpu, rsp))) {
+        return protection(cpu);
+    }
+    cpu->gpr[R_RSP] = to_64bit ? rsp : (uint32_t)rsp;
+    enter_flat(cpu, (uint16_t)(base + (to_64bit ? 32 : 16)),
+               (uint16_t)(base + (to_64bit ? 40 : 24)), 3, to_64bit,
+               to_64bit ? rip : (uint32_t)rip);
+    return INSN_JUMP;
+}
