@@ -55,7 +55,7 @@ bool firmware_rom_load(FirmwareRom *rom, const Machine *machine, Region *memory,
     const char *name = machine->firmware ? machine->firmware : DEFAULT_FIRMWARE;
     g_autofree char *path = machine_find_firmware(machine, name, err);
     g_autofree char *data = NULL;
-    gsize size;
+    gsize size = 0;
 
     if (!path) {
         if (!machine->firmware) {

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* What the PC board tells its firmware: fw_cfg items, boot order, ACPI tables, direct boot. */
+#include "hw/i386/pc-internal.h"
+
+#include "hw/rtc.h"
+
+enum { /* CMOS bytes */
+       CMOS_EQUIPMENT = 0x14,
+       CMOS_BOOT_THIRD = 0x38, /* high nibble; bit 0: do not look for a signature on floppies */
+       CMOS_DISK_TRANSLATION = 0x39,
+       CMOS_BOOT_ORDER = 0x3d,
+       CMOS_CPU_COUNT = 0x5f
+};
+
+enum { EQUIPMENT_FPU = 0x02, EQUIPMENT_PS2_MOUSE = 0x04 };
+enum { DISK_TRANSLATION_LBA = 0x55 }; /* for all four drives */
+
+#define BOOT_DEVICES_MAX 3
+
+/* Boot device letter as the CMOS numbers it: 0 for none. */
+static uint8_t boot_code(char letter)
+{
+    switch (letter) {
+    case 'a':
+        return 1;
+    case 'c':
+        return 2;
+    case 'd':
+        return 3;
+    case 'n':
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+static void describe_boot_order(PcMachine *pc)
+{
+    const Machine *machine = &pc->machine;
+    const char *order = machine->boot_once ? machine->boot_once : machine->boot_order;
+    uint8_t codes[BOOT_DEVICES_MAX] = {0};
+
+    for (unsigned i = 0, n = 0; order && order[i] && n < BOOT_DEVICES_MAX; i++) {
+        codes[n] = boot_code(order[i]);
+        n += codes[n] != 0;
+    }
+    rtc_set_cmos(pc->rtc, CMOS_BOOT_ORDER, (uint8_t)(codes[1] << 4 | codes[0]));
+    rtc_set_cmos(pc->rtc, CMOS_BOOT_THIRD, (uint8_t)(codes[2] << 4));
+}
+
+static bool set_number_file(FwCfg *fw_cfg, const char *name, uint64_t value, unsigned size,
+                            Error **err)
+{
+    uint64_t little = GUINT64_TO_LE(value);
+    g_autoptr(GBytes) bytes = g_bytes_new(&little, size);
+
+    return fw_cfg_set_file(fw_cfg, name, bytes, err);
+}
+
+static bool describe_boot(PcMachine *pc, const char *first, Error **err)
+{
+    const Machine *machine = &pc->machine;
+    g_autoptr(GString) order = g_string_new(first ? "/rom@" : NULL);
+
+    if (first) {
+        g_string_append(order, first);
+        g_string_append_c(order, '\n');
+    }
+    if (machine->boot_strict) {
+        g_string_append(order, "HALT\n");
+    }
+    if (order->len) {
+        order->str[order->len - 1] = '\0';
+        g_autoptr(GBytes) bytes = g_bytes_new(order->str, order->len);
+        if (!fw_cfg_set_file(pc->fw_cfg, "bootorder", bytes, err)) {
+            return false;
+        }
+    }
+    if (machine->boot_splash_time != UINT32_MAX &&
+        !set_number_file(pc->fw_cfg, "etc/boot-menu-wait", machine->boot_splash_time, 2, err)) {
+        return false;
+    }
+    return set_number_file(pc->fw_cfg, "etc/boot-fail-wait", machine->boot_reboot_timeout, 4, err);
+}
+
+static void describe_machine(PcMachine *pc)
+{
+    const Machine *machine = &pc->machine;
+    g_autoptr(GBytes) uuid = g_bytes_new(machine->uuid, sizeof(machine->uuid));
+
+    fw_cfg_set(pc->fw_cfg, FW_CFG_UUID, uuid);
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_NOGRAPHIC, !machine->graphics, 2);
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_COUNT, machine->cpus.count, 2);
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_MAX, machine->cpus.max, 2);
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_BOOT_MENU, machine->boot_menu, 2);
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_IRQ0_OVERRIDE, 1, 4);
+    rtc_set_cmos(pc->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_PS2_MOUSE);
+    rtc_set_cmos(pc->rtc, CMOS_DISK_TRANSLATION, DISK_TRANSLATION_LBA);
+    rtc_set_cmos(pc->rtc, CMOS_CPU_COUNT, (uint8_t)(machine->cpus.count - 1));
+}
+
+static bool add_user_items(PcMachine *pc, Error **err)
+{
+    for (guint i = 0; i < pc->machine.fw_cfg->len; i++) {
+        const MachineFwCfg *item = pc->machine.fw_cfg->pdata[i];
+        g_autoptr(GBytes) bytes = g_bytes_new(item->data, item->size);
+        if (!fw_cfg_set_file(pc->fw_cfg, item->name, bytes, err)) {
+            error_prefix(err, "-fw_cfg: ");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pc_firmware_create(PcMachine *pc, Error **err)
+{
+    const char *boot_rom = NULL;
+
+    pc->fw_cfg = (FwCfg *)pc_device_new("fw_cfg_io", NULL, NULL);
+    fw_cfg_set_io(pc->fw_cfg, &pc->io);
+    pc_memory_describe(pc);
+    describe_machine(pc);
+    describe_boot_order(pc);
+    return describe_boot(pc, boot_rom, err) && add_user_items(pc, err) &&
+           object_realize((Object *)pc->fw_cfg, err);
+}

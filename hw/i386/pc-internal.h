@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the PC board. */
+#ifndef HW_I386_PC_INTERNAL_H
+#define HW_I386_PC_INTERNAL_H
+
+#include "hw/firmware.h"
+#include "hw/i8259.h"
+#include "hw/piix3.h"
+
+#define PC_ISA_IRQ_COUNT 16
+#define PC_GSI_COUNT 24
+#define PC_4_GIB (1ull << 32)
+
+typedef struct PcMachine {
+    Machine machine;
+    bool smm; /* PROP: system management mode */
+
+    Region memory, io; /* roots of the two address spaces */
+    RamBlock *ram_block;
+    Region ram, ram_low, ram_high, apic_region;
+    uint64_t low_size, high_size; /* bytes of RAM from 0 and from 4 GiB up */
+    FirmwareRom firmware_rom;
+
+    I440fxHost *host;
+    Piix3 *piix3;
+    IsaBus *isa;
+    FwCfg *fw_cfg;
+    Device *rtc;
+    I8259 *pic_master;
+    Irq pic[PC_ISA_IRQ_COUNT];
+    Irq ioapic[PC_GSI_COUNT];
+    unsigned serial_ports; /* bit N: COM N+1 is there */
+} PcMachine;
+
+/* pc-memory.c: address spaces, RAM on both sides of the hole, and what the CMOS says about it. */
+bool pc_memory_create(PcMachine *pc, Error **err);
+void pc_memory_destroy(PcMachine *pc);
+void pc_memory_describe(PcMachine *pc);
+
+/* pc-interrupts.c: two 8259, the I/O APIC, a local APIC per CPU. ISA lines reach both worlds. */
+Irq pc_gsi(PcMachine *pc, unsigned gsi);
+bool pc_interrupts_create(PcMachine *pc, Error **err);
+/* CPUs with their local APICs; they park until the machine runs. */
+bool pc_cpus_create(PcMachine *pc, Error **err);
+bool pc_cpus_start(PcMachine *pc, Error **err);
+void pc_cpus_reset(PcMachine *pc);
+/* Lines into all CPUs. */
+Irq pc_a20(PcMachine *pc);
+Irq pc_smi(PcMachine *pc);
+
+/* pc-firmware.c: fw_cfg and its items. */
+bool pc_firmware_create(PcMachine *pc, Error **err);
+
+/* A device of the board, plugged and with properties from "name=value" texts (NULL-terminated, may
+ * be NULL), not realized. */
+Device *pc_device_new(const char *type, Bus *bus, const char *const *properties);
+
+#endif

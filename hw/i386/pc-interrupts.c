@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts and CPUs of the PC board.
+ *
+ *     ISA line or PIRQ -> GSI n -+-> 8259 pair ------> LINT0 of the local APICs
+ *                                +-> I/O APIC pin n -> local APICs
+ *
+ * GSI 0, the timer, arrives at pin 2 of the I/O APIC: what "IRQ 0 override" in firmware tables
+ * says.
+ */
+#include "hw/i386/pc-internal.h"
+
+#include "hw/apic.h"
+#include "hw/ioapic.h"
+#include "target/i386/cpu.h"
+
+#include <assert.h>
+
+enum { TIMER_GSI = 0, TIMER_IOAPIC_PIN = 2 };
+
+static void set_gsi(void *owner, unsigned n, bool level)
+{
+    PcMachine *pc = owner;
+
+    if (n < PC_ISA_IRQ_COUNT) {
+        irq_set(pc->pic[n], level);
+    }
+    irq_set(pc->ioapic[n == TIMER_GSI ? TIMER_IOAPIC_PIN : n], level);
+}
+
+Irq pc_gsi(PcMachine *pc, unsigned gsi)
+{
+    assert(gsi < PC_GSI_COUNT);
+    return (Irq){.set = set_gsi, .owner = pc, .n = gsi};
+}
+
+static bool create_pics(PcMachine *pc, I8259 **ret_master, Error **err)
+{
+    I8259 *master =
+        (I8259 *)pc_device_new("isa-i8259", &pc->isa->bus, (const char *[]){"master=on", NULL});
+    I8259 *slave = (I8259 *)pc_device_new(
+        "isa-i8259", &pc->isa->bus,
+        (const char *[]){"iobase=0xa0", "elcr-addr=0x4d1", "elcr-mask=0xde", NULL});
+
+    i8259_set_slave(master, slave);
+    i8259_set_output(master, apic_pic_line());
+    i8259_set_output(slave, i8259_pin(master, I8259_CASCADE_PIN));
+    for (unsigned pin = 0; pin < PC_ISA_IRQ_COUNT / 2; pin++) {
+        if (pin != I8259_CASCADE_PIN) {
+            pc->pic[pin] = i8259_pin(master, pin);
+        }
+        pc->pic[PC_ISA_IRQ_COUNT / 2 + pin] = i8259_pin(slave, pin);
+    }
+    *ret_master = master;
+    return object_realize((Object *)master, err) && object_realize((Object *)slave, err);
+}
+
+bool pc_interrupts_create(PcMachine *pc, Error **err)
+{
+    IoApic *ioapic = (IoApic *)pc_device_new("ioapic", NULL, NULL);
+
+    for (unsigned pin = 0; pin < PC_GSI_COUNT; pin++) {
+        pc->ioapic[pin] = ioapic_pin(ioapic, pin);
+    }
+    ioapic_set_memory(ioapic, &pc->memory);
+    for (unsigned irq = 0; irq < ISA_IRQ_COUNT; irq++) {
+        pc->isa->irqs[irq] = pc_gsi(pc, irq);
+    }
+    apic_region_init(&pc->apic_region, NULL);
+    region_add(&pc->memory, APIC_DEFAULT_BASE, &pc->apic_region, 1);
+    return object_realize((Object *)ioapic, err) && create_pics(pc, &pc->pic_master, err);
+}
+
+bool pc_cpus_create(PcMachine *pc, Error **err)
+{
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        X86Cpu *cpu = cpu_new(i, err);
+        if (!cpu) {
+            return false;
+        }
+        Apic *apic = (Apic *)pc_device_new("apic", NULL, NULL);
+        apic_attach(apic, cpu, pc->pic_master);
+        if (!object_realize((Object *)apic, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A board without an accelerator is one whose devices are under test. */
+bool pc_cpus_start(PcMachine *pc, Error **err)
+{
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        Vcpu *vcpu = &cpu_get(i)->vcpu;
+        if (vcpu->ops && !vcpu_start(vcpu, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void pc_cpus_reset(PcMachine *pc)
+{
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        cpu_reset(cpu_get(i), false);
+    }
+}
+
+static void set_a20(void *owner, unsigned n, bool level)
+{
+    PcMachine *pc = owner;
+
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        cpu_set_a20(cpu_get(i), level);
+    }
+}
+
+Irq pc_a20(PcMachine *pc)
+{
+    return (Irq){.set = set_a20, .owner = pc};
+}
+
+static void set_smi(void *owner, unsigned n, bool level)
+{
+    PcMachine *pc = owner;
+
+    for (unsigned i = 0; level && i < pc->machine.cpus.count; i++) {
+        cpu_raise_event(cpu_get(i), CPU_EVENT_SMI);
+    }
+}
+
+Irq pc_smi(PcMachine *pc)
+{
+    return (Irq){.set = set_smi, .owner = pc};
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* The board "pc": i440FX and PIIX3 of 1996 with what QEMU put on it. */
+#include "hw/i386/pc-internal.h"
+
+#include "hw/i8254.h"
+#include "hw/piix4-pm.h"
+#include "hw/port92.h"
+#include "softmmu/run.h"
+#include "ui/chardev.h"
+
+#include <assert.h>
+
+#define MAX_CPUS 255
+
+Device *pc_device_new(const char *type, Bus *bus, const char *const *properties)
+{
+    Device *dev = device_new(type, bus);
+
+    for (const char *const *text = properties; text && *text; text++) {
+        g_auto(GStrv) pair = g_strsplit(*text, "=", 2);
+        bool is_good = object_set(&dev->obj, pair[0], pair[1], NULL);
+        assert(is_good);
+        (void)is_good;
+    }
+    return dev;
+}
+
+/* A device that a smaller build may leave out. */
+static bool add_built_device(const char *type, Bus *bus, const char *const *properties, Error **err)
+{
+    return !type_find(type) || object_realize(&pc_device_new(type, bus, properties)->obj, err);
+}
+
+/* -- PCI --------------------------------------------------------------------------------------- */
+
+static bool create_bridges(PcMachine *pc, Error **err)
+{
+    const I440fxWiring wiring = {.system_memory = &pc->memory, .io = &pc->io, .ram = &pc->ram};
+
+    pc->host = (I440fxHost *)pc_device_new("i440FX-pcihost", NULL, NULL);
+    i440fx_wire(pc->host, &wiring);
+    if (!object_realize((Object *)pc->host, err)) {
+        return false;
+    }
+    Bus *pci = &i440fx_pci_bus(pc->host)->bus;
+    pc->piix3 = (Piix3 *)pc_device_new("PIIX3", pci, (const char *[]){"addr=1.0", NULL});
+    pc->isa = piix3_isa_bus(pc->piix3);
+    i440fx_set_reset_port(pc->host, piix3_reset_port(pc->piix3));
+    return object_realize((Object *)pc->piix3, err);
+}
+
+static bool create_pci_functions(PcMachine *pc, Error **err)
+{
+    Bus *pci = &i440fx_pci_bus(pc->host)->bus;
+    Piix4Pm *pm = (Piix4Pm *)pc_device_new(
+        "PIIX4_PM", pci,
+        (const char *[]){"addr=1.3", pc->smm ? "smm-enabled=on" : "smm-enabled=off", NULL});
+
+    piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc));
+    return add_built_device("piix3-ide", pci, (const char *[]){"addr=1.1", NULL}, err) &&
+           object_realize((Object *)pm, err);
+}
+
+/* -- ISA --------------------------------------------------------------------------------------- */
+
+static bool create_timers(PcMachine *pc, Error **err)
+{
+    Bus *isa = &pc->isa->bus;
+    I8254 *pit = (I8254 *)pc_device_new("isa-pit", isa, NULL);
+    PcSpeaker *speaker = (PcSpeaker *)pc_device_new("isa-pcspk", isa, NULL);
+
+    i8254_set_output(pit, pc_gsi(pc, 0));
+    pc_speaker_set_pit(speaker, pit);
+    pc->rtc = pc_device_new("mc146818rtc", isa, NULL);
+    return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err) &&
+           object_set(&pc->rtc->obj, "base", pc->machine.rtc_base, err) &&
+           object_realize(&pc->rtc->obj, err);
+}
+
+static bool create_serial_ports(PcMachine *pc, Error **err)
+{
+    for (unsigned i = 0; i < MACHINE_SERIAL_COUNT; i++) {
+        if (!pc->machine.serial[i]) {
+            continue;
+        }
+        g_autofree char *index = g_strdup_printf("index=%u", i);
+        Device *dev = pc_device_new("isa-serial", &pc->isa->bus, (const char *[]){index, NULL});
+        if (!object_set(&dev->obj, "chardev", pc->machine.serial[i]->obj.name, err) ||
+            !object_realize(&dev->obj, err)) {
+            return false;
+        }
+        pc->serial_ports |= 1u << i;
+    }
+    return true;
+}
+
+static bool create_isa_devices(PcMachine *pc, Error **err)
+{
+    Port92 *port92 = (Port92 *)pc_device_new("port92", &pc->isa->bus, NULL);
+
+    port92_set_a20(port92, pc_a20(pc));
+    return create_timers(pc, err) && object_realize((Object *)port92, err) &&
+           create_serial_ports(pc, err);
+}
+
+/* -- Machine ----------------------------------------------------------------------------------- */
+
+static bool build(PcMachine *pc, Error **err)
+{
+    return pc_memory_create(pc, err) && create_bridges(pc, err) && pc_interrupts_create(pc, err) &&
+           pc_cpus_create(pc, err) && create_isa_devices(pc, err) &&
+           create_pci_functions(pc, err) &&
+           firmware_rom_load(&pc->firmware_rom, &pc->machine, i440fx_pci_memory(pc->host), err) &&
+           pc_firmware_create(pc, err) && pc_cpus_start(pc, err);
+}
+
+static bool pc_realize(Object *obj, Error **err)
+{
+    PcMachine *pc = (PcMachine *)obj;
+
+    if (!build(pc, err)) {
+        pc_memory_destroy(pc);
+        return false;
+    }
+    system_set_reset_handler(machine_reset, pc);
+    return true;
+}
+
+static void pc_unrealize(Object *obj)
+{
+    PcMachine *pc = (PcMachine *)obj;
+
+    system_set_reset_handler(NULL, NULL);
+    pc_memory_destroy(pc);
+}
+
+static void pc_reset(Machine *machine)
+{
+    object_reset(&machine->obj);
+    pc_cpus_reset((PcMachine *)machine);
+}
+
+static const Field pc_fields[] = {
+    PROP(PcMachine, smm, .desc = "system management mode"),
+    DERIVED(PcMachine, memory),
+    DERIVED(PcMachine, io),
+    DERIVED(PcMachine, ram_block),
+    DERIVED(PcMachine, ram),
+    DERIVED(PcMachine, ram_low),
+    DERIVED(PcMachine, ram_high),
+    DERIVED(PcMachine, apic_region),
+    DERIVED(PcMachine, low_size),
+    DERIVED(PcMachine, high_size),
+    DERIVED(PcMachine, firmware_rom),
+    LINK(PcMachine, host),
+    LINK(PcMachine, piix3),
+    LINK(PcMachine, isa),
+    LINK(PcMachine, fw_cfg),
+    LINK(PcMachine, rtc),
+    LINK(PcMachine, pic_master),
+    LINK(PcMachine, pic),
+    LINK(PcMachine, ioapic),
+    DERIVED(PcMachine, serial_ports),
+    FIELDS_END,
+};
+
+/* Versions differ in defaults this board does not have, so one type answers to all their names. */
+static const char *const pc_aliases[] = {
+    "pc",
+    "pc-i440fx-7.1",
+    "pc-i440fx-7.0",
+    "pc-i440fx-6.2",
+    "pc-i440fx-6.1",
+    "pc-i440fx-6.0",
+    "pc-i440fx-5.2",
+    "pc-i440fx-5.1",
+    "pc-i440fx-5.0",
+    "pc-i440fx-4.2",
+    "pc-i440fx-4.1",
+    "pc-i440fx-4.0",
+    "pc-i440fx-3.1",
+    "pc-i440fx-3.0",
+    "pc-i440fx-2.12",
+    "pc-i440fx-2.11",
+    "pc-i440fx-2.10",
+    "pc-i440fx-2.9",
+    "pc-i440fx-2.8",
+    "pc-i440fx-2.7",
+    "pc-i440fx-2.6",
+    "pc-i440fx-2.5",
+    "pc-i440fx-2.4",
+    "pc-i440fx-2.3",
+    "pc-i440fx-2.2",
+    "pc-i440fx-2.1",
+    "pc-i440fx-2.0",
+    "pc-i440fx-1.7",
+    "pc-i440fx-1.6",
+    "pc-i440fx-1.5",
+    "pc-i440fx-1.4",
+    "pc-1.3",
+    "pc-1.2",
+    "pc-1.1",
+    "pc-1.0",
+    "pc-0.15",
+    "pc-0.14",
+    "pc-0.13",
+    NULL,
+};
+
+static const MachineInfo pc_info = {
+    .name = "pc-i440fx-7.2",
+    .desc = "Standard PC (i440FX + PIIX, 1996)",
+    .aliases = pc_aliases,
+    .is_default = true,
+    .max_cpus = MAX_CPUS,
+    .reset = pc_reset,
+};
+
+static const Type pc_type = {
+    .name = "pc-i440fx-7.2" MACHINE_TYPE_SUFFIX,
+    .parent = &machine_type,
+    .size = sizeof(PcMachine),
+    .desc = "Standard PC (i440FX + PIIX, 1996)",
+    .fields = pc_fields,
+    .info = &pc_info,
+    .realize = pc_realize,
+    .unrealize = pc_unrealize,
+};
+OBJECT_TYPE(pc_type);
