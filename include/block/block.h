@@ -50,7 +50,8 @@ typedef struct BlockDriver {
      * thread, must not block. */
     uint64_t (*map)(BlockNode *node, BlockOp op, uint64_t offset, uint64_t size,
                     uint64_t *ret_child_offset);
-    /* Blocking execution on a worker under the node's image lock; returns 0 or a negative errno. */
+    /* Blocking execution on a worker; of a format under the node's image lock, of a protocol
+     * without it. Offsets are this node's. Returns 0 or a negative errno. */
     int (*execute)(BlockNode *node, BlockRequest *request);
     uint64_t (*size)(BlockNode *node); /* bytes */
 } BlockDriver;
@@ -63,12 +64,16 @@ struct BlockNode {
     void *state;
     BlockNode *file; /* child, or NULL */
     char *filename;
-    bool read_only, no_flush, direct;
+    bool read_only, direct;
+    bool no_flush;     /* cache=unsafe: flushes do nothing */
+    bool writethrough; /* every write is on the medium when it completes */
+    bool discard;      /* discard=unmap: a discard gives space back, otherwise it does nothing */
     unsigned references, in_flight;
+    GMutex image_lock; /* held by execute(); comes after the machine lock */
 };
 
-/* Opens a chain: keys driver/format, file/filename, read-only, cache, discard... Unknown keys fail.
- * Image locks (OFD) are taken; a conflict names the holder's pid. */
+/* Opens a chain: keys driver/format, file/filename, read-only, cache, aio, discard and those of the
+ * drivers. Unknown keys fail. Image locks (OFD) are taken; a conflict names the holder's pid. */
 BlockNode *block_open(KeyVal *options, Error **err);
 BlockNode *block_ref(BlockNode *node);
 void block_unref(BlockNode *node);
@@ -97,6 +102,9 @@ bool drive_is_cdrom(Drive *drive);
 bool drive_is_read_only(Drive *drive);
 /* Drive with that interface, bus and unit, or NULL; marks it as taken by a device when `take`. */
 Drive *drive_get(const char *interface, int bus, int unit, bool take);
+/* A device takes the drive it was given by drive=ID; fails when another device has it. */
+bool drive_take(Drive *drive, Error **err);
+void drive_release(Drive *drive);
 /* Fails, naming it, when a drive with an interface other than none was never taken. */
 bool drive_check_orphans(Error **err);
 
