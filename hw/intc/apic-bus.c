@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages between local APICs: destinations, inter-processor interrupts, MSI, and the memory range
+ * both live in. Intel SDM vol. 3, 11.6 and 11.11. */
+#include "hw/intc/lapic-internal.h"
+
+#include "util/trace.h"
+
+enum {
+    ICR_LOGICAL = 1 << 11,
+    ICR_ASSERT = 1 << 14,
+    ICR_LEVEL = 1 << 15,
+    ICR_SHORTHAND_SHIFT = 18,
+    SHORTHAND_NONE = 0,
+    SHORTHAND_SELF = 1,
+    SHORTHAND_ALL = 2,
+    SHORTHAND_OTHERS = 3,
+    DFR_FLAT = 0xf, /* bits 31-28 */
+    REGISTER_SPACE = 0x1000,
+    FIRST_REGISTER = 0x20
+};
+
+#define BROADCAST UINT32_MAX
+
+typedef struct Message {
+    uint32_t destination; /* BROADCAST: all */
+    bool logical;
+    ApicDelivery mode;
+    uint8_t vector;
+    bool level;
+} Message;
+
+/* All realized APICs: a bus has no owner among them. */
+static GPtrArray *members;
+
+void apic_bus_add(Apic *apic)
+{
+    if (!members) {
+        members = g_ptr_array_new();
+    }
+    g_ptr_array_add(members, apic);
+}
+
+void apic_bus_remove(Apic *apic)
+{
+    g_ptr_array_remove(members, apic);
+    if (!members->len) {
+        g_ptr_array_free(members, TRUE);
+        members = NULL;
+    }
+}
+
+static guint member_count(void)
+{
+    return members ? members->len : 0;
+}
+
+static bool matches_logical(const Apic *apic, uint32_t destination)
+{
+    uint32_t ldr = apic_logical_id(apic);
+
+    if (apic_is_x2apic(apic)) {
+        return ldr >> 16 == destination >> 16 && (ldr & destination & 0xffff);
+    }
+    ldr >>= 24;
+    if (apic->dfr >> 28 == DFR_FLAT) {
+        return ldr & destination & 0xff;
+    }
+    return (ldr >> 4 == (destination >> 4 & 15) || (destination & 0xff) == 0xff) &&
+           (ldr & destination & 15);
+}
+
+static bool matches(const Apic *apic, const Message *message)
+{
+    if (!apic_is_enabled(apic)) {
+        return false;
+    }
+    if (message->destination == BROADCAST) {
+        return true;
+    }
+    return message->logical ? matches_logical(apic, message->destination)
+                            : apic_id(apic) == message->destination;
+}
+
+static void send_to_lowest(const Message *message)
+{
+    Apic *best = NULL;
+
+    for (guint i = 0; i < member_count(); i++) {
+        Apic *apic = members->pdata[i];
+
+        if (matches(apic, message) && apic->svr & SVR_ENABLE &&
+            (!best || apic_processor_priority(apic) < apic_processor_priority(best))) {
+            best = apic;
+        }
+    }
+    if (best) {
+        apic_receive(best, APIC_FIXED, message->vector, message->level);
+    }
+}
+
+static void send(const Message *message, const Apic *except)
+{
+    TRACE(apic_message, "destination 0x%x logical %d mode %d vector 0x%02x level %d",
+          message->destination, message->logical, (int)message->mode, message->vector,
+          message->level);
+    if (message->mode == APIC_LOWEST_PRIORITY) {
+        send_to_lowest(message);
+        return;
+    }
+    for (guint i = 0; i < member_count(); i++) {
+        Apic *apic = members->pdata[i];
+
+        if (apic != except && matches(apic, message)) {
+            apic_receive(apic, message->mode, message->vector, message->level);
+        }
+    }
+}
+
+void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector, bool level)
+{
+    send(&(Message){.destination = destination == 0xff && !logical ? BROADCAST : destination,
+                    .logical = logical,
+                    .mode = mode,
+                    .vector = vector,
+                    .level = level},
+         NULL);
+}
+
+void apic_deliver_msi(uint64_t address, uint32_t data)
+{
+    apic_deliver((uint8_t)(address >> 12), address >> 2 & 1, (ApicDelivery)(data >> 8 & 7),
+                 (uint8_t)data, data >> 15 & 1);
+}
+
+void apic_send_ipi(Apic *apic, uint64_t icr)
+{
+    unsigned shorthand = icr >> ICR_SHORTHAND_SHIFT & 3;
+    uint32_t destination = (uint32_t)(icr >> 32);
+    Message message = {
+        .logical = icr & ICR_LOGICAL, .mode = (ApicDelivery)(icr >> 8 & 7), .vector = (uint8_t)icr};
+
+    if (message.mode <= APIC_LOWEST_PRIORITY && message.vector < APIC_FIRST_LEGAL_VECTOR) {
+        apic_set_error(apic, ESR_SEND_ILLEGAL);
+        return;
+    }
+    if (message.mode == APIC_INIT && icr & ICR_LEVEL && !(icr & ICR_ASSERT)) {
+        return; /* INIT de-assert synchronises arbitration IDs, which nobody has any more */
+    }
+    if (!apic_is_x2apic(apic)) {
+        destination >>= 24;
+        destination = destination == 0xff && !message.logical ? BROADCAST : destination;
+    }
+    message.destination = shorthand == SHORTHAND_NONE ? destination : BROADCAST;
+    if (shorthand == SHORTHAND_SELF) {
+        apic_receive(apic, message.mode, message.vector, false);
+    } else {
+        send(&message, shorthand == SHORTHAND_OTHERS ? apic : NULL);
+    }
+}
+
+static void set_pic_line(void *owner, unsigned n, bool level)
+{
+    for (guint i = 0; i < member_count(); i++) {
+        irq_set(apic_lint_pin(members->pdata[i], 0), level);
+    }
+}
+
+Irq apic_pic_line(void)
+{
+    return (Irq){.set = set_pic_line};
+}
+
+/* The APIC of the CPU whose thread makes the access; from elsewhere the first one's. */
+static Apic *accessed_apic(void)
+{
+    const Vcpu *vcpu = vcpu_self();
+
+    if (vcpu) {
+        return ((X86Cpu *)vcpu->cpu)->apic;
+    }
+    return member_count() ? members->pdata[0] : NULL;
+}
+
+static uint64_t region_read(void *opaque, uint64_t offset, unsigned size)
+{
+    Apic *apic = accessed_apic();
+    uint32_t value = UINT32_MAX;
+
+    if (!apic || offset >= REGISTER_SPACE || !apic_is_enabled(apic) || apic_is_x2apic(apic)) {
+        return UINT32_MAX;
+    }
+    if (offset & 15) { /* only the first four bytes of each sixteen are there */
+        return 0;
+    }
+    if (!apic_read_register(apic, (unsigned)(offset >> 4), &value)) {
+        apic_set_error(apic, ESR_ILLEGAL_REGISTER);
+        return 0;
+    }
+    return value;
+}
+
+/* Messages and registers share the range and never an address: the first page as messages means
+ * destination 0 at offset 0 to 15, where no register is. */
+static void region_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Apic *apic = accessed_apic();
+
+    if (offset >= REGISTER_SPACE || offset < FIRST_REGISTER) {
+        apic_deliver_msi(offset, (uint32_t)value);
+        return;
+    }
+    if (!apic || !apic_is_enabled(apic) || apic_is_x2apic(apic) || offset & 15) {
+        return;
+    }
+    if (!apic_write_register(apic, (unsigned)(offset >> 4), (uint32_t)value)) {
+        apic_set_error(apic, ESR_ILLEGAL_REGISTER);
+    }
+}
+
+static const RegionOps region_ops = {
+    .read = region_read, .write = region_write, .impl_min = 4, .impl_max = 4};
+
+void apic_region_init(Region *region, Object *owner)
+{
+    region_init(region, &(RegionDesc){.name = "apic-msi",
+                                      .kind = REGION_IO,
+                                      .size = APIC_REGION_SIZE,
+                                      .owner = owner,
+                                      .ops = &region_ops});
+}

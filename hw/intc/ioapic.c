@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* I/O APIC with 24 pins. Datasheet: Intel 290566, "82093AA I/O Advanced Programmable Interrupt
+ * Controller"; version 20h adds the EOI register of later south bridges. */
+#include "hw/ioapic.h"
+
+#include "hw/apic.h"
+#include "util/trace.h"
+
+enum { /* byte offsets of the window */
+       WINDOW_SELECT = 0x00,
+       WINDOW_DATA = 0x10,
+       WINDOW_EOI = 0x40,
+       WINDOW_SIZE = 0x1000
+};
+
+enum { /* indirect registers */
+       INDEX_ID = 0x00,
+       INDEX_VERSION = 0x01,
+       INDEX_ARBITRATION = 0x02,
+       INDEX_REDIRECTION = 0x10
+};
+
+enum { /* low half of a redirection entry */
+       ENTRY_LOGICAL = 1 << 11,
+       ENTRY_ACTIVE_LOW = 1 << 13,
+       ENTRY_REMOTE_IRR = 1 << 14,
+       ENTRY_LEVEL = 1 << 15,
+       ENTRY_MASKED = 1 << 16,
+       ENTRY_WRITABLE = 0x1afff
+};
+
+enum { VERSION_WITH_EOI = 0x20 };
+
+struct IoApic {
+    Device dev;
+    uint8_t version;
+    Region *memory;
+    Region window;
+    uint8_t select;
+    uint8_t id;
+    uint32_t lines;   /* levels at the pins as their drivers mean them: 1 asks */
+    uint32_t latched; /* rising edges not delivered yet, of edge-triggered pins */
+    uint64_t entries[IOAPIC_PIN_COUNT];
+};
+
+/* All realized I/O APICs, for the broadcast of the local ones. */
+static GPtrArray *members;
+
+static bool asks(const IoApic *ioapic, unsigned pin)
+{
+    uint64_t entry = ioapic->entries[pin];
+
+    if (entry & ENTRY_MASKED) {
+        return false;
+    }
+    if (entry & ENTRY_LEVEL) {
+        return ioapic->lines >> pin & 1 && !(entry & ENTRY_REMOTE_IRR);
+    }
+    return ioapic->latched >> pin & 1;
+}
+
+static void deliver(IoApic *ioapic, unsigned pin)
+{
+    uint64_t entry = ioapic->entries[pin];
+    ApicDelivery mode = (ApicDelivery)(entry >> 8 & 7);
+    bool level = entry & ENTRY_LEVEL && mode <= APIC_LOWEST_PRIORITY;
+
+    ioapic->latched &= ~(1u << pin);
+    if (level) {
+        ioapic->entries[pin] |= ENTRY_REMOTE_IRR;
+    }
+    TRACE(ioapic_deliver, "pin %u vector 0x%02x level %d", pin, (unsigned)(entry & 0xff), level);
+    apic_deliver((uint8_t)(entry >> 56), entry & ENTRY_LOGICAL, mode, (uint8_t)entry, level);
+}
+
+static void ioapic_sync(Object *obj)
+{
+    IoApic *ioapic = (IoApic *)obj;
+
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        if (asks(ioapic, pin)) {
+            deliver(ioapic, pin);
+        }
+    }
+}
+
+/* Polarity says how the board is wired; lines carry "asks" and not volts, so it changes nothing. */
+static void set_pin(void *owner, unsigned n, bool level)
+{
+    IoApic *ioapic = owner;
+    uint32_t bit = 1u << n;
+
+    if (!!(ioapic->lines & bit) == level) {
+        return;
+    }
+    if (!level) {
+        ioapic->lines &= ~bit;
+        return;
+    }
+    ioapic->lines |= bit;
+    if (!(ioapic->entries[n] & ENTRY_MASKED)) { /* an edge at a masked pin is lost */
+        ioapic->latched |= bit;
+    }
+    if (asks(ioapic, n)) {
+        deliver(ioapic, n);
+    }
+}
+
+Irq ioapic_pin(IoApic *ioapic, unsigned pin)
+{
+    g_assert(pin < IOAPIC_PIN_COUNT);
+    return (Irq){.set = set_pin, .owner = ioapic, .n = pin};
+}
+
+void ioapic_set_memory(IoApic *ioapic, Region *memory)
+{
+    ioapic->memory = memory;
+}
+
+static void end_of_interrupt(IoApic *ioapic, uint8_t vector)
+{
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        uint64_t *entry = &ioapic->entries[pin];
+
+        if (*entry & ENTRY_LEVEL && (uint8_t)*entry == vector) {
+            *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
+        }
+    }
+}
+
+void ioapic_end_of_interrupt(uint8_t vector)
+{
+    for (guint i = 0; members && i < members->len; i++) {
+        IoApic *ioapic = members->pdata[i];
+
+        end_of_interrupt(ioapic, vector);
+        ioapic_sync(&ioapic->dev.obj);
+    }
+}
+
+static uint32_t read_indirect(const IoApic *ioapic)
+{
+    unsigned index = ioapic->select - INDEX_REDIRECTION;
+
+    switch (ioapic->select) {
+    case INDEX_ID:
+    case INDEX_ARBITRATION:
+        return (uint32_t)ioapic->id << 24;
+    case INDEX_VERSION:
+        return ioapic->version | (IOAPIC_PIN_COUNT - 1) << 16;
+    default:
+        if (index >= 2 * IOAPIC_PIN_COUNT) {
+            return 0;
+        }
+        return (uint32_t)(ioapic->entries[index / 2] >> 32 * (index % 2));
+    }
+}
+
+static void write_entry(IoApic *ioapic, unsigned index, uint32_t value)
+{
+    uint64_t *entry = &ioapic->entries[index / 2];
+
+    if (index % 2) {
+        *entry = (uint32_t)*entry | (uint64_t)(value & 0xff000000u) << 32;
+        return;
+    }
+    *entry = (*entry & (0xffffffff00000000ull | ENTRY_REMOTE_IRR)) | (value & ENTRY_WRITABLE);
+    if (!(*entry & ENTRY_LEVEL)) { /* drivers clear a stuck remote IRR this way */
+        *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
+    }
+    if (*entry & ENTRY_MASKED) {
+        ioapic->latched &= ~(1u << index / 2);
+    }
+}
+
+static uint64_t window_read(void *opaque, uint64_t offset, unsigned size)
+{
+    const IoApic *ioapic = opaque;
+
+    switch (offset) {
+    case WINDOW_SELECT:
+        return ioapic->select;
+    case WINDOW_DATA:
+        return read_indirect(ioapic);
+    default:
+        return 0;
+    }
+}
+
+static void window_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    IoApic *ioapic = opaque;
+    unsigned index = ioapic->select - INDEX_REDIRECTION;
+
+    if (offset == WINDOW_SELECT) {
+        ioapic->select = (uint8_t)value;
+    } else if (offset == WINDOW_DATA && ioapic->select == INDEX_ID) {
+        ioapic->id = value >> 24 & 15;
+    } else if (offset == WINDOW_DATA && index < 2 * IOAPIC_PIN_COUNT) {
+        write_entry(ioapic, index, (uint32_t)value);
+    } else if (offset == WINDOW_EOI && ioapic->version >= VERSION_WITH_EOI) {
+        end_of_interrupt(ioapic, (uint8_t)value);
+    }
+}
+
+static const RegionOps window_ops = {
+    .read = window_read, .write = window_write, .impl_min = 4, .impl_max = 4};
+
+static bool ioapic_realize(Object *obj, Error **err)
+{
+    IoApic *ioapic = (IoApic *)obj;
+
+    if (ioapic->version != 0x11 && ioapic->version != VERSION_WITH_EOI) {
+        return error_set(err, "version 0x%x: an I/O APIC is of version 0x11 or 0x20",
+                         ioapic->version);
+    }
+    region_init(&ioapic->window, &(RegionDesc){.name = "ioapic",
+                                               .kind = REGION_IO,
+                                               .size = WINDOW_SIZE,
+                                               .owner = obj,
+                                               .ops = &window_ops,
+                                               .opaque = ioapic});
+    if (ioapic->memory) {
+        region_add(ioapic->memory, IOAPIC_DEFAULT_BASE, &ioapic->window, 0);
+    }
+    if (!members) {
+        members = g_ptr_array_new();
+    }
+    g_ptr_array_add(members, ioapic);
+    return true;
+}
+
+static void ioapic_unrealize(Object *obj)
+{
+    IoApic *ioapic = (IoApic *)obj;
+
+    g_ptr_array_remove(members, ioapic);
+    if (!members->len) {
+        g_ptr_array_free(members, TRUE);
+        members = NULL;
+    }
+    region_fini(&ioapic->window);
+}
+
+static const Field ioapic_fields[] = {
+    PROP(IoApic, version, .init = VERSION_WITH_EOI, .desc = "0x11, or 0x20 with an EOI register"),
+    LINK(IoApic, memory),
+    DERIVED(IoApic, window),
+    STATE(IoApic, select),
+    STATE(IoApic, id),
+    STATE(IoApic, lines),
+    STATE(IoApic, latched),
+    STATE_ARRAY(IoApic, entries, .init = ENTRY_MASKED),
+    FIELDS_END};
+
+static const Type ioapic_type = {
+    .name = "ioapic",
+    .parent = &device_type,
+    .size = sizeof(IoApic),
+    .desc = "I/O APIC",
+    .fields = ioapic_fields,
+    .realize = ioapic_realize,
+    .unrealize = ioapic_unrealize,
+    .sync = ioapic_sync,
+};
+DEVICE(ioapic_type);
