@@ -79,7 +79,7 @@ struct X86Cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
     uint64_t mcg_cap, mcg_status, mcg_ctl;
-    uint64_t tsc_offset, tsc_adjust; /* guest TSC = host TSC scaled + offset */
+    uint64_t tsc_offset, tsc_adjust; /* what the guest added to the machine's TSC: tsc.h */
     uint32_t pkru, smbase;
     uint8_t cpl;           /* DERIVED: of CS/SS */
     bool interrupt_shadow; /* STI or MOV SS: no interrupt before the next instruction has ended */
@@ -119,6 +119,9 @@ void cpu_reset(X86Cpu *cpu, bool is_init);
 /* Guest TSC, ticks; any thread that may read the CPU. */
 uint64_t cpu_read_tsc(const X86Cpu *cpu);
 uint64_t cpu_tsc_frequency_hz(void);
+/* Takes the time the machine was stopped out of the guest TSC; on a vCPU thread each time it begins
+ * to run guest code (VcpuOps.run). */
+void cpu_tsc_resume(void);
 /* Virtual-clock time at which the guest TSC reaches `tsc`. */
 int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* CPUID: the leaves of a model, with the bits that follow the CPU's present state. */
+#include "target/i386/cpu-model.h"
+#include "target/i386/helpers/helpers.h"
+
+/*
+ * Caches and TLBs are those QEMU shows: L1 64 KiB (AMD leaves) or 32 KiB (leaves 2 and 4), L2 512
+ * KiB or 4 MiB, L3 16 MiB. Guests size their copy loops by them.
+ */
+
+#define HYPERVISOR_LEAF 0x40000000u
+#define OSXSAVE_BIT (1u << 27)
+#define OSPKE_BIT (1u << 4)
+#define HT_BIT (1u << 28)
+#define CMP_LEGACY_BIT (1u << 1)
+
+enum { EAX, EBX, ECX, EDX };
+
+static uint32_t text_word(const char *text)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static void vendor_words(const char *vendor, uint32_t regs[4])
+{
+    regs[EBX] = text_word(vendor);
+    regs[EDX] = text_word(vendor + 4);
+    regs[ECX] = text_word(vendor + 8);
+}
+
+/* Bits an APIC id needs for `count` cores. */
+static unsigned core_id_bits(unsigned count)
+{
+    return count > 1 ? 32 - (unsigned)__builtin_clz(count - 1) : 0;
+}
+
+static uint32_t signature(const CpuModel *model)
+{
+    unsigned family = model->family > 15 ? 15 : model->family;
+    unsigned extended = model->family > 15 ? model->family - 15 : 0;
+
+    return extended << 20 | (model->model >> 4) << 16 | family << 8 | (model->model & 15) << 4 |
+           model->stepping;
+}
+
+static void leaf_1(const X86Cpu *cpu, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+    unsigned count = model->cpu_count ? model->cpu_count : 1;
+
+    regs[EAX] = signature(model);
+    regs[EBX] = cpu->apic_id << 24 | (count > 255 ? 255 : count) << 16 | 8 << 8; /* CLFLUSH: 8x8 */
+    regs[ECX] = model->features[FEATURE_1_ECX];
+    regs[EDX] = model->features[FEATURE_1_EDX];
+    if (cpu->cr4 & CR4_OSXSAVE) {
+        regs[ECX] |= OSXSAVE_BIT;
+    }
+    if (count > 1) {
+        regs[EDX] |= HT_BIT;
+    }
+}
+
+/* Deterministic cache parameters: type, level, line 64 bytes. */
+static void leaf_4(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
+{
+    static const struct {
+        uint8_t type, level, ways;
+        bool shared, inclusive;
+        uint16_t sets;
+    } caches[] = {
+        {1, 1, 8, false, false, 64},    /* L1 data */
+        {2, 1, 8, false, false, 64},    /* L1 instructions */
+        {3, 2, 16, false, false, 4096}, /* L2 */
+        {3, 3, 16, true, true, 16384},  /* L3 */
+    };
+    unsigned cores = model->cpu_count ? model->cpu_count : 1;
+    unsigned id_span = 1u << core_id_bits(cores);
+
+    if (subleaf >= sizeof(caches) / sizeof(caches[0])) {
+        return;
+    }
+    regs[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
+                (caches[subleaf].shared ? id_span - 1 : 0) << 14 | (id_span - 1) << 26;
+    regs[EBX] = (64 - 1) | (uint32_t)(caches[subleaf].ways - 1) << 22;
+    regs[ECX] = caches[subleaf].sets - 1;
+    regs[EDX] = caches[subleaf].inclusive ? 6 : 1; /* L3: inclusive, complex index */
+}
+
+static void leaf_7(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+
+    if (subleaf == 0) {
+        regs[EAX] = model->features[FEATURE_7_1_EAX] ? 1 : 0;
+        regs[EBX] = model->features[FEATURE_7_EBX];
+        regs[ECX] = model->features[FEATURE_7_ECX] | (cpu->cr4 & CR4_PKE ? OSPKE_BIT : 0);
+        regs[EDX] = model->features[FEATURE_7_EDX];
+    } else if (subleaf == 1) {
+        regs[EAX] = model->features[FEATURE_7_1_EAX];
+    }
+}
+
+/* Extended topology: one thread a core, all cores in one package. */
+static void leaf_b(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
+{
+    unsigned cores = cpu->model->cpu_count ? cpu->model->cpu_count : 1;
+
+    regs[ECX] = subleaf & 0xff;
+    regs[EDX] = cpu->apic_id;
+    if (subleaf == 0) {
+        regs[EBX] = 1;
+        regs[ECX] |= 1 << 8; /* threads */
+    } else if (subleaf == 1) {
+        regs[EAX] = core_id_bits(cores);
+        regs[EBX] = cores;
+        regs[ECX] |= 2 << 8; /* cores */
+    }
+}
+
+uint32_t xsave_area_size(const CpuModel *model, uint64_t components, bool compacted)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE + XSAVE_HEADER_SIZE;
+
+    for (unsigned i = XSAVE_AVX; i < XSAVE_COMPONENT_COUNT; i++) {
+        const XsaveComponent *component = &model->xsave[i];
+
+        if (!(components >> i & 1)) {
+            continue;
+        }
+        if (compacted) {
+            size = component->aligned ? (size + 63) & ~63u : size;
+            size += component->size;
+        } else if (component->offset + component->size > size) {
+            size = component->offset + component->size;
+        }
+    }
+    return size;
+}
+
+static void leaf_d(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+
+    if (!cpu_has(cpu, FEATURE_XSAVE)) {
+        return;
+    }
+    if (subleaf == 0) {
+        regs[EAX] = (uint32_t)model->xcr0_mask;
+        regs[EBX] = xsave_area_size(model, cpu->xcr0, false);
+        regs[ECX] = xsave_area_size(model, model->xcr0_mask, false);
+        regs[EDX] = (uint32_t)(model->xcr0_mask >> 32);
+    } else if (subleaf == 1) {
+        regs[EAX] = model->features[FEATURE_D_1_EAX];
+        if (cpu_has(cpu, FEATURE_XSAVEC)) {
+            regs[EBX] = xsave_area_size(model, cpu->xcr0 | cpu->xss, true);
+        }
+    } else if (subleaf < XSAVE_COMPONENT_COUNT && (model->xcr0_mask >> subleaf & 1)) {
+        regs[EAX] = model->xsave[subleaf].size;
+        regs[EBX] = model->xsave[subleaf].offset;
+        regs[ECX] = model->xsave[subleaf].aligned ? 2 : 0;
+    }
+}
+
+static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+
+    switch (leaf) {
+    case 0:
+        regs[EAX] = model->level;
+        vendor_words(model->vendor, regs);
+        break;
+    case 1:
+        leaf_1(cpu, regs);
+        break;
+    case 2: /* descriptors of the caches of leaf 4 */
+        regs[EAX] = 1;
+        regs[ECX] = 0x4d;
+        regs[EDX] = 0x2c307d;
+        break;
+    case 4:
+        leaf_4(model, subleaf, regs);
+        break;
+    case 5: /* MONITOR/MWAIT: extensions enumerated, interrupts break even when masked */
+        regs[ECX] = cpu_has(cpu, FEATURE_MONITOR) ? 3 : 0;
+        break;
+    case 6:
+        regs[EAX] = model->features[FEATURE_6_EAX];
+        break;
+    case 7:
+        leaf_7(cpu, subleaf, regs);
+        break;
+    case 0xb:
+        leaf_b(cpu, subleaf, regs);
+        break;
+    case 0xd:
+        leaf_d(cpu, subleaf, regs);
+        break;
+    default:
+        break;
+    }
+}
+
+/* AMD's cache leaf with extended topology. */
+static void leaf_8000001d(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
+{
+    static const struct {
+        uint8_t type, level, ways;
+        bool shared;
+        uint16_t sets;
+        uint8_t edx;
+    } caches[] = {
+        {1, 1, 2, false, 512, 1},
+        {2, 1, 2, false, 512, 1},
+        {3, 2, 16, false, 512, 0},
+        {3, 3, 16, true, 16384, 6},
+    };
+    unsigned cores = model->cpu_count ? model->cpu_count : 1;
+
+    if (subleaf >= sizeof(caches) / sizeof(caches[0])) {
+        return;
+    }
+    regs[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
+                (caches[subleaf].shared ? cores - 1 : 0) << 14;
+    regs[EBX] = (64 - 1) | (uint32_t)(caches[subleaf].ways - 1) << 22;
+    regs[ECX] = caches[subleaf].sets - 1;
+    regs[EDX] = caches[subleaf].edx;
+}
+
+static void leaf_80000001(const CpuModel *model, uint32_t regs[4])
+{
+    regs[EAX] = signature(model);
+    regs[ECX] = model->features[FEATURE_80000001_ECX];
+    regs[EDX] = model->features[FEATURE_80000001_EDX];
+    if (model->is_amd && model->cpu_count > 1) {
+        regs[ECX] |= CMP_LEGACY_BIT;
+    }
+}
+
+static void leaf_80000008(const CpuModel *model, uint32_t regs[4])
+{
+    unsigned cores = model->cpu_count ? model->cpu_count : 1;
+    unsigned linear_bits = cpu_model_has(model, FEATURE_LA57) ? 57 : 48;
+
+    regs[EAX] = model->phys_bits;
+    if (cpu_model_has(model, FEATURE_LM)) {
+        regs[EAX] |= linear_bits << 8;
+    }
+    regs[EBX] = model->features[FEATURE_80000008_EBX];
+    if (cores > 1) {
+        regs[ECX] = core_id_bits(cores) << 12 | (cores - 1);
+    }
+}
+
+static void extended_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+
+    switch (leaf) {
+    case 0x80000000:
+        regs[EAX] = model->xlevel;
+        vendor_words(model->vendor, regs);
+        break;
+    case 0x80000001:
+        leaf_80000001(model, regs);
+        break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004:
+        for (unsigned i = 0; i < 4; i++) {
+            regs[i] = text_word(model->model_id + (leaf - 0x80000002) * 16 + i * 4);
+        }
+        break;
+    case 0x80000005: /* L1 TLBs 255 entries; caches 64 KiB, 2 ways, 64-byte lines */
+        regs[EAX] = 0x01ff01ff;
+        regs[EBX] = 0x01ff01ff;
+        regs[ECX] = 64 << 24 | 2 << 16 | 1 << 8 | 64;
+        regs[EDX] = 64 << 24 | 2 << 16 | 1 << 8 | 64;
+        break;
+    case 0x80000006: /* L2 TLBs 512 entries, 4 ways; L2 512 KiB and L3 16 MiB, 16 ways (8) */
+        regs[EBX] = 0x42004200;
+        regs[ECX] = 512u << 16 | 8 << 12 | 1 << 8 | 64;
+        regs[EDX] = 32u << 18 | 8 << 12 | 1 << 8 | 64;
+        break;
+    case 0x80000007:
+        regs[EDX] = model->features[FEATURE_80000007_EDX];
+        break;
+    case 0x80000008:
+        leaf_80000008(model, regs);
+        break;
+    case 0x8000001d:
+        if (cpu_has(cpu, FEATURE_TOPOEXT)) {
+            leaf_8000001d(model, subleaf, regs);
+        }
+        break;
+    case 0x8000001e:
+        if (cpu_has(cpu, FEATURE_TOPOEXT)) {
+            regs[EAX] = cpu->apic_id;
+            regs[EBX] = cpu->apic_id; /* core, one thread */
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void cpu_cpuid(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+{
+    const CpuModel *model = cpu->model;
+
+    ret_regs[EAX] = ret_regs[EBX] = ret_regs[ECX] = ret_regs[EDX] = 0;
+    if (leaf >= HYPERVISOR_LEAF && leaf < HYPERVISOR_LEAF + 0x10000 &&
+        (model->features[FEATURE_1_ECX] & 1u << 31)) {
+        if (leaf == HYPERVISOR_LEAF) {
+            ret_regs[EAX] = HYPERVISOR_LEAF + 1;
+            vendor_words("TCGTCGTCGTCG", ret_regs);
+        }
+        return;
+    }
+    if (leaf >= 0x80000000 && leaf <= model->xlevel) {
+        extended_leaf(cpu, leaf, subleaf, ret_regs);
+        return;
+    }
+    if (leaf > model->level) { /* Intel answers with the last basic leaf, AMD with zeros */
+        if (model->is_amd) {
+            return;
+        }
+        leaf = model->level;
+    }
+    basic_leaf(cpu, leaf, subleaf, ret_regs);
+}
+
+InsnResult helper_cpuid(X86Cpu *cpu, const Insn *insn)
+{
+    uint32_t regs[4];
+
+    cpu_cpuid(cpu, (uint32_t)cpu->gpr[R_RAX], (uint32_t)cpu->gpr[R_RCX], regs);
+    cpu->gpr[R_RAX] = regs[EAX];
+    cpu->gpr[R_RBX] = regs[EBX];
+    cpu->gpr[R_RCX] = regs[ECX];
+    cpu->gpr[R_RDX] = regs[EDX];
+    return INSN_NEXT;
+}
