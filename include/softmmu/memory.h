@@ -40,8 +40,10 @@ struct RamBlock {
 typedef struct RamDesc {
     const char *name;
     uint64_t size;
-    const char *path; /* file or directory (-mem-path), NULL: anonymous */
-    bool share;       /* memfd, or MAP_SHARED of the file */
+    const char *path;        /* file or directory (-mem-path), NULL: anonymous */
+    bool share;              /* memfd, or MAP_SHARED of the file */
+    bool memfd;              /* a memfd even when not shared: mapped privately */
+    uint64_t huge_page_size; /* memfd: 0 for pages of the ordinary size */
     bool prealloc, merge, read_only;
 } RamDesc;
 

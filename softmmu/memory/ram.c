@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <linux/memfd.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -106,6 +107,27 @@ static int open_path(const RamDesc *desc, Error **err)
     return fd;
 }
 
+static int open_memfd(const RamDesc *desc, Error **err)
+{
+    unsigned flags = MFD_CLOEXEC;
+
+    if (desc->huge_page_size) {
+        unsigned bits = (unsigned)__builtin_ctzll(desc->huge_page_size);
+
+        flags |= MFD_HUGETLB | bits << MFD_HUGE_SHIFT;
+    }
+    int fd = memfd_create(desc->name, flags);
+
+    if (fd < 0) {
+        error_set_errno(err, errno, "cannot create a memfd for guest memory");
+        if (desc->huge_page_size) {
+            error_hint(err, "the host may have no huge pages of %" PRIu64 " KiB",
+                       desc->huge_page_size / 1024);
+        }
+    }
+    return fd;
+}
+
 /* Page size of the file system; `ret_free` is what a memory file system has left, else no limit. */
 static uint64_t file_page_size(int fd, uint64_t *ret_free)
 {
@@ -159,17 +181,10 @@ static bool size_file(int fd, const RamDesc *desc, Error **err)
 
 static bool open_backing(RamBlock *block, const RamDesc *desc, Error **err)
 {
-    if (!desc->path && !desc->share) {
+    if (!desc->path && !desc->share && !desc->memfd) {
         return true;
     }
-    if (desc->path) {
-        block->fd = open_path(desc, err);
-    } else {
-        block->fd = memfd_create(desc->name, MFD_CLOEXEC);
-        if (block->fd < 0) {
-            error_set_errno(err, errno, "cannot create a memfd for guest memory");
-        }
-    }
+    block->fd = desc->path ? open_path(desc, err) : open_memfd(desc, err);
     return block->fd >= 0 && size_file(block->fd, desc, err);
 }
 

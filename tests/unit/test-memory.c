@@ -3,12 +3,9 @@
  * pages. */
 #include "softmmu/memory.h"
 #include "softmmu/run.h"
-#include "util/bitmap.h"
 #include "util/object.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PAGE TARGET_PAGE_SIZE
 
@@ -574,7 +571,7 @@ static void test_sync(void)
     object_free(owner);
 }
 
-/* -- RAM */
+/* -- RAM by address, and text */
 
 static void test_map(void)
 {
@@ -609,101 +606,6 @@ static void test_map(void)
     ram_block_unref(mapped);
     g_assert_null(ram_block_from_host(host, &offset));
     region_fini(&root);
-}
-
-static uint64_t written_offset, written_size;
-static unsigned cleared;
-
-static void note_code_written(RamBlock *block, uint64_t offset, uint64_t size)
-{
-    written_offset = offset;
-    written_size = size;
-    bitmap_set_range_atomic(block->dirty[DIRTY_CODE], offset / PAGE, 1);
-}
-
-static void note_cleared(RamBlock *block, uint64_t offset, uint64_t size)
-{
-    cleared++;
-}
-
-static void test_dirty(void)
-{
-    RamBlock *block = new_ram(200 * PAGE);
-
-    g_assert_true(ram_block_test_and_clear_dirty(block, DIRTY_MIGRATION, 0, 200 * PAGE));
-    g_assert_false(ram_block_test_and_clear_dirty(block, DIRTY_MIGRATION, 0, 200 * PAGE));
-    g_assert_true(ram_block_test_and_clear_dirty(block, DIRTY_VGA, 0, 200 * PAGE));
-    ram_block_mark_dirty(block, 100 * PAGE - 1, 2); /* two pages */
-    g_assert_false(ram_block_test_and_clear_dirty(block, DIRTY_VGA, 98 * PAGE, PAGE));
-    g_assert_true(ram_block_test_and_clear_dirty(block, DIRTY_VGA, 99 * PAGE, 1));
-    g_assert_true(ram_block_test_and_clear_dirty(block, DIRTY_VGA, 100 * PAGE + 7, 1));
-    g_assert_false(ram_block_test_and_clear_dirty(block, DIRTY_VGA, 101 * PAGE, 99 * PAGE));
-
-    ram_code_written = note_code_written;
-    ram_dirty_cleared = note_cleared;
-    ram_block_mark_dirty(block, 5 * PAGE, 8); /* no code there */
-    g_assert_cmpuint(written_size, ==, 0);
-    cleared = 0;
-    g_assert_true(ram_block_test_and_clear_dirty(block, DIRTY_CODE, 5 * PAGE, PAGE));
-    g_assert_cmpuint(cleared, ==, 1);
-    ram_block_mark_dirty(block, 5 * PAGE + 16, 8);
-    g_assert_cmphex(written_offset, ==, 5 * PAGE + 16);
-    g_assert_cmphex(written_size, ==, 8);
-    written_size = 0;
-    ram_block_mark_dirty(block, 5 * PAGE, 8);
-    g_assert_cmpuint(written_size, ==, 0);
-    ram_code_written = NULL;
-    ram_dirty_cleared = NULL;
-    ram_block_unref(block);
-}
-
-static void test_ram_kinds(void)
-{
-    g_autofree char *dir = g_dir_make_tmp("test-memory-XXXXXX", NULL);
-    g_autofree char *path = g_build_filename(dir, "ram", NULL);
-    g_autoptr(Error) err = NULL;
-    RamDesc descs[] = {
-        {.name = "anonymous", .size = 4 << 20, .merge = true, .prealloc = true},
-        {.name = "memfd", .size = 4 << 20, .share = true, .prealloc = true},
-        {.name = "directory", .size = 1 << 20, .path = dir},
-        {.name = "file", .size = 1 << 20, .path = path, .share = true},
-    };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(descs); i++) {
-        RamBlock *block = ram_block_new(&descs[i], &err);
-
-        g_assert_nonnull(block);
-        g_assert_cmphex((uintptr_t)block->host % (2 << 20), ==, 0);
-        g_assert_true((block->fd >= 0) == (i > 0));
-        block->host[block->size - 1] = 0x42;
-        ram_block_unref(block);
-    }
-    struct stat st;
-    RamDesc longer = {.name = "longer", .size = 2 << 20, .path = path, .share = true};
-
-    g_assert_cmpint(stat(path, &st), ==, 0);
-    g_assert_cmpint(st.st_size, ==, 1 << 20);
-    g_assert_null(ram_block_new(&longer, &err));
-    g_assert_nonnull(strstr(error_message(err), "1048576 bytes, guest memory needs 2097152"));
-    unlink(path);
-    rmdir(dir);
-}
-
-static void test_ram_errors(void)
-{
-    RamDesc descs[] = {
-        {.name = "odd", .size = 5000},
-        {.name = "none", .size = 0},
-        {.name = "nowhere", .size = PAGE, .path = "/nonexistent/dir/file"},
-        {.name = "huge", .size = 1ull << 51},
-    };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(descs); i++) {
-        g_autoptr(Error) err = NULL;
-
-        g_assert_null(ram_block_new(&descs[i], &err));
-        g_assert_nonnull(err);
-    }
 }
 
 static void test_text(void)
@@ -743,9 +645,6 @@ int main(int argc, char **argv)
     g_test_add_func("/memory/access/reentry", test_reentry);
     g_test_add_func("/memory/access/sync", test_sync);
     g_test_add_func("/memory/ram/map", test_map);
-    g_test_add_func("/memory/ram/dirty", test_dirty);
-    g_test_add_func("/memory/ram/kinds", test_ram_kinds);
-    g_test_add_func("/memory/ram/errors", test_ram_errors);
     g_test_add_func("/memory/text", test_text);
     return g_test_run();
 }

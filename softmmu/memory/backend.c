@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest RAM as an object of the user: anonymous, a file, a memfd. */
+#include "softmmu/memory-backend.h"
+
+typedef struct RamBackend {
+    MemoryBackend backend;
+    bool share;
+} RamBackend;
+
+typedef struct FileBackend {
+    MemoryBackend backend;
+    bool share;
+    char *mem_path;
+    bool read_only;
+} FileBackend;
+
+typedef struct MemfdBackend {
+    MemoryBackend backend;
+    uint64_t hugetlbsize;
+    bool share;
+    bool hugetlb;
+} MemfdBackend;
+
+#define DEFAULT_HUGE_PAGE (2ull << 20)
+
+/* What is common; the derived type adds where the memory comes from. */
+static RamDesc describe(const MemoryBackend *backend)
+{
+    return (RamDesc){
+        .name = backend->obj.name ? backend->obj.name : backend->obj.type->name,
+        .size = backend->size,
+        .prealloc = backend->prealloc,
+        .merge = backend->merge,
+    };
+}
+
+static bool backend_realize(Object *obj, Error **err)
+{
+    MemoryBackend *backend = (MemoryBackend *)obj;
+
+    if (backend->size == 0) {
+        error_set(err, "%s needs a size", obj->type->name);
+        error_hint(err, "for example size=512M");
+        return false;
+    }
+    return true;
+}
+
+static void backend_unrealize(Object *obj)
+{
+    MemoryBackend *backend = (MemoryBackend *)obj;
+
+    g_clear_pointer(&backend->block, ram_block_unref);
+}
+
+static const Field backend_fields[] = {
+    PROP_SIZE(MemoryBackend, size, .desc = "bytes of guest memory (suffixes K M G T)"),
+    PROP(MemoryBackend, prealloc, .desc = "allocate all pages at start"),
+    PROP(MemoryBackend, merge, .init = true, .desc = "let the host merge equal pages"),
+    DERIVED(MemoryBackend, block),
+    FIELDS_END,
+};
+
+const Type memory_backend_type = {
+    .name = "memory-backend",
+    .parent = &object_type,
+    .size = sizeof(MemoryBackend),
+    .fields = backend_fields,
+    .id_container = "/objects",
+    .realize = backend_realize,
+    .unrealize = backend_unrealize,
+    .abstract = true,
+};
+OBJECT_TYPE(memory_backend_type);
+
+MemoryBackend *memory_backend_find(const char *id, Error **err)
+{
+    Object *obj = object_child(object_container("/objects"), id);
+
+    if (!obj) {
+        error_set(err, "no memory back end '%s'", id);
+        error_hint(err, "make one with -object memory-backend-ram,id=%s,size=...", id);
+        return NULL;
+    }
+    if (!object_is_a(obj, &memory_backend_type)) {
+        error_set(err, "'%s' is a %s, not a memory back end", id, obj->type->name);
+        return NULL;
+    }
+    return (MemoryBackend *)obj;
+}
+
+/* -- memory-backend-ram */
+
+static bool ram_realize(Object *obj, Error **err)
+{
+    RamBackend *ram = (RamBackend *)obj;
+    RamDesc desc = describe(&ram->backend);
+
+    desc.share = ram->share;
+    ram->backend.block = ram_block_new(&desc, err);
+    return ram->backend.block != NULL;
+}
+
+static const Field ram_fields[] = {
+    PROP(RamBackend, share, .desc = "a memfd that other processes may map"),
+    FIELDS_END,
+};
+
+static const Type ram_backend_type = {
+    .name = "memory-backend-ram",
+    .parent = &memory_backend_type,
+    .size = sizeof(RamBackend),
+    .desc = "anonymous memory",
+    .fields = ram_fields,
+    .realize = ram_realize,
+    .user_creatable = true,
+};
+OBJECT_TYPE(ram_backend_type);
+
+/* -- memory-backend-file */
+
+static bool file_realize(Object *obj, Error **err)
+{
+    FileBackend *file = (FileBackend *)obj;
+    RamDesc desc = describe(&file->backend);
+
+    if (!file->mem_path) {
+        return error_set(err, "%s needs mem-path, a file or a directory", obj->type->name);
+    }
+    desc.share = file->share;
+    desc.path = file->mem_path;
+    desc.read_only = file->read_only;
+    file->backend.block = ram_block_new(&desc, err);
+    return file->backend.block != NULL;
+}
+
+static const Field file_fields[] = {
+    PROP(FileBackend, share, .desc = "writes go to the file"),
+    PROP(FileBackend, mem_path, .desc = "file, or directory for a file without a name"),
+    PROP(FileBackend, read_only, .prop_name = "readonly", .desc = "the guest cannot write"),
+    FIELDS_END,
+};
+
+static const Type file_backend_type = {
+    .name = "memory-backend-file",
+    .parent = &memory_backend_type,
+    .size = sizeof(FileBackend),
+    .desc = "memory in a file, as of tmpfs or hugetlbfs",
+    .fields = file_fields,
+    .realize = file_realize,
+    .user_creatable = true,
+};
+OBJECT_TYPE(file_backend_type);
+
+/* -- memory-backend-memfd */
+
+static bool memfd_realize(Object *obj, Error **err)
+{
+    MemfdBackend *memfd = (MemfdBackend *)obj;
+    RamDesc desc = describe(&memfd->backend);
+
+    if (memfd->hugetlbsize && !memfd->hugetlb) {
+        return error_set(err, "hugetlbsize needs hugetlb=on");
+    }
+    if (memfd->hugetlbsize & (memfd->hugetlbsize - 1)) {
+        return error_set(err, "hugetlbsize is not a power of two");
+    }
+    if (memfd->hugetlb) {
+        desc.huge_page_size = memfd->hugetlbsize ? memfd->hugetlbsize : DEFAULT_HUGE_PAGE;
+    }
+    desc.share = memfd->share;
+    desc.memfd = true;
+    memfd->backend.block = ram_block_new(&desc, err);
+    return memfd->backend.block != NULL;
+}
+
+static const Field memfd_fields[] = {
+    PROP(MemfdBackend, share, .init = true, .desc = "others may map it and see writes"),
+    PROP(MemfdBackend, hugetlb, .desc = "of huge pages the host has set aside"),
+    PROP_SIZE(MemfdBackend, hugetlbsize, .desc = "size of such a page, 2M by default"),
+    FIELDS_END,
+};
+
+static const Type memfd_backend_type = {
+    .name = "memory-backend-memfd",
+    .parent = &memory_backend_type,
+    .size = sizeof(MemfdBackend),
+    .desc = "memory in a memfd, for processes that share it",
+    .fields = memfd_fields,
+    .realize = memfd_realize,
+    .user_creatable = true,
+};
+OBJECT_TYPE(memfd_backend_type);
