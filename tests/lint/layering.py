@@ -26,8 +26,9 @@ PUBLIC = {
     "util/event.h": "util/event",
     "softmmu/memory.h": "softmmu/memory", "softmmu/run.h": "softmmu/run",
     "softmmu/monitor.h": "softmmu/monitor",
-    "hw/device.h": "hw/core", "hw/irq.h": "hw/core", "hw/register.h": "hw/core",
+    "hw/device.h": "hw/core", "hw/irq.h": "hw/core",
     "hw/isa.h": "hw/isa", "hw/pci.h": "hw/pci", "hw/ide.h": "hw/ide",
+    "hw/firmware.h": "hw/firmware",
 }
 PUBLIC_DEFAULT = {"util": "util/base", "softmmu": "softmmu/run"}
 
@@ -36,13 +37,16 @@ CPU_HEADERS = "target/"
 CPU_FOLDERS = ("hw/intc/", "hw/i386/")
 
 
-def room_of_public(name):
-    """The second-level folder a public header belongs to."""
+def room_of_public(tree, name):
+    """The second-level folder a public header belongs to: where the source of that name is."""
     if name in PUBLIC:
         return PUBLIC[name]
     parts = name.split("/")
     if len(parts) > 2:
         return "/".join(parts[:2])
+    sources = sorted((tree.root / parts[0]).glob("*/" + parts[-1][:-2] + ".c"))
+    if len(sources) == 1:
+        return f"{parts[0]}/{sources[0].parent.name}"
     return PUBLIC_DEFAULT.get(parts[0], parts[0])
 
 
@@ -56,9 +60,9 @@ def layer_of_room(path):
 def layer_of(tree, path):
     """Layer of a file of the tree, or of what an include names."""
     if path.startswith("include/"):
-        return layer_of_room(room_of_public(path[len("include/"):]))
+        return layer_of_room(room_of_public(tree, path[len("include/"):]))
     if (tree.root / "include" / path).exists():
-        return layer_of_room(room_of_public(path))
+        return layer_of_room(room_of_public(tree, path))
     return layer_of_room(path)
 
 
