@@ -111,7 +111,7 @@ void machine_reset(void *machine)
 
 /* -- Firmware ---------------------------------------------------------------------------------- */
 
-static const char *const default_firmware_dirs[] = {
+const char *const machine_default_firmware_dirs[] = {
     "/usr/share/seabios",
     "/usr/share/qemu",
     "/usr/share/ovmf",
@@ -293,7 +293,7 @@ static void machine_init(Object *obj)
 
     machine->fw_cfg = g_ptr_array_new_with_free_func(fw_cfg_free);
     machine->firmware_dirs = g_ptr_array_new_with_free_func(g_free);
-    for (const char *const *dir = default_firmware_dirs; *dir; dir++) {
+    for (const char *const *dir = machine_default_firmware_dirs; *dir; dir++) {
         g_ptr_array_add(machine->firmware_dirs, g_strdup(*dir));
     }
 }
@@ -382,7 +382,6 @@ static const Field machine_fields[] = {
     PROP(Machine, graphics, .init = 1, .desc = "off: the console is the serial line"),
     PROP(Machine, vga, .init_text = "none", .desc = "display adapter"),
     LINK(Machine, serial),
-    LINK(Machine, serial_default),
     LINK(Machine, fw_cfg),
     LINK(Machine, firmware_dirs),
     FIELDS_END,

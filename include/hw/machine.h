@@ -84,7 +84,6 @@ struct Machine {
 
     /* LINK: filled in by main before realize */
     Chardev *serial[MACHINE_SERIAL_COUNT]; /* -serial N; NULL: no such port */
-    bool serial_default;                   /* the first one was not asked for by name */
     GPtrArray *fw_cfg;                     /* of MachineFwCfg *, in the order of the options */
     GPtrArray *firmware_dirs;              /* of char *: -L first, then where systems keep them */
 };
@@ -111,6 +110,9 @@ void machine_reset(void *machine);
 /* Path of a firmware file: `name` itself when it is a path that exists, else in firmware_dirs.
  * Caller frees; NULL and *err, which names the places looked at. */
 char *machine_find_firmware(const Machine *machine, const char *name, Error **err);
+
+/* Where firmware is looked for after the folders of -L; NULL-terminated. */
+extern const char *const machine_default_firmware_dirs[];
 
 /* What the guest's clock shows when the machine starts, in seconds since 1970 (as if UTC: for
  * localtime the zone is added already). rtc.base was checked by realize. */

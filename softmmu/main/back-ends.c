@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Start-up: the host side (character devices, drives, objects, fw_cfg items) and the devices. */
+#include "softmmu/main/startup.h"
+
+#include "block/block.h"
+#include "hw/machine.h"
+#include "softmmu/monitor.h"
+#include "ui/chardev.h"
+#include "util/suggest.h"
+
+#include <string.h>
+
+/* -- Character devices ------------------------------------------------------------------------- */
+
+static bool add_chardev(const ConfigItem *item, void *opaque, Error **err)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "backend", err);
+
+    return kv && chardev_new(kv, err) != NULL;
+}
+
+/* A back end by its short form; *ret_chardev is NULL for "none". "mon:" puts a monitor on it. */
+static bool open_short(const char *label, const char *text, Chardev **ret_chardev, Error **err)
+{
+    Error *failure = NULL;
+    Chardev *chardev = chardev_new_short(label, text, &failure);
+
+    if (!chardev && failure) {
+        *err = failure;
+        return false;
+    }
+    *ret_chardev = chardev;
+    return !chardev || !g_str_has_prefix(text, "mon:") || monitor_new_hmp(chardev, err);
+}
+
+static bool add_serial(const ConfigItem *item, void *opaque, Error **err)
+{
+    unsigned *next = opaque;
+    char label[32];
+
+    if (*next == MACHINE_SERIAL_COUNT) {
+        return error_set(err, "there are %u serial ports at most", MACHINE_SERIAL_COUNT);
+    }
+    g_snprintf(label, sizeof(label), "serial%u", *next);
+    return open_short(label, item->text, &machine_current()->serial[(*next)++], err);
+}
+
+/* -- Objects, drives, fw_cfg ------------------------------------------------------------------- */
+
+static void offer_object(const Type *type, void *opaque)
+{
+    if (type->user_creatable && !type_is_a(type, &device_type)) {
+        suggest_offer(opaque, type->name);
+    }
+}
+
+static const Type *find_object_type(const char *name, Error **err)
+{
+    const Type *type = type_find(name);
+    Suggest suggest;
+
+    if (type && type->user_creatable && !type->abstract && !type_is_a(type, &device_type)) {
+        return type;
+    }
+    if (type && type_is_a(type, &device_type)) {
+        error_set(err, "'%s' is a device: use -device", name);
+        return NULL;
+    }
+    suggest_init(&suggest, name);
+    type_foreach(&object_type, offer_object, &suggest);
+    error_set(err, "unknown object type '%s'%s", name, suggest_text(&suggest));
+    error_hint(err, "-object help lists the types");
+    return NULL;
+}
+
+static bool add_object(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const own_keys[] = {"qom-type", "id", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "qom-type", err);
+
+    if (!kv) {
+        return false;
+    }
+    const char *name = keyval_get(kv, "qom-type"), *id = keyval_get(kv, "id");
+    if (!name || !id) {
+        return error_set(err, "parameter '%s' is missing", name ? "id" : "qom-type");
+    }
+    const Type *type = find_object_type(name, err);
+    if (!type) {
+        return false;
+    }
+    Object *home = object_container("/objects");
+    if (!*id || strchr(id, '/') || object_child(home, id)) {
+        return error_set(err, "id '%s' cannot be used%s", id,
+                         object_child(home, id) ? ": there is an object of that name" : "");
+    }
+    Object *obj = object_new(type);
+    object_add_child(home, id, obj);
+    if (!object_set_all(obj, kv, own_keys, err) || !object_realize(obj, err)) {
+        object_free(obj);
+        return false;
+    }
+    return true;
+}
+
+static bool add_drive(const ConfigItem *item, void *opaque, Error **err)
+{
+    return drive_new(item->text, err) != NULL;
+}
+
+#define FW_CFG_NAME_MAX 55
+
+static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"name", "file", "string", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "name", err);
+    g_autoptr(GError) failure = NULL;
+    char *data = NULL;
+    gsize size = 0;
+
+    if (!kv) {
+        return false;
+    }
+    const char *name = keyval_get(kv, "name");
+    const char *file = keyval_get(kv, "file"), *string = keyval_get(kv, "string");
+    if (!keyval_check_unused(kv, known, err)) {
+        return false;
+    }
+    if (!name || !*name || strlen(name) > FW_CFG_NAME_MAX) {
+        return error_set(err, "a name of 1 to %d characters is needed", FW_CFG_NAME_MAX);
+    }
+    if (!file == !string) {
+        return error_set(err, "either file= or string= is needed");
+    }
+    if (!g_str_has_prefix(name, "opt/")) {
+        warn_report("-fw_cfg: names that do not start with \"opt/\" are the firmware's own");
+    }
+    if (string) {
+        size = strlen(string);
+        data = g_strdup(string);
+    } else if (!g_file_get_contents(file, &data, &size, &failure)) {
+        return error_set(err, "%s", failure->message);
+    }
+    MachineFwCfg *entry = g_new(MachineFwCfg, 1);
+    *entry = (MachineFwCfg){g_strdup(name), (uint8_t *)data, size};
+    g_ptr_array_add(((Machine *)opaque)->fw_cfg, entry);
+    return true;
+}
+
+bool startup_back_ends(const Config *config, Machine *machine, Error **err)
+{
+    unsigned serial = 0;
+
+    return config_foreach(config, OPT_CHARDEV, add_chardev, NULL, err) &&
+           config_foreach(config, OPT_OBJECT, add_object, NULL, err) &&
+           config_foreach(config, OPT_DRIVE, add_drive, NULL, err) &&
+           config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
+           config_foreach(config, OPT_SERIAL, add_serial, &serial, err);
+}
+
+/* -- Devices and monitors ---------------------------------------------------------------------- */
+
+static bool add_device(const ConfigItem *item, void *opaque, Error **err)
+{
+    g_autoptr(KeyVal) kv = NULL;
+
+    if (item->text[0] == '{') {
+        return error_set(err, "JSON is not understood here; use TYPE,PROPERTY=VALUE");
+    }
+    kv = keyval_parse(item->text, "driver", err);
+    return kv && device_add(kv, err) != NULL;
+}
+
+static bool add_debugcon(const ConfigItem *item, void *opaque, Error **err)
+{
+    Chardev *chardev;
+
+    if (!open_short("debugcon", item->text, &chardev, err)) {
+        return false;
+    }
+    if (!chardev) {
+        return true;
+    }
+    g_autofree char *path = object_path(&chardev->obj);
+    g_autoptr(KeyVal) kv = keyval_parse("isa-debugcon", "driver", err);
+    if (!kv) {
+        return false;
+    }
+    keyval_set(kv, "chardev", path);
+    return device_add(kv, err) != NULL;
+}
+
+static bool add_monitor(const ConfigItem *item, void *opaque, Error **err)
+{
+    unsigned *next = opaque;
+    Chardev *chardev;
+    char label[32];
+
+    g_snprintf(label, sizeof(label), "compat_monitor%u", (*next)++);
+    if (!open_short(label, item->text, &chardev, err)) {
+        return false;
+    }
+    return !chardev || g_str_has_prefix(item->text, "mon:") || monitor_new_hmp(chardev, err);
+}
+
+static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"chardev", "mode", "pretty", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "chardev", err);
+    bool pretty;
+
+    if (!kv || !keyval_get_bool(kv, "pretty", &pretty, err)) {
+        return false;
+    }
+    const char *id = keyval_get(kv, "chardev"), *mode = keyval_get(kv, "mode");
+    if (!keyval_check_unused(kv, known, err)) {
+        return false;
+    }
+    if (mode && strcmp(mode, "readline") != 0) {
+        return error_set(err, "mode=%s is not offered; only mode=readline is", mode);
+    }
+    Chardev *chardev = id ? chardev_find(id) : NULL;
+    if (!chardev) {
+        return id ? error_set(err, "there is no chardev '%s'", id)
+                  : error_set(err, "parameter 'chardev' is missing");
+    }
+    return monitor_new_hmp(chardev, err);
+}
+
+bool startup_devices(const Config *config, Error **err)
+{
+    unsigned monitors = 0;
+
+    return config_foreach(config, OPT_DEBUGCON, add_debugcon, NULL, err) &&
+           config_foreach(config, OPT_DEVICE, add_device, NULL, err) &&
+           config_foreach(config, OPT_MONITOR, add_monitor, &monitors, err) &&
+           config_foreach(config, OPT_MON, add_mon, NULL, err) && drive_check_orphans(err);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The process around the machine: daemon, pid file, signals. */
+#include "softmmu/main/startup.h"
+
+#include "softmmu/run.h"
+#include "util/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* -- Daemon ------------------------------------------------------------------------------------ */
+
+static int ready_pipe = -1; /* in the daemon: one byte tells the parent that all went well */
+
+/* The parent's end: waits for the byte, or takes over the child's exit status. */
+static int wait_for_child(pid_t child, int pipe_fd)
+{
+    char byte;
+    int status = 0;
+    ssize_t count;
+
+    do {
+        count = read(pipe_fd, &byte, 1);
+    } while (count < 0 && errno == EINTR);
+    if (count == 1) {
+        return 0;
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
+}
+
+bool process_daemonize(Error **err)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        return error_set_errno(err, errno, "-daemonize: pipe");
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        int os_error = errno;
+        close(fds[0]);
+        close(fds[1]);
+        return error_set_errno(err, os_error, "-daemonize: fork");
+    }
+    if (child > 0) {
+        close(fds[1]);
+        _exit(wait_for_child(child, fds[0]));
+    }
+    close(fds[0]);
+    ready_pipe = fds[1];
+    setsid();
+    return true;
+}
+
+bool process_ready(Error **err)
+{
+    if (ready_pipe < 0) {
+        return true;
+    }
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0 || chdir("/") < 0) {
+        return error_set_errno(err, errno, "-daemonize: cannot leave the terminal");
+    }
+    if (write(ready_pipe, "", 1) != 1) {
+        return error_set_errno(err, errno, "-daemonize: the parent is gone");
+    }
+    close(ready_pipe);
+    ready_pipe = -1;
+    for (int fd = 0; fd <= 2; fd++) {
+        dup2(null_fd, fd);
+    }
+    close(null_fd);
+    return true;
+}
+
+/* -- Pid file ---------------------------------------------------------------------------------- */
+
+static char *pidfile_path;
+static int pidfile_fd = -1;
+
+bool process_write_pidfile(const char *path, Error **err)
+{
+    char text[32];
+    int length = g_snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+
+    if (fd < 0) {
+        return error_set_errno(err, errno, "cannot create '%s'", path);
+    }
+    if (lockf(fd, F_TLOCK, 0) < 0) {
+        int os_error = errno;
+        close(fd);
+        return error_set_errno(err, os_error, "'%s' is in use by another process", path);
+    }
+    if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length) {
+        int os_error = errno;
+        unlink(path);
+        close(fd);
+        return error_set_errno(err, os_error, "cannot write '%s'", path);
+    }
+    pidfile_fd = fd;
+    pidfile_path = g_canonicalize_filename(path, NULL);
+    return true;
+}
+
+void process_remove_pidfile(void)
+{
+    if (pidfile_path) {
+        unlink(pidfile_path);
+        close(pidfile_fd);
+        g_clear_pointer(&pidfile_path, g_free);
+    }
+}
+
+/* -- Signals ----------------------------------------------------------------------------------- */
+
+static void signal_arrived(void *opaque)
+{
+    fprintf(stderr, "%s: terminating on signal %d\n", g_get_prgname(), GPOINTER_TO_INT(opaque));
+    system_shutdown_request(SHUTDOWN_CAUSE_HOST_SIGNAL);
+}
+
+bool process_watch_signals(Error **err)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (!loop_watch_signal(main_loop(), numbers[i], signal_arrived, GINT_TO_POINTER(numbers[i]),
+                               err)) {
+            return false;
+        }
+    }
+    return true;
+}

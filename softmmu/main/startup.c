@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Start-up: canonical options become log settings, an accelerator and a machine. */
+#include "softmmu/main/startup.h"
+
+#include "accel/accel.h"
+#include "hw/machine.h"
+#include "target/i386/cpu.h"
+#include "util/suggest.h"
+#include "util/trace.h"
+
+#include <string.h>
+#include <sys/prctl.h>
+
+/* -- Log --------------------------------------------------------------------------------------- */
+
+static bool apply_log(const ConfigItem *item, void *opaque, Error **err)
+{
+    return log_enable(item->text, err);
+}
+
+static bool apply_log_file(const ConfigItem *item, void *opaque, Error **err)
+{
+    return log_set_file(item->text, err);
+}
+
+static bool apply_trace(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"enable", "file", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "enable", err);
+
+    if (!kv) {
+        return false;
+    }
+    const char *pattern = keyval_get(kv, "enable"), *file = keyval_get(kv, "file");
+    return keyval_check_unused(kv, known, err) && (!file || log_set_file(file, err)) &&
+           (!pattern || trace_enable(pattern, err));
+}
+
+static bool apply_msg(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"timestamp", "guest-name", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+    bool timestamp = false, guest_name = false;
+
+    if (!kv || !keyval_get_bool(kv, "timestamp", &timestamp, err) ||
+        !keyval_get_bool(kv, "guest-name", &guest_name, err) ||
+        !keyval_check_unused(kv, known, err)) {
+        return false;
+    }
+    if (timestamp || guest_name) {
+        return error_set(err, "messages have one form only; timestamp= and guest-name= stay off");
+    }
+    return true;
+}
+
+bool startup_logging(const Config *config, Error **err)
+{
+    return config_foreach(config, OPT_MSG, apply_msg, NULL, err) &&
+           config_foreach(config, OPT_LOG_FILE, apply_log_file, NULL, err) &&
+           config_foreach(config, OPT_LOG, apply_log, NULL, err) &&
+           config_foreach(config, OPT_TRACE, apply_trace, NULL, err);
+}
+
+/* -- Settings ---------------------------------------------------------------------------------- */
+
+/* Index of the key's value among `names`; absent leaves *ret_index. */
+static bool get_choice(KeyVal *kv, const char *key, const char *const *names, int *ret_index,
+                       Error **err)
+{
+    const char *value = keyval_get(kv, key);
+    Suggest suggest;
+
+    if (!value) {
+        return true;
+    }
+    suggest_init(&suggest, value);
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], value) == 0) {
+            *ret_index = i;
+            return true;
+        }
+        suggest_offer(&suggest, names[i]);
+    }
+    g_autofree char *all = g_strjoinv(", ", (char **)names);
+    return error_set(err, "%s=%s is not one of %s%s", key, value, all, suggest_text(&suggest));
+}
+
+static bool apply_action(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const reboot[] = {"reset", "shutdown", NULL};
+    static const char *const shutdown[] = {"poweroff", "pause", NULL};
+    static const char *const panic[] = {"shutdown", "pause", "exit-failure", "none", NULL};
+    static const char *const known[] = {"reboot", "shutdown", "panic", NULL};
+    int reboot_action = run_reboot_action, shutdown_action = run_shutdown_action;
+    int panic_action = run_panic_action;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+
+    if (!kv || !get_choice(kv, "reboot", reboot, &reboot_action, err) ||
+        !get_choice(kv, "shutdown", shutdown, &shutdown_action, err) ||
+        !get_choice(kv, "panic", panic, &panic_action, err) ||
+        !keyval_check_unused(kv, known, err)) {
+        return false;
+    }
+    run_reboot_action = (RebootAction)reboot_action;
+    run_shutdown_action = (ShutdownAction)shutdown_action;
+    run_panic_action = (PanicAction)panic_action;
+    return true;
+}
+
+static bool check_only_none(const ConfigItem *item, void *opaque, Error **err)
+{
+    const char *missing = opaque;
+
+    if (strcmp(item->text, "none") == 0) {
+        return true;
+    }
+    return error_set(err, "%s; only 'none' is offered", missing);
+}
+
+static bool apply_global(const ConfigItem *item, void *opaque, Error **err)
+{
+    const char *equals = strchr(item->text, '=');
+    const char *dot = strchr(item->text, '.');
+
+    if (g_str_has_prefix(item->text, "driver=")) {
+        g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+        static const char *const known[] = {"driver", "property", "value", NULL};
+        if (!kv || !keyval_get(kv, "property") || !keyval_get(kv, "value")) {
+            return kv ? error_set(err, "driver=, property= and value= belong together") : false;
+        }
+        return keyval_check_unused(kv, known, err) &&
+               object_add_global(keyval_get(kv, "driver"), keyval_get(kv, "property"),
+                                 keyval_get(kv, "value"), err);
+    }
+    if (!equals || !dot || dot > equals) {
+        return error_set(err, "the form is TYPE.PROPERTY=VALUE");
+    }
+    /* Names of types and of properties may hold dots: the first split that names a type is meant.
+     */
+    for (const char *next = dot; next && next < equals; next = strchr(next + 1, '.')) {
+        g_autofree char *name = g_strndup(item->text, (gsize)(next - item->text));
+        dot = type_find(name) ? next : dot;
+    }
+    g_autofree char *driver = g_strndup(item->text, (gsize)(dot - item->text));
+    g_autofree char *property = g_strndup(dot + 1, (gsize)(equals - dot - 1));
+    return object_add_global(driver, property, equals + 1, err);
+}
+
+bool startup_settings(const Config *config, Error **err)
+{
+    return config_foreach(config, OPT_DISPLAY, check_only_none, (void *)"there is no such display",
+                          err) &&
+           config_foreach(config, OPT_NET, check_only_none,
+                          (void *)"there are no network back ends", err) &&
+           config_foreach(config, OPT_NIC, check_only_none,
+                          (void *)"there are no network back ends", err) &&
+           config_foreach(config, OPT_PARALLEL, check_only_none,
+                          (void *)"there is no parallel port", err) &&
+           config_foreach(config, OPT_ACTION, apply_action, NULL, err) &&
+           config_foreach(config, OPT_GLOBAL, apply_global, NULL, err);
+}
+
+/* -- Accelerator ------------------------------------------------------------------------------- */
+
+static bool collect_accel(const ConfigItem *item, void *opaque, Error **err)
+{
+    g_ptr_array_add(opaque, g_strdup(item->text));
+    return true;
+}
+
+/* -machine accel=a:b */
+static bool collect_machine_accel(const ConfigItem *item, void *opaque, Error **err)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    const char *names = kv ? keyval_get(kv, "accel") : NULL;
+
+    if (!names) {
+        return kv != NULL;
+    }
+    g_auto(GStrv) parts = g_strsplit(names, ":", -1);
+    for (char **part = parts; *part; part++) {
+        g_ptr_array_add(opaque, g_strdup(*part));
+    }
+    return true;
+}
+
+static bool has_accel_option(const Config *config)
+{
+    return config_last(config, OPT_ACCEL) != NULL;
+}
+
+bool startup_accelerator(const Config *config, Error **err)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    const ConfigItem *cpu = config_last(config, OPT_CPU);
+
+    if (!config_foreach(config, OPT_ACCEL, collect_accel, texts, err) ||
+        !config_foreach(config, OPT_MACHINE, collect_machine_accel, texts, err)) {
+        return false;
+    }
+    if (!texts->len) {
+        g_ptr_array_add(texts, g_strdup("tcg"));
+    }
+    if (!accel_select((char *const *)texts->pdata, texts->len, err)) {
+        error_prefix(err, "%s: ", has_accel_option(config) ? "-accel" : "-machine accel=");
+        return false;
+    }
+    if (!cpu_model_select(cpu ? cpu->text : NULL, err)) {
+        error_prefix(err, "%s: ", cpu ? cpu->origin : "-cpu");
+        return false;
+    }
+    return true;
+}
+
+/* -- Machine ----------------------------------------------------------------------------------- */
+
+static bool find_type(const ConfigItem *item, void *opaque, Error **err)
+{
+    const Type **type = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    const char *name = kv ? keyval_get(kv, "type") : NULL;
+
+    if (!name) {
+        return kv != NULL;
+    }
+    *type = machine_find_or_fail(name, err);
+    return *type != NULL;
+}
+
+static bool apply_machine(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const except[] = {"type", "accel", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+
+    return kv && object_set_all(opaque, kv, except, err);
+}
+
+static bool add_firmware_dir(const ConfigItem *item, void *opaque, Error **err)
+{
+    guint *count = opaque;
+    Machine *machine = machine_current();
+
+    g_ptr_array_insert(machine->firmware_dirs, (int)(*count)++, g_strdup(item->text));
+    return true;
+}
+
+Machine *startup_machine(const Config *config, Error **err)
+{
+    const Type *type = machine_default();
+    guint firmware_dirs = 0;
+
+    if (!config_foreach(config, OPT_MACHINE, find_type, &type, err)) {
+        return NULL;
+    }
+    if (!type) {
+        error_set(err, "there is no default machine; choose one by -machine");
+        return NULL;
+    }
+    Object *obj = object_new(type);
+    object_add_child(object_root(), "machine", obj);
+    if (!config_foreach(config, OPT_MACHINE, apply_machine, obj, err) ||
+        !config_foreach(config, OPT_FIRMWARE_DIR, add_firmware_dir, &firmware_dirs, err)) {
+        object_free(obj);
+        return NULL;
+    }
+    Machine *machine = (Machine *)obj;
+    if (machine->process_name) {
+        prctl(PR_SET_NAME, machine->process_name);
+    }
+    return machine;
+}
