@@ -24,13 +24,21 @@ typedef struct ChardevFrontend {
     void (*receive)(void *opaque, const uint8_t *bytes, size_t count);
     void (*event)(void *opaque, ChardevEvent event); /* may be NULL */
     void *opaque;
+    bool is_monitor; /* on a mux: leaves the first focus to the others */
 } ChardevFrontend;
+
+#define CHARDEV_BUFFER_SIZE (64 * 1024)
 
 struct Chardev {
     Object obj;
     ChardevFrontend frontend;
     bool attached, connected, is_mux;
     char *label;
+    uint8_t
+        *out; /* ring of CHARDEV_BUFFER_SIZE bytes the back end did not take yet; NULL: unused */
+    size_t out_start, out_used;
+    uint64_t out_dropped; /* bytes lost because nobody took them */
+    int log_fd;           /* logfile=, or -1 */
     /* What the back end's own fields hold comes after this in the derived struct. */
 };
 
@@ -40,6 +48,7 @@ extern const Type chardev_type; /* "chardev", abstract; objects below /chardevs 
 typedef struct ChardevInfo {
     const char *backend;        /* name in -chardev: "socket" */
     const char *const *options; /* NULL-terminated, for errors and help */
+    /* Reports CHARDEV_OPENED when it is connected. After a failure close() is called as well. */
     bool (*open)(Chardev *chardev, KeyVal *options, Error **err);
     void (*close)(Chardev *chardev);
     /* Takes what it can without blocking (0..count): the rest is the caller's to buffer or drop. */
@@ -53,7 +62,8 @@ typedef struct ChardevInfo {
 
 /* -chardev BACKEND,id=ID,... and the short forms of -serial/-monitor/-debugcon: stdio, mon:stdio,
  * null, none (NULL without error), file:PATH, unix:PATH,server,nowait, tcp:HOST:PORT,..., telnet:,
- * pty, pipe:, chardev:ID, vc. */
+ * pty, pipe:, chardev:ID, vc. "mon:" makes a mux (is_mux): the caller puts a monitor on it too.
+ * `options` has the key "backend" (the implied one). */
 Chardev *chardev_new(KeyVal *options, Error **err);
 Chardev *chardev_new_short(const char *label, const char *text, Error **err);
 char *chardev_help(void); /* text of -chardev help; caller frees */
@@ -72,6 +82,10 @@ void chardev_write(Chardev *chardev, const void *bytes, size_t count);
 size_t chardev_write_room(Chardev *chardev);
 void chardev_accept_input(Chardev *chardev);
 void chardev_send_break(Chardev *chardev);
+
+/* Ctrl-A keys of a mux that concern the whole machine: 'x' quit, 's' write snapshots back. Without
+ * one, 'x' sends SIGTERM to the process. */
+extern void (*chardev_mux_key)(char key);
 
 /* -- For back ends
  * -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a socket is: from options to a listening or connected descriptor. */
+#ifndef UI_CHAR_SOCKET_ADDRESS_H
+#define UI_CHAR_SOCKET_ADDRESS_H
+
+#include "util/keyval.h"
+
+typedef struct SocketAddress {
+    char *path;       /* UNIX; then host and port are NULL */
+    bool is_abstract; /* the path is a name without a file */
+    char *host;       /* "": all addresses, or this machine */
+    char *port;
+    uint64_t port_to; /* last port to try when listening; 0: just the one */
+    int family;       /* AF_UNSPEC, AF_INET, AF_INET6 */
+    int fd;           /* fd=: there already; -1: none */
+    char *bound_path; /* absolute, to be removed at the end; NULL: none */
+} SocketAddress;
+
+/* Takes path=, abstract=, host=, port=, to=, ipv4=, ipv6=, fd=. socket_address_clear() in any case.
+ */
+bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err);
+void socket_address_clear(SocketAddress *address);
+
+/* "unix:PATH" or "tcp:HOST:PORT"; caller frees. */
+char *socket_address_text(const SocketAddress *address);
+
+/* A descriptor, or -1. A socket file that nobody listens on any more is replaced. connect waits. */
+int socket_listen(SocketAddress *address, Error **err);
+int socket_connect(const SocketAddress *address, Error **err);
+
+/* Removes the file that socket_listen() made. */
+void socket_address_remove_file(SocketAddress *address);
+
+#endif
