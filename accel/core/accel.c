@@ -130,7 +130,7 @@ bool accel_select(char *const *texts, size_t count, Error **err)
             }
             return true;
         case OUTCOME_WRONG:
-            return error_set(err, "-accel %s: %s", texts[i], error_message(failure));
+            return error_set(err, "%s", error_message(failure));
         default:
             g_string_append_printf(reasons, "%s%s", reasons->len > 0 ? "; " : "",
                                    error_message(failure));
