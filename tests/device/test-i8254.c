@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* 8254: the six modes, BCD, latches, gate and port 61h, and that nothing runs without need. */
+#include "tests/device/isa-bench.h"
+
+#include "hw/i8254.h"
+
+static I8254 *pit;
+static PcSpeaker *speaker;
+
+static void set_up(void)
+{
+    pit = (I8254 *)bench_device("isa-pit", NULL, NULL);
+    speaker = (PcSpeaker *)bench_device("isa-pcspk", NULL, NULL);
+    i8254_set_output(pit, bench_irq(0));
+    pc_speaker_set_pit(speaker, pit);
+    bench_start(pit);
+    bench_start(speaker);
+    bench.rises[0] = 0;
+}
+
+static void tear_down(void)
+{
+    object_free((Object *)speaker);
+    object_free((Object *)pit);
+}
+
+/* Tests start half a tick after the load, so that rounding never decides. */
+static void advance_ticks(unsigned ticks)
+{
+    advance_ns((int64_t)ticks * NS_PER_SECOND / I8254_FREQUENCY_HZ);
+}
+
+static void program(unsigned channel, unsigned mode, uint16_t count)
+{
+    out8(0x43, (uint8_t)(channel << 6 | 0x30 | mode << 1));
+    out8((uint16_t)(0x40 + channel), (uint8_t)count);
+    out8((uint16_t)(0x40 + channel), (uint8_t)(count >> 8));
+    advance_ns(NS_PER_SECOND / I8254_FREQUENCY_HZ / 2);
+}
+
+static uint16_t read_latched(unsigned channel)
+{
+    uint8_t low;
+
+    out8(0x43, (uint8_t)(channel << 6));
+    low = in8((uint16_t)(0x40 + channel));
+    return (uint16_t)(low | in8((uint16_t)(0x40 + channel)) << 8);
+}
+
+static void test_terminal_count(void)
+{
+    set_up();
+    program(0, 0, 1000);
+    g_assert_false(bench.levels[0]);
+    advance_ticks(999);
+    g_assert_cmpuint(read_latched(0), ==, 1);
+    g_assert_false(bench.levels[0]);
+    advance_ticks(1);
+    g_assert_true(bench.levels[0]);
+    advance_ticks(2);
+    g_assert_cmphex(read_latched(0), ==, 0xfffe);
+    g_assert_cmpint(loop_deadline_ns(main_loop(), CLOCK_TYPE_VIRTUAL), ==, TIMER_OFF);
+    out8(0x40, 10); /* the first byte lowers OUT */
+    g_assert_false(bench.levels[0]);
+    tear_down();
+}
+
+static void test_rate(void)
+{
+    set_up();
+    program(0, 2, 11932);
+    for (unsigned i = 0; i < 100; i++) {
+        advance_ticks(11932);
+    }
+    g_assert_cmpuint(bench.rises[0], >=, 99);
+    g_assert_cmpuint(bench.rises[0], <=, 101);
+    tear_down();
+}
+
+static void test_rate_value(void)
+{
+    set_up();
+    program(2, 2, 100);
+    out8(0x61, 1);
+    advance_ns(400);
+    g_assert_cmpuint(read_latched(2), ==, 100);
+    g_assert_true(in8(0x61) & 0x20);
+    advance_ticks(99);
+    g_assert_cmpuint(read_latched(2), ==, 1);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_cmpuint(read_latched(2), ==, 100);
+    out8(0x61, 0);
+    advance_ticks(30);
+    g_assert_true(in8(0x61) & 0x20);
+    out8(0x61, 1); /* GATE starts it anew */
+    advance_ns(400);
+    g_assert_cmpuint(read_latched(2), ==, 100);
+    tear_down();
+}
+
+static void test_square(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 3, 101);
+    g_assert_cmpuint(read_latched(2), ==, 100);
+    advance_ticks(50);
+    g_assert_true(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(50);
+    g_assert_true(in8(0x61) & 0x20);
+    program(0, 3, 1000);
+    bench.rises[0] = 0;
+    advance_ticks(10500);
+    g_assert_cmpuint(bench.rises[0], ==, 10);
+    tear_down();
+}
+
+static void test_one_shot(void)
+{
+    set_up();
+    program(2, 1, 500);
+    g_assert_true(in8(0x61) & 0x20);
+    out8(0x61, 1);
+    advance_ns(400);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(300);
+    out8(0x61, 0);
+    out8(0x61, 1); /* retriggers */
+    advance_ns(400);
+    advance_ticks(499);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_true(in8(0x61) & 0x20);
+    tear_down();
+}
+
+static void test_strobes(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 4, 50);
+    advance_ticks(49);
+    g_assert_true(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_true(in8(0x61) & 0x20);
+    out8(0x61, 0);
+    program(2, 5, 50);
+    advance_ticks(50);
+    g_assert_true(in8(0x61) & 0x20);
+    out8(0x61, 1);
+    advance_ns(400);
+    advance_ticks(50);
+    g_assert_false(in8(0x61) & 0x20);
+    tear_down();
+}
+
+static void test_gate_pauses(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 0, 1000);
+    advance_ticks(400);
+    out8(0x61, 0);
+    advance_ticks(5000);
+    g_assert_cmpuint(read_latched(2), ==, 600);
+    out8(0x61, 1);
+    advance_ticks(599);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(2);
+    g_assert_true(in8(0x61) & 0x20);
+    tear_down();
+}
+
+static void test_bcd_and_read_back(void)
+{
+    set_up();
+    out8(0x61, 1);
+    out8(0x43, 0xb1); /* channel 2, both bytes, mode 0, BCD */
+    out8(0x43, 0xe8); /* status of channel 2 */
+    g_assert_cmphex(in8(0x42), ==, 0x71);
+    out8(0x42, 0x00);
+    out8(0x42, 0x10);
+    advance_ns(400);
+    advance_ticks(1);
+    g_assert_cmphex(read_latched(2), ==, 0x0999);
+    out8(0x43, 0xc8); /* both: status first */
+    advance_ticks(2000);
+    g_assert_cmphex(in8(0x42), ==, 0x31);
+    g_assert_cmphex(in8(0x42), ==, 0x99);
+    g_assert_cmphex(in8(0x42), ==, 0x09);
+    g_assert_cmphex(read_latched(2), ==, 0x8999);
+    tear_down();
+}
+
+static void test_reload_waits(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 2, 1000);
+    advance_ticks(500);
+    out8(0x42, 100);
+    out8(0x42, 0);
+    g_assert_cmpuint(read_latched(2), ==, 500);
+    advance_ticks(500);
+    g_assert_cmpuint(read_latched(2), ==, 100);
+    tear_down();
+}
+
+static void test_refresh(void)
+{
+    unsigned toggles = 0;
+    uint8_t last;
+
+    set_up();
+    last = in8(0x61) & 0x10;
+    for (unsigned i = 0; i < 1000; i++) {
+        advance_ns(1000);
+        toggles += (in8(0x61) & 0x10) != last;
+        last = in8(0x61) & 0x10;
+    }
+    g_assert_cmpuint(toggles, >=, 65);
+    g_assert_cmpuint(toggles, <=, 67);
+    tear_down();
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    bench_init();
+    g_test_add_func("/i8254/terminal-count", test_terminal_count);
+    g_test_add_func("/i8254/rate", test_rate);
+    g_test_add_func("/i8254/rate-value", test_rate_value);
+    g_test_add_func("/i8254/square", test_square);
+    g_test_add_func("/i8254/one-shot", test_one_shot);
+    g_test_add_func("/i8254/strobes", test_strobes);
+    g_test_add_func("/i8254/gate", test_gate_pauses);
+    g_test_add_func("/i8254/bcd", test_bcd_and_read_back);
+    g_test_add_func("/i8254/reload", test_reload_waits);
+    g_test_add_func("/i8254/refresh", test_refresh);
+    return g_test_run();
+}
