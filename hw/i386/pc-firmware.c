@@ -121,6 +121,10 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
     pc_memory_describe(pc);
     describe_machine(pc);
     describe_boot_order(pc);
+    if (pc->machine.kernel &&
+        !direct_boot_load(pc->fw_cfg, &pc->machine, pc->low_size, &boot_rom, err)) {
+        return false;
+    }
     return describe_boot(pc, boot_rom, err) && add_user_items(pc, err) &&
            object_realize((Object *)pc->fw_cfg, err);
 }
