@@ -96,6 +96,8 @@ struct X86Cpu {
      * registers. */
     bool fpu_live; /* in the host's registers: code built with SSE must not run; fpu_park() */
     uint8_t fpu[8192] __attribute__((aligned(64)));
+    uint64_t guest_fip, guest_fdp; /* x87 pointers the guest loaded last; what the registers hold
+                                      else is a host address and is never shown */
 
     void *apic;
     const CpuApicOps *apic_ops;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Pieces of guest FPU state in cpu->fpu (host's XSAVE layout, standard form), after fpu_park(). */
+#ifndef TARGET_I386_HELPERS_FPU_STATE_H
+#define TARGET_I386_HELPERS_FPU_STATE_H
+
+#include "target/i386/cpu-model.h"
+#include "target/i386/helpers/access.h"
+
+/* Offsets in the legacy region, the same for FXSAVE and XSAVE. */
+enum {
+    FX_FCW = 0,
+    FX_FSW = 2,
+    FX_FTW = 4, /* a bit a register: not empty */
+    FX_FOP = 6,
+    FX_FIP = 8,
+    FX_FDP = 16,
+    FX_MXCSR = 24,
+    FX_MXCSR_MASK = 28,
+    FX_ST0 = 32,
+    FX_XMM0 = 160,
+    FX_END = 416,
+    FX_XSTATE_BV = 512,
+    FX_XCOMP_BV = 520
+};
+
+#define FCW_INITIAL 0x37f
+#define FSW_ERROR_SUMMARY 0x80u
+#define FSW_BUSY 0x8000u
+#define FSW_TOP_SHIFT 11
+#define X87_EXCEPTIONS 0x3fu
+#define MXCSR_INITIAL 0x1f80u
+
+static inline uint16_t fpu_get16(const X86Cpu *cpu, unsigned offset)
+{
+    uint16_t value;
+
+    __builtin_memcpy(&value, cpu->fpu + offset, sizeof(value));
+    return value;
+}
+
+static inline uint32_t fpu_get32(const X86Cpu *cpu, unsigned offset)
+{
+    uint32_t value;
+
+    __builtin_memcpy(&value, cpu->fpu + offset, sizeof(value));
+    return value;
+}
+
+static inline uint64_t fpu_get64(const X86Cpu *cpu, unsigned offset)
+{
+    uint64_t value;
+
+    __builtin_memcpy(&value, cpu->fpu + offset, sizeof(value));
+    return value;
+}
+
+static inline void fpu_put16(X86Cpu *cpu, unsigned offset, uint16_t value)
+{
+    __builtin_memcpy(cpu->fpu + offset, &value, sizeof(value));
+}
+
+static inline void fpu_put32(X86Cpu *cpu, unsigned offset, uint32_t value)
+{
+    __builtin_memcpy(cpu->fpu + offset, &value, sizeof(value));
+}
+
+static inline void fpu_put64(X86Cpu *cpu, unsigned offset, uint64_t value)
+{
+    __builtin_memcpy(cpu->fpu + offset, &value, sizeof(value));
+}
+
+/* The components' bytes are valid from now on, also those the silicon had in their initial state.
+ */
+static inline void fpu_mark_valid(X86Cpu *cpu, uint64_t components)
+{
+    fpu_put64(cpu, FX_XSTATE_BV, fpu_get64(cpu, FX_XSTATE_BV) | components);
+}
+
+/* x87 instruction pointer as the guest may see it: only one that it loaded itself. The silicon's is
+ * an address in the code cache. */
+static inline uint64_t fpu_guest_fip(const X86Cpu *cpu)
+{
+    uint64_t fip = fpu_get64(cpu, FX_FIP);
+
+    return fip == cpu->guest_fip ? fip : 0;
+}
+
+/* The same for the data pointer: the silicon's is an address in this process. */
+static inline uint64_t fpu_guest_fdp(const X86Cpu *cpu)
+{
+    uint64_t fdp = fpu_get64(cpu, FX_FDP);
+
+    return fdp == cpu->guest_fdp ? fdp : 0;
+}
+
+static inline void fpu_set_pointers(X86Cpu *cpu, uint64_t fip, uint64_t fdp)
+{
+    cpu->guest_fip = fip;
+    cpu->guest_fdp = fdp;
+    fpu_put64(cpu, FX_FIP, fip);
+    fpu_put64(cpu, FX_FDP, fdp);
+}
+
+/* FNINIT: the register bytes stay. */
+static inline void fpu_init_x87(X86Cpu *cpu)
+{
+    fpu_put16(cpu, FX_FCW, FCW_INITIAL);
+    fpu_put16(cpu, FX_FSW, 0);
+    fpu_put16(cpu, FX_FTW, 0);
+    fpu_put16(cpu, FX_FOP, 0);
+    fpu_set_pointers(cpu, 0, 0);
+    fpu_mark_valid(cpu, XCR0_X87);
+}
+
+#endif
