@@ -10,7 +10,7 @@ extern const Type chardev_mux_type, chardev_mux_port_type;
 /* chardev.c: makes a back end, opens it and hangs it below /chardevs as `label`. */
 Chardev *chardev_create(const Type *type, const char *label, KeyVal *options, Error **err);
 
-/* mux.c: a mux named `label` on top of `base`, which it owns. Fails when base is in use. */
+/* mux.c: a mux named `label` on top of `base`. Fails, and frees base, when that is in use. */
 Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err);
 /* One more front end; returns its port. */
 Chardev *chardev_mux_attach(Chardev *mux, const ChardevFrontend *frontend, Error **err);

@@ -255,6 +255,7 @@ Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err)
     frontend.opaque = mux;
     if (!chardev_attach(base, &frontend, err)) {
         object_free(&mux->chardev.obj);
+        object_free(&base->obj);
         return NULL;
     }
     object_add_child(object_container("/chardevs"), label, &mux->chardev.obj);
@@ -296,7 +297,14 @@ static void mux_finalize(Object *obj)
     }
 }
 
-static const ChardevInfo mux_info = {.backend = NULL};
+/* Writing to the mux itself, past its front ends. */
+static size_t mux_write(Chardev *chardev, const uint8_t *bytes, size_t count)
+{
+    chardev_write(((MuxChardev *)chardev)->base, bytes, count);
+    return count;
+}
+
+static const ChardevInfo mux_info = {.write = mux_write};
 
 static const Field mux_fields[] = {
     LINK(MuxChardev, base),
