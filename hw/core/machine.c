@@ -271,6 +271,13 @@ static bool machine_realize(Object *obj, Error **err)
         return error_set(err, "%s makes no sense without -kernel",
                          machine->initrd ? "-initrd" : "-append");
     }
+    if (strcmp(machine->vga, "none") != 0) {
+        return error_set(err, "-vga: there is no display adapter '%s'; only 'none' is offered",
+                         machine->vga);
+    }
+    if (machine->usb) {
+        return error_set(err, "-usb: machine '%s' has no USB controller", info->name);
+    }
     return complete_cpus(machine, err) && check_rtc(machine, err) &&
            check_boot_letters(machine->boot_order, "order", err) &&
            check_boot_letters(machine->boot_once, "once", err);

@@ -184,11 +184,6 @@ static bool collect_machine_accel(const ConfigItem *item, void *opaque, Error **
     return true;
 }
 
-static bool has_accel_option(const Config *config)
-{
-    return config_last(config, OPT_ACCEL) != NULL;
-}
-
 bool startup_accelerator(const Config *config, Error **err)
 {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
@@ -202,7 +197,7 @@ bool startup_accelerator(const Config *config, Error **err)
         g_ptr_array_add(texts, g_strdup("tcg"));
     }
     if (!accel_select((char *const *)texts->pdata, texts->len, err)) {
-        error_prefix(err, "%s: ", has_accel_option(config) ? "-accel" : "-machine accel=");
+        error_prefix(err, "%s: ", config_last(config, OPT_ACCEL) ? "-accel" : "-machine accel=");
         return false;
     }
     if (!cpu_model_select(cpu ? cpu->text : NULL, err)) {

@@ -161,9 +161,9 @@ static void append_property_help(const Field *field, void *opaque)
     }
     g_string_append_printf(text, "  %s=", field_outside_name(field));
     append_value_kind(field, text);
-    while (text->len - start < 25) {
+    do {
         g_string_append_c(text, ' ');
-    }
+    } while (text->len - start < 25);
     g_string_append_printf(text, "- %s", field->desc ? field->desc : "");
     append_default(field, text);
     g_string_append_c(text, '\n');

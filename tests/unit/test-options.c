@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: short options rewrite to the canonical form, wrong ones are explained. */
+#include "softmmu/main/options.h"
+
+#include <string.h>
+
+static Config *parse(const char *line, Error **err)
+{
+    g_autofree char *whole = g_strconcat("program ", line, NULL);
+    g_auto(GStrv) argv = NULL;
+    Config *config = config_new();
+    int argc;
+
+    g_assert_true(g_shell_parse_argv(whole, &argc, &argv, NULL));
+    if (!config_parse(config, argc, argv, err)) {
+        config_free(config);
+        return NULL;
+    }
+    return config;
+}
+
+static void test_canonical_form(void)
+{
+    static const struct {
+        const char *line, *text;
+    } rows[] = {
+        {"-m 512", "-machine memory.size=536870912\n"},
+        {"-m 4G", "-machine memory.size=4294967296\n"},
+        {"-m size=1.5G", "-machine memory.size=1610612736\n"},
+        {"-smp 4,cores=2", "-machine smp.cpus=4\n-machine smp.cores=2\n"},
+        {"-M pc,accel=kvm:tcg", "-machine pc,accel=kvm:tcg\n"},
+        {"-kernel a,b -append 'x=1 y'", "-machine kernel=a,,b\n-machine 'append=x=1 y'\n"},
+        {"-enable-kvm", "-accel kvm\n-accel tcg\n"},
+        {"--enable-kvm --m 1", "-accel kvm\n-accel tcg\n-machine memory.size=1048576\n"},
+        {"-hda disk.img", "-drive file=disk.img,if=ide,index=0,media=disk\n"},
+        {"disk.img", "-drive file=disk.img,if=ide,index=0,media=disk\n"},
+        {"-cdrom a,b.iso", "-drive file=a,,b.iso,if=ide,index=2,media=cdrom\n"},
+        {"-boot c -boot order=dc,menu=on",
+         "-machine boot.order=c\n-machine boot.order=dc,boot.menu=on\n"},
+        {"-rtc base=utc,clock=vm", "-machine rtc.base=utc,rtc.clock=vm\n"},
+        {"-name x,process=y", "-machine guest-name=x\n-machine process-name=y\n"},
+        {"-name guest=a,,b,debug-threads=on", "-machine guest-name=a,,b\n"},
+        {"-no-reboot -no-shutdown", "-action reboot=shutdown\n-action shutdown=pause\n"},
+        {"-nographic", "-machine graphics=off\n-display none\n"},
+        {"-usb -no-hpet", "-machine usb=on\n-machine hpet=off\n"},
+        {"-S -nodefaults -L /x", "-S\n-nodefaults\n-L /x\n"},
+        {"-device x,a=b -global x.a=b", "-device x,a=b\n-global x.a=b\n"},
+        {"-serial none --dump-config", "-serial none\n"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Error) err = NULL;
+        g_autoptr(Config) config = parse(rows[i].line, &err);
+        g_assert_null(err);
+        g_autofree char *text = config_text(config);
+        g_assert_cmpstr(text, ==, rows[i].text);
+        g_autofree char *again = g_strdelimit(g_strdup(text), "\n", ' ');
+        g_autoptr(Config) second = parse(again, NULL);
+        g_autofree char *same = config_text(second);
+        g_assert_cmpstr(same, ==, text); /* the canonical form stands for itself */
+    }
+}
+
+static void test_errors(void)
+{
+    static const struct {
+        const char *line, *message;
+    } rows[] = {
+        {"-machien pc", "there is no option '-machien'; did you mean '-machine'?"},
+        {"-xyzzy", "there is no option '-xyzzy'"},
+        {"--kernle x", "there is no option '-kernle'; did you mean '-kernel'?"},
+        {"-m", "-m needs an argument: [size=]MEGS"},
+        {"-m abc", "-m abc: 'abc' is not a size"},
+        {"-m 1G,slots=2,maxmem=2G",
+         "-m 1G,slots=2,maxmem=2G: memory cannot be added later: slots= and maxmem= are not "
+         "offered"},
+        {"-smp 0", "-smp 0: cpus=0 is not between 1 and 4096"},
+        {"-smp 2,coers=2", "-smp 2,coers=2: unknown parameter 'coers'; did you mean 'cores'?"},
+        {"-netdev user,id=n", "-netdev user,id=n: network back ends are not offered; -nic none is"},
+        {"-s", "-s: the gdb server is not offered"},
+        {"a.img b.img", "'b.img' is a second disk image; use -hdb or -drive"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Error) err = NULL;
+        g_assert_null(parse(rows[i].line, &err));
+        g_assert_cmpstr(error_message(err), ==, rows[i].message);
+    }
+}
+
+static void test_help_ends_parsing(void)
+{
+    g_autoptr(Config) config = parse("-m 64 --help -no-such-option", NULL);
+
+    g_assert_nonnull(config_last(config, OPT_HELP));
+    g_autofree char *help = options_help();
+    g_assert_nonnull(strstr(help, "-nographic"));
+    g_assert_nonnull(strstr(help, "-device TYPE"));
+    g_assert_null(strstr(help, "-netdev"));
+}
+
+static void test_defaults(void)
+{
+    static const struct {
+        const char *line, *added;
+    } rows[] = {
+        {"", "-serial null\n"},
+        {"-nodefaults", ""},
+        {"-serial none", ""},
+        {"-device isa-serial", ""},
+        {"-nographic", "-serial mon:stdio\n"},
+        {"-machine graphics=off", "-serial mon:stdio\n"},
+        {"-nographic -nodefaults", ""},
+        {"-nographic -serial null", "-monitor stdio\n"},
+        {"-nographic -serial mon:stdio", ""},
+        {"-nographic -monitor none", "-serial stdio\n"},
+        {"-nographic -machine graphics=on", "-serial null\n"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Config) config = parse(rows[i].line, NULL);
+        g_autofree char *before = config_text(config);
+        g_assert_true(config_add_defaults(config, NULL));
+        g_autofree char *after = config_text(config);
+        g_assert_cmpstr(after + strlen(before), ==, rows[i].added);
+    }
+}
+
+static void test_rows(void)
+{
+    g_autoptr(Error) err = NULL;
+
+    for (const OptionRow *row = alias_rows; row->name; row++) {
+        g_assert_cmpint(row->id, ==, OPT_NONE);
+        g_assert_true(row->refused || row->rewrite || row->to);
+        g_assert_true(!row->text || !strstr(row->text, "%s") || row->arg);
+    }
+    for (const OptionRow *row = option_rows; row->name; row++) {
+        g_assert_cmpint(row->id, !=, OPT_NONE);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/options/canonical-form", test_canonical_form);
+    g_test_add_func("/options/errors", test_errors);
+    g_test_add_func("/options/help-ends-parsing", test_help_ends_parsing);
+    g_test_add_func("/options/defaults", test_defaults);
+    g_test_add_func("/options/rows", test_rows);
+    return g_test_run();
+}
