@@ -23,6 +23,13 @@ bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned siz
 /* Checks rights (and sets A/D) without a transfer. */
 bool access_probe(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access);
 
+/* Host address of guest RAM for an access that lies in one page; NULL for anything else, faults
+ * included: probe first. */
+void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access);
+
+/* Writes 1, 2, 4 (zero-extending) or 8 bytes of a register. */
+void gpr_write(X86Cpu *cpu, unsigned reg, uint64_t value, unsigned size);
+
 bool access_read_u8(X86Cpu *cpu, uint64_t linear, uint8_t *ret, unsigned access);
 bool access_read_u16(X86Cpu *cpu, uint64_t linear, uint16_t *ret, unsigned access);
 bool access_read_u32(X86Cpu *cpu, uint64_t linear, uint32_t *ret, unsigned access);

@@ -162,6 +162,25 @@ static void set_prefixes(Insn *insn, const ZydisDecodedInstruction *from)
     }
 }
 
+/* Strings and XLAT name no operand that carries their override. */
+static void set_override(Insn *insn, const ZydisDecodedInstruction *from)
+{
+    static const struct {
+        ZydisInstructionAttributes attribute;
+        uint8_t segment;
+    } overrides[] = {
+        {ZYDIS_ATTRIB_HAS_SEGMENT_CS, SEG_CS}, {ZYDIS_ATTRIB_HAS_SEGMENT_SS, SEG_SS},
+        {ZYDIS_ATTRIB_HAS_SEGMENT_DS, SEG_DS}, {ZYDIS_ATTRIB_HAS_SEGMENT_ES, SEG_ES},
+        {ZYDIS_ATTRIB_HAS_SEGMENT_FS, SEG_FS}, {ZYDIS_ATTRIB_HAS_SEGMENT_GS, SEG_GS},
+    };
+
+    for (size_t i = 0; insn->memory_operand == INSN_NO_REG && i < G_N_ELEMENTS(overrides); i++) {
+        if (from->attributes & overrides[i].attribute) {
+            insn->segment = overrides[i].segment;
+        }
+    }
+}
+
 static void set_layout(Insn *insn, const ZydisDecodedInstruction *from)
 {
     insn->opcode = from->opcode;
@@ -322,6 +341,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_prefixes(ret_insn, &decoded);
     set_layout(ret_insn, &decoded);
     set_operands(ret_insn, &decoded, operands);
+    set_override(ret_insn, &decoded);
     set_flags(ret_insn, &decoded);
     ret_insn->gate = gate_of(&decoded, operands);
     ret_insn->row = rehost_find_row(ret_insn);

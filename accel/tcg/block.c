@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks: finding them by guest key and by host address, chaining and unchaining.
+ *
+ * Built without SSE: runs while guest FPU state is live. Blocks are numbered in the order of their
+ * code in the cache, so a host address finds its block by binary search, in a signal handler too.
+ */
+#include "accel/tcg/block-pool.h"
+
+Block *block_pool;
+size_t block_pool_count;
+Block *block_hash[1u << BLOCK_HASH_BITS];
+
+static Block **hash_slot(uint64_t ram_address, uint64_t rip, uint32_t mode)
+{
+    uint64_t hash = (ram_address ^ rip << 7 ^ mode) * 0x9e3779b97f4a7c15ull;
+    return &block_hash[hash >> (64 - BLOCK_HASH_BITS)];
+}
+
+Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_base)
+{
+    Block *block = *hash_slot(ram_address, rip, mode);
+
+    while (block && !(block->ram_address == ram_address && block->rip == rip &&
+                      block->mode == mode && block->cs_base == cs_base)) {
+        block = block->next_hash;
+    }
+    return block;
+}
+
+void block_insert(Block *block)
+{
+    Block **slot = hash_slot(block->ram_address, block->rip, block->mode);
+
+    block->valid = true;
+    __atomic_store_n(&block_pool_count, block_pool_count + 1, __ATOMIC_RELEASE);
+    block->next_hash = *slot;
+    *slot = block;
+}
+
+/* -- Chaining --------------------------------------------------------------------------------- */
+
+static void slot_set(JumpSlot *slot, const uint8_t *target_writable)
+{
+    int32_t displacement = (int32_t)(target_writable - (slot->place + 4));
+    __atomic_store_n((int32_t *)slot->place, displacement, __ATOMIC_RELEASE);
+}
+
+static uint64_t page_of(const Block *block, uint64_t rip)
+{
+    return (block->cs_base + rip) >> TARGET_PAGE_BITS;
+}
+
+void block_link(JumpSlot *slot, Block *to)
+{
+    Block *from = slot->from;
+
+    if (slot->to || !from->valid || !to->valid || from->mode != to->mode ||
+        from->cs_base != to->cs_base || page_of(from, from->rip) != page_of(to, to->rip)) {
+        return;
+    }
+    slot->to = to;
+    slot->next_in = to->incoming;
+    to->incoming = slot;
+    slot_set(slot, code_cache_writable(slot->backward ? to->code : to->code_direct));
+}
+
+static void slot_unlink(JumpSlot *slot)
+{
+    JumpSlot **link;
+
+    if (!slot->to) {
+        return;
+    }
+    for (link = &slot->to->incoming; *link != slot; link = &(*link)->next_in) {
+    }
+    *link = slot->next_in;
+    slot->to = NULL;
+    slot_set(slot, slot->stub);
+}
+
+static void forget_in_jump_caches(const Block *block)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        X86Cpu *cpu = vcpu_get(i)->cpu;
+        JumpCacheEntry *entry = &cpu->tcg.jump_cache[block->rip & (JUMP_CACHE_ENTRIES - 1)];
+        if (entry->code == block->code) {
+            entry->key = 0;
+        }
+    }
+}
+
+void block_drop(Block *block)
+{
+    Block **link = hash_slot(block->ram_address, block->rip, block->mode);
+
+    block->valid = false;
+    while (*link != block) {
+        link = &(*link)->next_hash;
+    }
+    *link = block->next_hash;
+    while (block->incoming) {
+        slot_unlink(block->incoming);
+    }
+    slot_unlink(&block->slots[0]);
+    slot_unlink(&block->slots[1]);
+    forget_in_jump_caches(block);
+}
+
+/* -- From a host address ---------------------------------------------------------------------- */
+
+Block *block_from_host(const void *host_pc)
+{
+    size_t low = 0, high = __atomic_load_n(&block_pool_count, __ATOMIC_ACQUIRE);
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (block_pool[middle].code <= (const uint8_t *)host_pc) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (!low || (const uint8_t *)host_pc >= block_pool[low - 1].code + block_pool[low - 1].code_size) {
+        return NULL;
+    }
+    return &block_pool[low - 1];
+}
+
+uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flags_saved)
+{
+    uint32_t offset = (uint32_t)((const uint8_t *)host_pc - block->code);
+    uint32_t low = 0, high = block->mark_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (block->marks[middle].host_offset <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (!low) {
+        *ret_flags_saved = false;
+        return block->rip;
+    }
+    *ret_flags_saved = block->marks[low - 1].flags_saved;
+    return block->rip + block->marks[low - 1].guest_offset;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The execution loop of a vCPU: events, lookup, translated code, and what its exits ask for.
+ *
+ * Built without SSE: guest FPU state stays in the registers from block to block. Translated code is
+ * left for four reasons: a jump not yet chained, an instruction that plain C carries, one that needs
+ * exact mode, and a kick, which makes the poll at some block head fault.
+ */
+#include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/paging.h"
+
+/* Flags that translated code keeps in the host's: CF PF AF ZF SF DF OF. */
+#define HOST_FLAGS 0xcd5u
+
+static void merge_flags(X86Cpu *cpu, uint32_t mask)
+{
+    cpu->eflags = (cpu->eflags & ~(uint64_t)mask) | (cpu->tcg.host_flags & mask);
+}
+
+static uint64_t linear_rip(const X86Cpu *cpu)
+{
+    uint64_t linear = cpu->seg[SEG_CS].base + cpu->rip;
+    return cpu->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
+}
+
+static void remember(X86Cpu *cpu, const Block *block)
+{
+    JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
+
+    entry->rip = cpu->rip;
+    entry->key = cpu->tcg.jump_key;
+    entry->code = block->code;
+}
+
+static Block *find_block(X86Cpu *cpu)
+{
+    TcgCpu *own = cpu->tcg.own;
+    uint64_t linear = linear_rip(cpu), page = linear & ~(TARGET_PAGE_SIZE - 1);
+    unsigned i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+    const TlbTable *table = own->contexts[own->current].table;
+    uint64_t ram_page = table->ram_page[i];
+    const FlatRange *range;
+    PageTarget target;
+    Block *block;
+
+    own->lookups++;
+    if (table->entries[i].tag_exec != page) {
+        if (!paging_is_canonical(cpu, linear) ||
+            !tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
+            return NULL;
+        }
+        ram_page = target.ram_page;
+    }
+    block = block_lookup(ram_page + (linear - page), cpu->rip, cpu->mode, cpu->seg[SEG_CS].base);
+    if (!block) {
+        if (!tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
+            return NULL;
+        }
+        range = address_space_lookup(&address_space_memory, target.physical);
+        fpu_park(cpu);
+        block = block_translate(cpu, &target, range);
+    }
+    if (block) {
+        remember(cpu, block);
+    }
+    return block;
+}
+
+/* At a guest instruction of the block that holds `host_pc`: sets RIP and completes the flags. */
+static void recover_instruction(X86Cpu *cpu, const void *host_pc)
+{
+    bool flags_saved;
+    const Block *block = block_from_host(host_pc);
+
+    cpu->rip = block_guest_rip(block, host_pc, &flags_saved);
+    if (flags_saved) {
+        merge_flags(cpu, EFLAGS_DF);
+        target_restore_saved_flags(cpu);
+    } else {
+        merge_flags(cpu, HOST_FLAGS);
+    }
+}
+
+/* Runs translated code once; returns the slot to chain when a direct jump led out. */
+static JumpSlot *run_block(X86Cpu *cpu, Block *block)
+{
+    fpu_unpark(cpu);
+    switch (stubs.enter(cpu, block->code_direct)) {
+    case EXIT_CHAIN:
+        merge_flags(cpu, HOST_FLAGS);
+        return (JumpSlot *)cpu->tcg.exit_value;
+    case EXIT_INSN:
+        merge_flags(cpu, HOST_FLAGS);
+        target_run_insn(cpu, (const void *)cpu->tcg.exit_value);
+        return NULL;
+    case EXIT_EXACT:
+        /* the return address lies behind the call */
+        recover_instruction(cpu, (const uint8_t *)cpu->tcg.exit_value - 1);
+        target_exact_step(cpu);
+        return NULL;
+    case EXIT_FAULT:
+        recover_instruction(cpu, (const void *)cpu->tcg.fault_pc);
+        target_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
+        return NULL;
+    case EXIT_POLL:
+        merge_flags(cpu, HOST_FLAGS);
+        cpu->rip = block_from_host((const void *)cpu->tcg.fault_pc)->rip;
+        return NULL;
+    default:
+        merge_flags(cpu, HOST_FLAGS);
+        return NULL;
+    }
+}
+
+/* True when the loop has to be left. */
+static bool handle_requests(Vcpu *vcpu, X86Cpu *cpu)
+{
+    if (__atomic_load_n(&vcpu->exit_request, __ATOMIC_SEQ_CST)) {
+        return true;
+    }
+    if (__atomic_load_n(&code_writes_pending, __ATOMIC_SEQ_CST)) {
+        fpu_park(cpu);
+        code_writes_process();
+    }
+    if (__atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST)) {
+        target_process_events(cpu);
+    }
+    return cpu->halted;
+}
+
+void tcg_exec(Vcpu *vcpu)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    JumpSlot *slot = NULL;
+    Block *block;
+
+    for (;;) {
+        __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
+        if (handle_requests(vcpu, cpu)) {
+            break;
+        }
+        vcpu_quiescent(vcpu);
+        block = cpu->interrupt_shadow || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)
+                    ? NULL
+                    : find_block(cpu);
+        if (!block) {
+            target_exact_step(cpu);
+            slot = NULL;
+            continue;
+        }
+        if (slot) {
+            block_link(slot, block);
+        }
+        slot = run_block(cpu, block);
+    }
+    vcpu->halted = cpu->halted;
+    fpu_park(cpu);
+}

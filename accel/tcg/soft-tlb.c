@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Soft TLB: one table per address-space context, filled by page walks, read by translated code.
+ *
+ * Built without SSE: it runs while the guest's FPU state is in the registers. A context is what the
+ * target's key says (PCID, user or supervisor, AC under SMAP, SMM). A flush bumps the context's
+ * epoch, and with it the jump key, so that jump-cache entries of the old mapping no longer match;
+ * nothing has to walk the jump cache. Flushes walk the list of filled entries only.
+ */
+#include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/paging.h"
+#include "util/bitmap.h"
+
+static unsigned tlb_index(uint64_t linear)
+{
+    return linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+}
+
+static void entry_invalidate(TlbTable *table, unsigned i)
+{
+    TlbEntry *entry = &table->entries[i];
+    entry->tag_read = entry->tag_write = entry->tag_exec = tlb_invalid_tag(i);
+}
+
+static void table_flush(TlbTable *table, bool keep_global)
+{
+    unsigned kept = 0;
+
+    if (table->overflowed) {
+        table->filled_count = TLB_ENTRIES;
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            table->filled[i] = (uint16_t)i;
+        }
+        table->overflowed = false;
+    }
+    for (unsigned n = 0; n < table->filled_count; n++) {
+        unsigned i = table->filled[n];
+        if (keep_global && table->flags[i] & TLB_FLAG_GLOBAL) {
+            table->filled[kept++] = (uint16_t)i;
+        } else {
+            entry_invalidate(table, i);
+            table->flags[i] = 0;
+        }
+    }
+    table->filled_count = kept;
+}
+
+/* -- Contexts and jump keys ------------------------------------------------------------------- */
+
+static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
+{
+    table_flush(context->table, keep_global);
+    context->epoch = ++own->next_epoch;
+    own->flushes++;
+}
+
+static unsigned context_select(TcgCpu *own, uint64_t key)
+{
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        TlbContext *context = &own->contexts[i];
+        if (context->valid && context->key == key) {
+            return i;
+        }
+        if (!context->valid || (own->contexts[oldest].valid &&
+                                context->last_use < own->contexts[oldest].last_use)) {
+            oldest = i;
+        }
+    }
+    context_flush(own, &own->contexts[oldest], false);
+    own->contexts[oldest].key = key;
+    own->contexts[oldest].valid = true;
+    return oldest;
+}
+
+static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_base, uint64_t context_epoch)
+{
+    uint64_t hash = (mode ^ mode >> 7 ^ cs_base >> 4 ^ context_epoch ^ context_epoch >> 32) *
+                    0x9e3779b97f4a7c15ull;
+    JumpKeySlot *slot = &own->jump_keys[hash >> 58];
+
+    if (slot->key && slot->mode == mode && slot->cs_base == cs_base &&
+        slot->context_epoch == context_epoch) {
+        return slot->key;
+    }
+    *slot = (JumpKeySlot){mode, cs_base, context_epoch, ++own->next_jump_key};
+    return slot->key;
+}
+
+void tcg_context_changed(X86Cpu *cpu)
+{
+    TcgCpu *own = cpu->tcg.own;
+    uint64_t key = target_context_key(cpu);
+    TlbContext *context;
+
+    if (!own) {
+        return; /* another accelerator runs this CPU */
+    }
+    if (!own->contexts[own->current].valid || own->contexts[own->current].key != key) {
+        own->current = context_select(own, key);
+    }
+    context = &own->contexts[own->current];
+    context->last_use = ++own->turn;
+    cpu->tcg.tlb = context->table->entries;
+    cpu->tcg.jump_key = jump_key_for(own, cpu->mode, cpu->seg[SEG_CS].base,
+                                     (uint64_t)own->current << 32 | context->epoch);
+    cpu->tcg.jump_key_not = ~cpu->tcg.jump_key;
+}
+
+void tcg_flush_tlb(X86Cpu *cpu)
+{
+    TcgCpu *own = cpu->tcg.own;
+
+    if (!own) {
+        return;
+    }
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        if (own->contexts[i].valid) {
+            context_flush(own, &own->contexts[i], false);
+        }
+    }
+    tcg_context_changed(cpu);
+}
+
+void tcg_flush_tlb_non_global(X86Cpu *cpu)
+{
+    TcgCpu *own = cpu->tcg.own;
+    uint64_t pcid = target_context_key(cpu) & 0xfff;
+
+    if (!own) {
+        return;
+    }
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        TlbContext *context = &own->contexts[i];
+        if (context->valid && (context->key & 0xfff) == pcid) {
+            context_flush(own, context, true);
+        }
+    }
+    tcg_context_changed(cpu);
+}
+
+void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
+{
+    TcgCpu *own = cpu->tcg.own;
+    unsigned i = tlb_index(linear);
+
+    if (!own) {
+        return;
+    }
+    for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
+        TlbContext *context = &own->contexts[c];
+        uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
+        TlbEntry *entry = &context->table->entries[i];
+        if (!context->valid) {
+            continue;
+        }
+        if (entry->tag_exec == page) {
+            context->epoch = ++own->next_epoch; /* code of that page may be chained or cached */
+        }
+        if (entry->tag_read == page || entry->tag_write == page || entry->tag_exec == page) {
+            entry_invalidate(context->table, i);
+        }
+    }
+    tcg_context_changed(cpu);
+}
+
+/* -- Filling ---------------------------------------------------------------------------------- */
+
+static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *walk,
+                       const PageTarget *target, bool may_write)
+{
+    TlbTable *table = context->table;
+    unsigned i = tlb_index(linear);
+    TlbEntry *entry = &table->entries[i];
+    uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1), invalid = tlb_invalid_tag(i);
+    bool was_filled = entry->tag_read != invalid || entry->tag_write != invalid ||
+                      entry->tag_exec != invalid;
+
+    if (!was_filled) {
+        if (table->filled_count < TLB_ENTRIES) {
+            table->filled[table->filled_count++] = (uint16_t)i;
+        } else {
+            table->overflowed = true;
+        }
+    }
+    entry->tag_read = walk->may_read ? page : invalid;
+    entry->tag_write = walk->may_write && may_write ? page : invalid;
+    entry->tag_exec = walk->may_execute ? page : invalid;
+    entry->host = (uint64_t)target->host - (linear & (TARGET_PAGE_SIZE - 1));
+    table->ram_page[i] = target->ram_page;
+    table->flags[i] = walk->global ? TLB_FLAG_GLOBAL : 0;
+}
+
+/* A page that holds translated code has its DIRTY_CODE bit clear. */
+static bool page_has_code(const FlatRange *range, uint64_t ram_offset)
+{
+    const RamBlock *block = range->region->ram;
+    return !bitmap_test(block->dirty[DIRTY_CODE], ram_offset >> TARGET_PAGE_BITS);
+}
+
+static void mark_written(RamBlock *block, uint64_t ram_offset)
+{
+    size_t page = ram_offset >> TARGET_PAGE_BITS;
+
+    for (unsigned client = 0; client < DIRTY_CODE; client++) {
+        if (block->dirty[client] && !bitmap_test(block->dirty[client], page)) {
+            bitmap_test_and_set_atomic(block->dirty[client], page);
+        }
+    }
+}
+
+bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target)
+{
+    TcgCpu *own = cpu->tcg.own;
+    const FlatRange *range;
+    PageWalk walk;
+    uint64_t page, ram_offset;
+    bool may_write;
+
+    if (!paging_walk(cpu, linear, access, &walk)) {
+        return false;
+    }
+    own->refills++;
+    page = walk.physical & ~(TARGET_PAGE_SIZE - 1);
+    *ret_target = (PageTarget){.physical = walk.physical, .ram_page = UINT64_MAX};
+    range = address_space_lookup(&address_space_memory, page);
+    if (!range || !range->host || range->start > page ||
+        range->start + range->size < page + TARGET_PAGE_SIZE) {
+        return true;
+    }
+    ram_offset = range->region->ram_offset + range->region_offset + (page - range->start);
+    ret_target->host = range->host + (walk.physical - range->start);
+    ret_target->ram_page = range->region->ram->ram_address + ram_offset;
+    may_write = !range->read_only && !page_has_code(range, ram_offset);
+    if (may_write && walk.may_write) {
+        mark_written(range->region->ram, ram_offset);
+    }
+    if (!(access & ACCESS_SYSTEM)) {
+        entry_fill(&own->contexts[own->current], linear, &walk, ret_target, may_write);
+    }
+    if (access & ACCESS_WRITE && !may_write) {
+        ret_target->host = NULL;
+    }
+    return true;
+}
+
+static bool entry_permits(const TlbEntry *entry, uint64_t page, unsigned access)
+{
+    return (!(access & 1) || entry->tag_read == page) && (!(access & 2) || entry->tag_write == page);
+}
+
+bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    const TlbEntry *entry = &cpu->tcg.tlb[tlb_index(linear)];
+    PageTarget target;
+    uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
+
+    /* An entry that was there already means that the operand crosses into the next page. */
+    if (entry_permits(entry, page, access) || !paging_is_canonical(cpu, linear)) {
+        return false;
+    }
+    if (!tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, &target)) {
+        return false; /* exact mode finds the same fault again and delivers it */
+    }
+    return entry_permits(entry, page, access);
+}
+
+void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page)
+{
+    TcgCpu *own = cpu->tcg.own;
+
+    for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
+        TlbTable *table = own->contexts[c].table;
+        unsigned count = table->overflowed ? TLB_ENTRIES : table->filled_count;
+        for (unsigned n = 0; n < count; n++) {
+            unsigned i = table->overflowed ? n : table->filled[n];
+            if (table->ram_page[i] == ram_page) {
+                table->entries[i].tag_write = tlb_invalid_tag(i);
+            }
+        }
+    }
+}
+
+bool tlb_init(X86Cpu *cpu)
+{
+    TcgCpu *own = cpu->tcg.own;
+
+    for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            entry_invalidate(own->contexts[c].table, i);
+        }
+    }
+    cpu->tcg.poll = &cpu->tcg.poll_word;
+    tcg_context_changed(cpu);
+    return true;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* The translator's private structures: blocks, code cache, soft TLB, exits. See docs/design/tcg.md. */
+#ifndef ACCEL_TCG_INTERNAL_H
+#define ACCEL_TCG_INTERNAL_H
+
+#include "accel/tcg/emit-x86.h"
+#include "softmmu/memory.h"
+#include "target/i386/cpu.h"
+
+/* -- Soft TLB (soft-tlb.c, light) ---------------------------------------------------------------------------------- */
+
+#define TLB_FLAG_GLOBAL 1u
+
+typedef struct TlbTable {
+    TlbEntry entries[TLB_ENTRIES];
+    uint64_t ram_page[TLB_ENTRIES]; /* unique RAM address of the page (RamBlock.ram_address + offset) */
+    uint8_t flags[TLB_ENTRIES];
+    uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
+    unsigned filled_count;
+    bool overflowed; /* more fills than slots: flush walks all */
+} TlbTable;
+
+typedef struct TlbContext {
+    uint64_t key; /* what the target says distinguishes address spaces */
+    bool valid;
+    uint32_t epoch;    /* changes with each flush of this context */
+    uint64_t last_use; /* turn of its last selection, for replacement */
+    TlbTable *table;
+} TlbContext;
+
+#define JUMP_KEY_SLOTS 64
+
+typedef struct JumpKeySlot {
+    uint64_t mode, cs_base, context_epoch; /* context number << 32 | epoch */
+    uint64_t key;
+} JumpKeySlot;
+
+typedef struct TcgCpu {
+    TlbContext contexts[TLB_CONTEXTS];
+    unsigned current;
+    uint64_t turn;
+    uint32_t next_epoch;
+    uint64_t next_jump_key;
+    JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
+    uint64_t flushes, refills, exact_steps, lookups; /* statistics of info jit */
+} TcgCpu;
+
+/* What a linear address is for an access that has been checked. */
+typedef struct PageTarget {
+    uint8_t *host;     /* address of the byte, NULL: not plain RAM for this access */
+    uint64_t physical; /* of the byte */
+    uint64_t ram_page; /* unique RAM address of the page, UINT64_MAX when not RAM */
+} PageTarget;
+
+/* Walks, fills the entry of the current context and describes the target; `access` as in helpers/access.h.
+ * False: a fault was recorded. */
+bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target);
+/* From translated code: true when the entry is now filled for `access` (0 read, 1 write, 3 both). */
+bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
+/* Withdraws write permission for a RAM page in every context of this CPU. */
+void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page);
+bool tlb_init(X86Cpu *cpu);
+
+/* -- Code cache (code-cache.c) --------------------------------------------------------------------------------------- */
+
+typedef struct CodeCache {
+    uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
+    size_t size, used;
+    size_t stubs_end;    /* exact mode's thunks start here */
+    size_t thunks_used;  /* ... reach to here ... */
+    size_t blocks_start; /* ... and blocks start here; a flush goes back to it */
+    uint64_t flush_count;
+} CodeCache;
+
+extern CodeCache code_cache;
+bool code_cache_init(size_t size, Error **err);
+
+static inline bool code_cache_contains(const void *host_pc)
+{
+    return (uintptr_t)host_pc - (uintptr_t)code_cache.execute < code_cache.size;
+}
+
+static inline bool code_cache_is_thunk(const void *host_pc)
+{
+    size_t offset = (size_t)((const uint8_t *)host_pc - code_cache.execute);
+    return offset >= code_cache.stubs_end && offset < code_cache.blocks_start;
+}
+
+/* Copies `size` bytes of code into the thunk area; NULL when it is full. */
+const void *code_cache_add_thunk(const uint8_t *code, size_t size);
+void code_cache_reset_thunks(void);
+
+static inline uint8_t *code_cache_writable(const void *host_pc)
+{
+    return (uint8_t *)host_pc - (code_cache.execute - code_cache.write);
+}
+
+/* -- Stubs (stubs.c): fixed code at the start of the cache ------------------------------------------------------------ */
+
+typedef enum ExitReason {
+    EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
+    EXIT_LOOKUP, /* rip set: no block known for it here */
+    EXIT_INSN,   /* rip set; exit_value: an Insn for the target to run */
+    EXIT_EXACT,  /* at the guest instruction of return address exit_value; flags in saved_flags */
+    EXIT_FAULT,  /* a host fault at fault_pc; flags in eflags */
+    EXIT_POLL    /* interrupted at the head of the block that holds fault_pc */
+} ExitReason;
+
+typedef struct Stubs {
+    unsigned (*enter)(X86Cpu *cpu, const void *code); /* returns an ExitReason */
+    const uint8_t *exit_chain, *exit_lookup, *exit_insn; /* jmp, flags in the host's */
+    const uint8_t *exit_exact;                           /* call, flags saved */
+    const uint8_t *refill[4];                            /* call by access: returns when filled */
+    const uint8_t *exit_fault, *exit_poll;               /* entered by the signal handler */
+    unsigned (*thunk)(X86Cpu *cpu, const void *code);    /* exact mode's one instruction: 0 or 1 for a host fault */
+    const uint8_t *thunk_done, *thunk_fault;
+} Stubs;
+
+extern Stubs stubs;
+void stubs_emit(Emitter *e);
+
+/* -- Blocks (block.c) ------------------------------------------------------------------------------------------------- */
+
+typedef struct Block Block;
+
+/* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
+typedef struct JumpSlot {
+    Block *from, *to;
+    uint8_t *place;      /* of rel32, writable view, 4-byte aligned */
+    uint8_t *stub;       /* writable view */
+    struct JumpSlot *next_in; /* in to->incoming */
+    bool backward;       /* must enter by the polling entry */
+} JumpSlot;
+
+/* Host code offset to guest instruction, in ascending order of host_offset. */
+typedef struct InsnMark {
+    uint32_t host_offset;
+    uint16_t guest_offset; /* from the block's RIP */
+    bool flags_saved;
+} InsnMark;
+
+struct Block {
+    uint64_t rip, ram_address, cs_base;
+    uint32_t mode;
+    uint16_t guest_size, insn_count;
+    bool valid;
+    const uint8_t *code;        /* polling entry, executable view */
+    const uint8_t *code_direct; /* entry behind the poll */
+    uint32_t code_size, mark_count;
+    InsnMark *marks;
+    Block *next_hash, *next_page;
+    JumpSlot slots[2];
+    JumpSlot *incoming;
+};
+
+bool blocks_init(Error **err);
+/* The block of that key, or NULL. Light. */
+Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_base);
+/* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this instruction. FPU parked. */
+Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);
+/* Memory that lives until the next flush. */
+void *blocks_arena_alloc(size_t size);
+/* True when no block is left in the page of a RAM address. */
+bool blocks_page_is_clear(uint64_t ram_address);
+/* Patches the slot to jump to `to` when that is allowed. */
+void block_link(JumpSlot *slot, Block *to);
+/* Drops blocks that overlap RAM bytes. The caller is the only one who runs translated code. */
+void blocks_invalidate(uint64_t ram_address, uint64_t size);
+void blocks_flush(void);
+/* Set while writes of other threads to pages with code wait for code_writes_process() (FPU parked). */
+extern int code_writes_pending;
+void code_writes_process(void);
+/* Block whose code holds the host address; NULL if none. Async-signal-safe. */
+Block *block_from_host(const void *host_pc);
+/* Guest RIP of the instruction at a host address of the block; *ret_flags_saved says where its flags are. */
+uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flags_saved);
+/* Number of writes to pages with code that hit none, translations...: text of info jit. */
+char *blocks_info_text(void);
+
+/* -- What the target provides (target/i386/translate) -------------------------------------------------------------------- */
+
+/* Translates from the CPU's RIP, which lies in a page whose bytes are at `bytes` (`size` to its end). Fills block->guest_size,
+ * code, marks, slots; false: nothing translatable here, or the cache is full (*ret_full). */
+bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size, Emitter *e,
+                      bool *ret_full);
+/* Runs exactly one instruction at RIP, faults included. */
+void target_exact_step(X86Cpu *cpu);
+/* Runs a helper's instruction that was decoded before. */
+void target_run_insn(X86Cpu *cpu, const void *insn);
+/* Takes pending events (interrupts, NMI, INIT...); true when RIP may have changed. */
+bool target_process_events(X86Cpu *cpu);
+/* Turns a host fault of a native instruction into the guest's exception and delivers it. */
+void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address);
+/* What distinguishes this address space (PCID, user or not, AC under SMAP, SMM). */
+uint64_t target_context_key(const X86Cpu *cpu);
+/* Merges a lahf/seto image into eflags. */
+void target_restore_saved_flags(X86Cpu *cpu);
+/* Appends what the target counts (instructions not carried) to `info jit`. */
+void target_append_jit_info(GString *text);
+/* Loads guest FPU state into the registers if it is parked. */
+void fpu_unpark(X86Cpu *cpu);
+
+/* -- Signals (host-signals.c) ------------------------------------------------------------------------------------------ */
+
+/* The execution loop: VcpuOps.run. */
+void tcg_exec(Vcpu *vcpu);
+
+bool host_signals_init(Error **err);
+bool host_signals_init_thread(X86Cpu *cpu, Error **err);
+
+#define POLL_TRAP_ADDRESS 16
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* The tcg accelerator: options, per-CPU set-up, `info jit`. */
+#include "accel/accel.h"
+#include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/access.h"
+
+#include <asm/prctl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DEFAULT_CACHE_MIB 256
+#define MIN_CACHE_MIB 8
+#define MAX_CACHE_MIB 1024
+
+static bool single_thread;
+
+static bool tcg_init(KeyVal *options, Error **err)
+{
+    uint64_t mib = DEFAULT_CACHE_MIB;
+    bool split_wx = true;
+    const char *thread = keyval_get(options, "thread");
+
+    if (!keyval_get_u64(options, "tb-size", &mib, err) ||
+        !keyval_get_bool(options, "split-wx", &split_wx, err)) {
+        return false;
+    }
+    if (mib == 0) {
+        mib = DEFAULT_CACHE_MIB;
+    }
+    if (mib < MIN_CACHE_MIB || mib > MAX_CACHE_MIB) {
+        return error_set(err, "tb-size=%" PRIu64 " is out of range: %d to %d MiB", mib,
+                         MIN_CACHE_MIB, MAX_CACHE_MIB);
+    }
+    if (thread && strcmp(thread, "single") && strcmp(thread, "multi")) {
+        return error_set(err, "thread=%s: it is 'single' or 'multi'", thread);
+    }
+    single_thread = thread && !strcmp(thread, "single");
+    return code_cache_init(mib << 20, err) && blocks_init(err) && host_signals_init(err);
+}
+
+/* What translated code and signal handlers need must be there before the first fault. */
+static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    TcgCpu *own = g_new0(TcgCpu, 1);
+    size_t tables = sizeof(TlbTable) * TLB_CONTEXTS;
+    uint8_t *memory = mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED || !host_signals_init_thread(cpu, err)) {
+        g_free(own);
+        return memory == MAP_FAILED ? error_set(err, "cannot allocate a TLB") : false;
+    }
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        own->contexts[i].table = (TlbTable *)(memory + i * sizeof(TlbTable));
+    }
+    cpu->tcg.own = own;
+    cpu->tcg.self = cpu;
+    syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+    return tlb_init(cpu);
+}
+
+static void tcg_cpu_fini(Vcpu *vcpu)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    TcgCpu *own = cpu->tcg.own;
+
+    cpu->tcg.own = NULL;
+    munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
+    g_free(own);
+}
+
+static void tcg_kick(Vcpu *vcpu)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    __atomic_store_n(&cpu->tcg.poll, (const void *)POLL_TRAP_ADDRESS, __ATOMIC_SEQ_CST);
+}
+
+static char *tcg_info(void)
+{
+    GString *text = g_string_new(NULL);
+    char *blocks = blocks_info_text();
+
+    g_string_append(text, blocks);
+    g_free(blocks);
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        TcgCpu *own = ((X86Cpu *)vcpu_get(i)->cpu)->tcg.own;
+        if (own) {
+            g_string_append_printf(text,
+                                   "CPU %u: TLB refills %" PRIu64 ", flushes %" PRIu64
+                                   ", exact steps %" PRIu64 ", lookups %" PRIu64 "\n",
+                                   i, own->refills, own->flushes, own->exact_steps, own->lookups);
+        }
+    }
+    target_append_jit_info(text);
+    return g_string_free(text, FALSE);
+}
+
+static const VcpuOps tcg_vcpu_ops = {
+    .name = "tcg",
+    .init = tcg_cpu_init,
+    .fini = tcg_cpu_fini,
+    .run = tcg_exec,
+    .kick = tcg_kick,
+};
+
+static const char *const tcg_options[] = {"thread", "tb-size", "split-wx", NULL};
+
+static const Accel tcg_accel = {
+    .name = "tcg",
+    .desc = "same-architecture translator; needs nothing of the host",
+    .options = tcg_options,
+    .options_help = "thread=single|multi  one host thread for all vCPUs or one each (multi)\n"
+                    "tb-size=MIB          size of the code cache (256)\n"
+                    "split-wx=on          no mapping is ever writable and executable (always)\n",
+    .init = tcg_init,
+    .vcpu_ops = &tcg_vcpu_ops,
+    .info_jit = tcg_info,
+};
+
+ACCEL(tcg_accel);

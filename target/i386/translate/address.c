@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory operands in translated code: effective address, segment, software TLB.
+ *
+ *     lea   ea, T1
+ *     rorx  $7, T1, T2 ; and $mask, T2 ; add gs:tlb, T2      T2 = entry
+ *     sub   tag(T2), T1                                      T1 = offset in the page, if it is that page
+ *     cmp   $4096 - size, T1 ; ja cold                       another page, no right, or crossing
+ *     add   host(T2), T1                                     T1 = host address
+ *
+ * One compare finds a miss, a missing right and a crossing operand: in each case the offset is not
+ * in range. Segments that are not flat are checked first against a limit that is 0 where only
+ * exact mode may decide.
+ */
+#include "target/i386/translate/translator.h"
+
+static bool host_has_bmi2(void)
+{
+    return __builtin_cpu_supports("bmi2");
+}
+
+void address_effective(Translator *t)
+{
+    const Insn *insn = t->insn;
+    Emitter *e = t->e;
+    unsigned bits = insn->address_bits == 64 ? 64 : 32;
+    unsigned base = HOST_NO_INDEX, index = HOST_NO_INDEX;
+    uint64_t displacement = (uint64_t)insn->displacement;
+
+    if (insn->base == INSN_RIP) {
+        displacement += insn->rip + insn->length;
+    } else if (insn->base != INSN_NO_REG) {
+        base = translate_use_gpr(t, insn->base, HOST_T1);
+    }
+    if (insn->index != INSN_NO_REG) {
+        index = translate_use_gpr(t, insn->index, HOST_T2);
+    }
+    if (base == HOST_NO_INDEX && index == HOST_NO_INDEX) {
+        uint64_t constant = insn->address_bits == 64   ? displacement
+                            : insn->address_bits == 32 ? (uint32_t)displacement
+                                                       : (uint16_t)displacement;
+        emit_mov_imm(e, HOST_T1, constant);
+        return;
+    }
+    emit_lea(e, bits, HOST_T1, base, index, insn->scale, (int32_t)displacement);
+    if (insn->address_bits == 16) {
+        emit_movzx16(e, HOST_T1, HOST_T1);
+    }
+}
+
+static Cold *add_cold(Translator *t, uint8_t *place)
+{
+    Cold *cold = &t->colds[t->cold_count++];
+
+    *cold = (Cold){.place = place, .rip = t->insn->rip};
+    return cold;
+}
+
+static bool is_flat(const Translator *t, unsigned segment)
+{
+    return segment == SEG_ES || segment == SEG_SS || segment == SEG_DS
+               ? t->mode & CPU_MODE_FLAT_DATA
+               : false;
+}
+
+/* Adds the segment's base to T1, behind its limit check outside of 64-bit code. */
+static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigned access)
+{
+    Emitter *e = t->e;
+    size_t base = offsetof(X86Cpu, seg) + segment * sizeof(Segment) + offsetof(Segment, base);
+    size_t limit = offsetof(X86Cpu, seg) + segment * sizeof(Segment) +
+                   (access & 2 ? offsetof(Segment, fast_write_limit)
+                               : offsetof(Segment, fast_read_limit));
+
+    if (t->mode & CPU_MODE_CS_L) {
+        if (segment == SEG_FS || segment == SEG_GS) {
+            emit_gs(e, 64, 0x03, HOST_T1, base);
+        }
+        return;
+    }
+    if (is_flat(t, segment)) {
+        return;
+    }
+    emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, (int32_t)size - 1);
+    emit_gs(e, 64, 0x3b, HOST_T2, limit);
+    add_cold(t, emit_jcc(e, CC_AE));
+    emit_gs(e, 32, 0x03, HOST_T1, base);
+}
+
+static void emit_page_index(Emitter *e)
+{
+    if (host_has_bmi2()) { /* rorx $7, T1, T2 */
+        static const uint8_t rorx[] = {0xc4, 0x63, 0xfb, 0xf0, 0xed, 0x07};
+        for (unsigned i = 0; i < sizeof(rorx); i++) {
+            emit_u8(e, rorx[i]);
+        }
+    } else {
+        emit_mov_rr(e, 64, HOST_T2, HOST_T1);
+        emit_rr(e, 64, 0xc1, 5, HOST_T2); /* shr $7, T2 */
+        emit_u8(e, 7);
+    }
+}
+
+void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
+{
+    Emitter *e = t->e;
+    size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
+    uint8_t *retry;
+    Cold *cold;
+
+    t->flags = FLAGS_SAVED;
+    emit_segment(t, segment, size, access);
+    emit_page_index(e);
+    emit_alu_imm(e, 32, 4, HOST_T2, (TLB_ENTRIES - 1) << 5);
+    emit_gs(e, 64, 0x03, HOST_T2, TCG_OFFSET(tlb));
+    retry = e->p; /* a refill comes back with T1 = address, T2 = entry */
+    emit_op_mem(e, 64, 0x2b, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)tag);
+    emit_alu_imm(e, 64, 7, HOST_T1, (int32_t)(TARGET_PAGE_SIZE - size));
+    cold = add_cold(t, emit_jcc(e, CC_A));
+    cold->access = (uint8_t)access;
+    cold->retry = retry;
+    emit_op_mem(e, 64, 0x03, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)offsetof(TlbEntry, host));
+}
+
+void address_operand(Translator *t, unsigned size, unsigned access)
+{
+    flags_save(t);
+    address_effective(t);
+    address_check(t, t->insn->segment, size, access);
+}

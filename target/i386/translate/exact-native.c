@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Computational instructions in exact mode. The instruction itself runs on the host from a thunk: all
+ * guest registers in the host registers of the same number, but for two the instruction does not
+ * name. One of these holds the host address of the memory operand, the other stands in for guest RSP.
+ * An operand in one page of RAM is used in place, so that LOCK keeps its meaning; any other is
+ * gathered in a bounce slot of the same alignment and scattered afterwards.
+ */
+#include "target/i386/helpers/exceptions.h"
+#include "target/i386/translate/exact.h"
+#include "target/i386/translate/rehost.h"
+
+#include "accel/tcg/tcg-internal.h"
+
+#include <Zydis/SharedTypes.h>
+
+#define GPR(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
+#define THUNK_HASH 4096u
+#define MAX_THUNK 96
+
+typedef struct ThunkSlot {
+    uint8_t key[REHOST_MAX_BYTES + 2]; /* code bytes, base, stand-in */
+    const void *code;
+} ThunkSlot;
+
+static ThunkSlot thunks[THUNK_HASH];
+
+/* Two registers that the instruction does not name; those without REX first. */
+static void choose_registers(const Insn *insn, uint8_t *ret_base, uint8_t *ret_stand_in)
+{
+    static const uint8_t order[] = {HOST_RSI, HOST_RDI, HOST_RBX, HOST_RBP, HOST_RCX, HOST_RDX,
+                                    HOST_R8,  HOST_R9,  HOST_R10, HOST_R11};
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < sizeof(order) && found < 2; i++) {
+        if (!(insn->gprs_used & 1u << order[i])) {
+            *(found++ ? ret_stand_in : ret_base) = order[i];
+        }
+    }
+}
+
+static const void *thunk_make(const uint8_t *code, unsigned size, unsigned base, unsigned stand_in)
+{
+    uint8_t bytes[MAX_THUNK];
+    Emitter e = {bytes, bytes + sizeof(bytes), 0};
+    const uint8_t *at;
+
+    emit_load_gs(&e, 64, stand_in, GPR(R_RSP));
+    emit_load_gs(&e, 64, base, offsetof(X86Cpu, tcg.scratch[4]));
+    for (unsigned i = 0; i < size; i++) {
+        emit_u8(&e, code[i]);
+    }
+    emit_store_gs(&e, 64, stand_in, GPR(R_RSP));
+    emit_load_gs(&e, 64, stand_in, GPR(stand_in));
+    emit_load_gs(&e, 64, base, GPR(base));
+    /* the jump is relative: its place must be known first */
+    at = code_cache.execute + code_cache.thunks_used;
+    emit_u8(&e, 0xe9);
+    emit_u32(&e, (uint32_t)(stubs.thunk_done - (at + (e.p - bytes) + 4)));
+    return code_cache_add_thunk(bytes, (size_t)(e.p - bytes));
+}
+
+static const void *thunk_find(const uint8_t *code, unsigned size, unsigned base, unsigned stand_in)
+{
+    uint8_t key[REHOST_MAX_BYTES + 2] = {0};
+    uint64_t hash = 14695981039346656037ull;
+    ThunkSlot *slot;
+    unsigned i;
+
+    for (i = 0; i < size; i++) {
+        key[i] = code[i];
+    }
+    key[REHOST_MAX_BYTES] = (uint8_t)base;
+    key[REHOST_MAX_BYTES + 1] = (uint8_t)stand_in;
+    for (i = 0; i < sizeof(key); i++) {
+        hash = (hash ^ key[i]) * 1099511628211ull;
+    }
+    slot = &thunks[hash >> 32 & (THUNK_HASH - 1)];
+    for (i = 0; slot->code && i < sizeof(key) && slot->key[i] == key[i]; i++) {
+    }
+    if (!slot->code || i < sizeof(key)) {
+        const void *made = thunk_make(code, size, base, stand_in);
+        if (!made) {
+            code_cache_reset_thunks();
+            for (i = 0; i < THUNK_HASH; i++) {
+                thunks[i].code = NULL;
+            }
+            made = thunk_make(code, size, base, stand_in);
+        }
+        for (i = 0; i < sizeof(key); i++) {
+            slot->key[i] = key[i];
+        }
+        slot->code = made;
+    }
+    return slot->code;
+}
+
+/* Runs the instruction with its memory operand at `memory`. */
+static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
+{
+    uint8_t code[REHOST_MAX_BYTES];
+    uint8_t base = HOST_RSI, stand_in = HOST_RDI;
+    RehostMap map;
+    unsigned size;
+
+    choose_registers(insn, &base, &stand_in);
+    for (unsigned i = 0; i < 16; i++) {
+        map.gpr[i] = (uint8_t)i;
+    }
+    map.gpr[R_RSP] = stand_in;
+    map.memory_base = base;
+    size = rehost_encode(insn, &map, code);
+    if (!size) {
+        fault_ud(cpu);
+        return INSN_FAULT;
+    }
+    cpu->tcg.scratch[4] = (uint64_t)memory;
+    if (insn->gate != GATE_NONE) {
+        fpu_unpark(cpu);
+    }
+    if (stubs.thunk(cpu, thunk_find(code, size, base, stand_in))) {
+        exact_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
+        return INSN_FAULT;
+    }
+    cpu->eflags = (cpu->eflags & ~0xcd5ull) | (cpu->tcg.host_flags & 0xcd5);
+    return INSN_NEXT;
+}
+
+/* With a register index, BT and its kin reach beyond their operand: moves the address there and
+ * leaves the low bits of the index for the instruction. */
+static uint64_t bit_string_address(X86Cpu *cpu, const Insn *insn, uint64_t address,
+                                   uint64_t *ret_index)
+{
+    unsigned bits = insn->operand_bits;
+    uint64_t raw = cpu->gpr[insn->operands[1].reg];
+    int64_t index = bits == 16 ? (int16_t)raw : bits == 32 ? (int32_t)raw : (int64_t)raw;
+
+    *ret_index = raw & (bits - 1);
+    address += (uint64_t)((index >> (bits == 16 ? 4 : bits == 32 ? 5 : 6)) * (int64_t)(bits / 8));
+    return insn->address_bits == 16   ? (uint16_t)address
+           : insn->address_bits == 32 ? (uint32_t)address
+                                      : address;
+}
+
+static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
+                                unsigned access)
+{
+    const InsnOperand *operand = &insn->operands[insn->memory_operand];
+    bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+    bool is_write = access == ACCESS_WRITE;
+    /* a conditional write leaves the old bytes when it does not happen */
+    bool is_partial = operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE;
+    uint8_t *slot = cpu->tcg.bounce + (linear & 63);
+    void *host;
+    InsnResult result;
+
+    if (is_write && !access_probe(cpu, linear, size, ACCESS_WRITE)) {
+        return INSN_FAULT;
+    }
+    host = access_host_pointer(cpu, linear, size, access);
+    if (host) {
+        return run_thunk(cpu, insn, host);
+    }
+    if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
+        return INSN_FAULT;
+    }
+    result = run_thunk(cpu, insn, slot);
+    if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
+        return INSN_FAULT;
+    }
+    return result;
+}
+
+InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
+{
+    const InsnOperand *operand;
+    uint64_t linear, address, saved = 0, index = 0;
+    bool is_bit_string = insn->row->carry == CARRY_BIT_STRING;
+    unsigned access;
+    InsnResult result;
+
+    if (insn->memory_operand == INSN_NO_REG) {
+        return run_thunk(cpu, insn, cpu->tcg.bounce);
+    }
+    operand = &insn->operands[insn->memory_operand];
+    access = operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? ACCESS_WRITE : ACCESS_READ;
+    address = insn_effective_address(cpu, insn);
+    if (is_bit_string) {
+        address = bit_string_address(cpu, insn, address, &index);
+    }
+    if (!access_linear(cpu, insn->segment, address, operand->size, access, &linear)) {
+        return INSN_FAULT;
+    }
+    if (is_bit_string) {
+        saved = cpu->gpr[insn->operands[1].reg];
+        cpu->gpr[insn->operands[1].reg] = index;
+    }
+    result = run_on_memory(cpu, insn, linear, operand->size, access);
+    if (is_bit_string) {
+        cpu->gpr[insn->operands[1].reg] = saved;
+    }
+    return result;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exact mode: executes one guest instruction, the whole of it, as the manual orders its steps. It
+ * serves what translated code leaves to it: faults, operands that cross pages or touch devices,
+ * writes to code, single steps and interrupt shadows. It is also the fuzzer's second opinion.
+ */
+#include "target/i386/translate/exact.h"
+
+#include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/exceptions.h"
+#include "target/i386/helpers/modes.h"
+#include "target/i386/helpers/paging.h"
+#include "target/i386/translate/decode.h"
+#include "target/i386/translate/jit-info.h"
+#include "target/i386/translate/rehost.h"
+
+bool exact_gate_open(X86Cpu *cpu, unsigned gate)
+{
+    bool task_switched = cpu->cr0 & CR0_TS, emulate = cpu->cr0 & CR0_EM;
+
+    switch (gate) {
+    case GATE_NONE:
+        return true;
+    case GATE_X87:
+        return !(task_switched || emulate) || fault_raise(cpu, VECTOR_NM);
+    case GATE_WAIT:
+        return !(task_switched && cpu->cr0 & CR0_MP) || fault_raise(cpu, VECTOR_NM);
+    case GATE_MMX:
+        if (emulate) {
+            return fault_ud(cpu);
+        }
+        break;
+    case GATE_SSE:
+        if (emulate || !(cpu->cr4 & CR4_OSFXSR)) {
+            return fault_ud(cpu);
+        }
+        break;
+    default:
+        if (!mode_is_protected(cpu) || !(cpu->cr4 & CR4_OSXSAVE) ||
+            (cpu->xcr0 & (gate == GATE_AVX512 ? 0xe6 : 6)) !=
+                (gate == GATE_AVX512 ? 0xe6u : 6u)) {
+            return fault_ud(cpu);
+        }
+        break;
+    }
+    return !task_switched || fault_raise(cpu, VECTOR_NM);
+}
+
+InsnResult exact_run(X86Cpu *cpu, const Insn *insn)
+{
+    if (!insn->row || !exact_gate_open(cpu, insn->gate)) {
+        if (!insn->row) {
+            fpu_park(cpu);
+            jit_info_not_carried(insn);
+            fault_ud(cpu);
+        }
+        return INSN_FAULT;
+    }
+    switch (insn->row->carry) {
+    case CARRY_NATIVE:
+    case CARRY_BIT_STRING:
+        return exact_native(cpu, insn);
+    case CARRY_NOTHING:
+        return INSN_NEXT;
+    case CARRY_LEA:
+        gpr_write(cpu, insn->operands[0].reg, insn_effective_address(cpu, insn),
+                  insn->operands[0].size);
+        return INSN_NEXT;
+    case CARRY_BRANCH:
+        return exact_branch(cpu, insn);
+    case CARRY_STACK:
+        return exact_stack(cpu, insn);
+    case CARRY_STRING:
+        return exact_string(cpu, insn);
+    default:
+        return insn->row->helper(cpu, insn);
+    }
+}
+
+void exact_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
+{
+    switch (trap) {
+    case 0:
+        fault_raise(cpu, VECTOR_DE);
+        break;
+    case 6:
+        fault_ud(cpu);
+        break;
+    case 16:
+        fault_raise(cpu, VECTOR_MF);
+        break;
+    case 19:
+        if (cpu->cr4 & CR4_OSXMMEXCPT) {
+            fault_raise(cpu, VECTOR_XM);
+        } else {
+            fault_ud(cpu);
+        }
+        break;
+    case 17:
+        fault_raise_error(cpu, VECTOR_AC, 0);
+        break;
+    default: /* 13: a misaligned SSE operand */
+        fault_gp(cpu, 0);
+        break;
+    }
+}
+
+/* -- Fetch ------------------------------------------------------------------------------------ */
+
+typedef enum Fetch { FETCH_OK, FETCH_FAULT, FETCH_END_OF_SEGMENT } Fetch;
+
+/* Reads up to `want` bytes from RIP on, but not into the next page unless `cross`. */
+static Fetch fetch_bytes(X86Cpu *cpu, uint8_t *bytes, unsigned *size, bool cross)
+{
+    const Segment *cs = &cpu->seg[SEG_CS];
+    bool is_64bit = mode_is_64bit(cpu);
+    uint64_t linear = is_64bit ? cpu->rip : (uint32_t)(cs->base + cpu->rip);
+    unsigned room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
+    unsigned want = cross || room > INSN_MAX_LENGTH ? INSN_MAX_LENGTH : room;
+
+    if (is_64bit && !paging_is_canonical(cpu, linear)) {
+        return FETCH_END_OF_SEGMENT;
+    }
+    if (!is_64bit) {
+        uint64_t left = cpu->rip > cs->limit ? 0 : (uint64_t)cs->limit - cpu->rip + 1;
+        if (!left) {
+            return FETCH_END_OF_SEGMENT;
+        }
+        want = left < want ? (unsigned)left : want;
+    }
+    if (want > room && cross) {
+        /* the second page is read by itself, so that its fault has its own address */
+        if (!access_read(cpu, linear, bytes, room, ACCESS_EXEC) ||
+            !access_read(cpu, is_64bit ? linear + room : (uint32_t)(linear + room), bytes + room,
+                         want - room, ACCESS_EXEC)) {
+            return FETCH_FAULT;
+        }
+    } else if (!access_read(cpu, linear, bytes, want, ACCESS_EXEC)) {
+        return FETCH_FAULT;
+    }
+    *size = want;
+    return FETCH_OK;
+}
+
+/* False: a fault was recorded. */
+static bool fetch_insn(X86Cpu *cpu, Insn *insn)
+{
+    uint8_t bytes[INSN_MAX_LENGTH];
+    unsigned size = 0;
+    bool too_long;
+    DecodeResult decoded = DECODE_SHORT;
+
+    for (int cross = 0; cross < 2 && decoded == DECODE_SHORT; cross++) {
+        Fetch fetched = fetch_bytes(cpu, bytes, &size, cross);
+        if (fetched != FETCH_OK) {
+            return fetched == FETCH_END_OF_SEGMENT ? fault_gp(cpu, 0) : false;
+        }
+        fpu_park(cpu);
+        decoded = decode_insn(cpu->mode, cpu->rip, bytes, size, insn, &too_long);
+    }
+    if (decoded == DECODE_OK) {
+        return true;
+    }
+    /* bytes end where the segment ends, or there is no such instruction */
+    return decoded == DECODE_SHORT || too_long ? fault_gp(cpu, 0) : fault_ud(cpu);
+}
+
+/* -- One instruction -------------------------------------------------------------------------- */
+
+/* Completes an instruction: RIP, shadow, single-step trap, exception. */
+static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_shadow, bool had_tf)
+{
+    if (result == INSN_NEXT || result == INSN_HALT) {
+        cpu->rip = insn_next_rip(cpu, insn);
+    }
+    if (result == INSN_FAULT) {
+        exception_deliver(cpu);
+        cpu->interrupt_shadow = false;
+        return;
+    }
+    if (had_shadow) {
+        cpu->interrupt_shadow = false;
+    }
+    if (cpu->eflags & EFLAGS_RF && result != INSN_JUMP && result != INSN_REPEAT) {
+        cpu->eflags &= ~(uint64_t)EFLAGS_RF;
+    }
+    if (had_tf && cpu->eflags & EFLAGS_TF && !cpu->interrupt_shadow) {
+        fault_raise(cpu, VECTOR_DB);
+        cpu->fault.dr6 = 1u << 14; /* BS */
+        exception_deliver(cpu);
+    }
+}
+
+void target_exact_step(X86Cpu *cpu)
+{
+    bool had_shadow = cpu->interrupt_shadow, had_tf = cpu->eflags & EFLAGS_TF;
+    Insn insn;
+
+    cpu->tcg.own->exact_steps++;
+    if (!fetch_insn(cpu, &insn)) {
+        finish(cpu, &insn, INSN_FAULT, had_shadow, had_tf);
+        return;
+    }
+    finish(cpu, &insn, exact_run(cpu, &insn), had_shadow, had_tf);
+}
+
+void target_run_insn(X86Cpu *cpu, const void *insn)
+{
+    finish(cpu, insn, exact_run(cpu, insn), cpu->interrupt_shadow, cpu->eflags & EFLAGS_TF);
+}
+
+void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
+{
+    exact_native_fault(cpu, trap, address);
+    exception_deliver(cpu);
+}
+
+void target_restore_saved_flags(X86Cpu *cpu)
+{
+    uint32_t image = cpu->tcg.saved_flags; /* AH: SF ZF AF PF CF; AL: OF */
+    uint32_t flags = image >> 8 & (EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF);
+
+    if (image & 0xff) {
+        flags |= EFLAGS_OF;
+    }
+    cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | flags;
+}

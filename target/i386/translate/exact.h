@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Exact mode: one guest instruction at a time with every check in architectural order. Light. */
+#ifndef TARGET_I386_TRANSLATE_EXACT_H
+#define TARGET_I386_TRANSLATE_EXACT_H
+
+#include "target/i386/helpers/access.h"
+
+/* Runs a decoded instruction; RIP is its own and stays unless the result is INSN_JUMP. */
+InsnResult exact_run(X86Cpu *cpu, const Insn *insn);
+
+/* Enable bits: false with #UD or #NM recorded when `gate` is closed. */
+bool exact_gate_open(X86Cpu *cpu, unsigned gate);
+
+/* Computational instructions on the silicon, memory operands bounced (exact-native.c). */
+InsnResult exact_native(X86Cpu *cpu, const Insn *insn);
+
+/* Near transfers, PUSH, POP (exact-branch.c). */
+InsnResult exact_branch(X86Cpu *cpu, const Insn *insn);
+InsnResult exact_stack(X86Cpu *cpu, const Insn *insn);
+
+/* MOVS STOS LODS SCAS CMPS, with or without REP, a page at a time (string-ops.c). */
+InsnResult exact_string(X86Cpu *cpu, const Insn *insn);
+
+/* Records the guest's exception for a host fault of a native instruction: trap number, address. */
+void exact_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* PUSH and POP in translated code, and the stack side of CALL and RET. */
+#include "target/i386/translate/translator.h"
+
+#include <Zydis/Mnemonic.h>
+
+unsigned stack_operand_size(const Translator *t)
+{
+    return t->insn->operand_bits == 16 ? 2 : t->mode & CPU_MODE_CS_L ? 8 : 4;
+}
+
+/* T1 = stack pointer + bytes, as wide as the stack. Flags stay. */
+static void emit_pointer(Translator *t, int32_t bytes)
+{
+    emit_lea(t->e, t->insn->stack_bits == 64 ? 64 : 32, HOST_T1, HOST_R15, HOST_NO_INDEX, 0, bytes);
+    if (t->insn->stack_bits == 16) {
+        emit_movzx16(t->e, HOST_T1, HOST_T1);
+    }
+}
+
+void stack_check_push(Translator *t, unsigned size)
+{
+    emit_pointer(t, -(int32_t)size);
+    address_check(t, SEG_SS, size, 2);
+}
+
+void stack_check_pop(Translator *t, unsigned size)
+{
+    emit_pointer(t, 0);
+    address_check(t, SEG_SS, size, 1);
+}
+
+void stack_move(Translator *t, int32_t bytes)
+{
+    Emitter *e = t->e;
+
+    switch (t->insn->stack_bits) {
+    case 64:
+        emit_lea(e, 64, HOST_R15, HOST_R15, HOST_NO_INDEX, 0, bytes);
+        break;
+    case 32:
+        emit_lea(e, 32, HOST_R15, HOST_R15, HOST_NO_INDEX, 0, bytes);
+        break;
+    default:
+        emit_lea(e, 32, HOST_T2, HOST_R15, HOST_NO_INDEX, 0, bytes);
+        emit_u8(e, 0x66);
+        emit_mov_rr(e, 32, HOST_R15, HOST_T2);
+        break;
+    }
+}
+
+static void emit_push_immediate(Translator *t, unsigned size)
+{
+    Emitter *e = t->e;
+
+    emit_op_mem(e, size * 8, 0xc7, 0, HOST_T1, HOST_NO_INDEX, 0, 0);
+    if (size == 2) {
+        emit_u8(e, (uint8_t)t->insn->immediate);
+        emit_u8(e, (uint8_t)(t->insn->immediate >> 8));
+    } else {
+        emit_u32(e, (uint32_t)t->insn->immediate);
+    }
+}
+
+static void emit_push(Translator *t, unsigned size)
+{
+    const InsnOperand *operand = &t->insn->operands[0];
+    Emitter *e = t->e;
+
+    flags_save(t);
+    if (operand->kind == OPERAND_MEM) {
+        address_operand(t, size, 1);
+        emit_load(e, size == 2 ? 16 : size * 8, HOST_T2, HOST_T1, 0);
+        emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
+    }
+    stack_check_push(t, size);
+    if (operand->kind == OPERAND_IMM) {
+        emit_push_immediate(t, size);
+    } else if (operand->kind == OPERAND_MEM) {
+        emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
+        emit_store(e, size * 8, HOST_T2, HOST_T1, 0);
+    } else {
+        emit_store(e, size * 8, translate_use_gpr(t, operand->reg, HOST_T2), HOST_T1, 0);
+    }
+    stack_move(t, -(int32_t)size);
+}
+
+static void emit_pop(Translator *t, unsigned size)
+{
+    unsigned reg = t->insn->operands[0].reg;
+    Emitter *e = t->e;
+
+    flags_save(t);
+    stack_check_pop(t, size);
+    emit_load(e, size * 8, HOST_T1, HOST_T1, 0);
+    stack_move(t, (int32_t)size);
+    if (host_of(reg) == INSN_NO_REG) {
+        emit_store_gs(e, size * 8, HOST_T1, GPR_OFFSET(reg));
+    } else {
+        if (size == 2) {
+            emit_u8(e, 0x66);
+        }
+        emit_mov_rr(e, size == 8 ? 64 : 32, host_of(reg), HOST_T1);
+    }
+}
+
+bool stack_emit(Translator *t)
+{
+    unsigned size = stack_operand_size(t);
+
+    if (t->insn->mnemonic == ZYDIS_MNEMONIC_PUSH) {
+        emit_push(t, size);
+        return true;
+    }
+    if (t->insn->operands[0].kind == OPERAND_MEM) {
+        return false;
+    }
+    emit_pop(t, size);
+    return true;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Strings: MOVS STOS LODS SCAS CMPS. Forward runs whose bytes lie in one page of RAM on each side are
+ * one host string instruction of the same element size; everything else goes element by element.
+ * Registers are consistent after each run, so a REP can be interrupted or fault anywhere.
+ */
+#include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/exceptions.h"
+#include "target/i386/translate/exact.h"
+
+#include <Zydis/Mnemonic.h>
+
+/* Elements done between two looks at pending interrupts on the slow path. */
+#define SLOW_RUN 256
+
+typedef enum StringOp { STRING_MOVS, STRING_STOS, STRING_LODS, STRING_SCAS, STRING_CMPS } StringOp;
+
+typedef struct String {
+    StringOp op;
+    unsigned size;     /* bytes of an element */
+    unsigned segment;  /* of the source */
+    unsigned reg_size; /* bytes of the index registers */
+    bool is_repeated, stop_on; /* stop_on: ZF value that ends a REPE/REPNE */
+    bool compares;
+} String;
+
+static uint64_t index_register(const X86Cpu *cpu, const String *s, unsigned reg)
+{
+    uint64_t value = cpu->gpr[reg];
+    return s->reg_size == 2 ? (uint16_t)value : s->reg_size == 4 ? (uint32_t)value : value;
+}
+
+static void advance(X86Cpu *cpu, const String *s, unsigned reg, uint64_t elements)
+{
+    uint64_t step = elements * s->size;
+    uint64_t from = index_register(cpu, s, reg);
+
+    gpr_write(cpu, reg, cpu->eflags & EFLAGS_DF ? from - step : from + step, s->reg_size);
+}
+
+static String string_of(const Insn *insn)
+{
+    String s = {.size = insn->operand_bits / 8,
+                .segment = insn->segment,
+                .reg_size = insn->address_bits / 8,
+                .is_repeated = insn->rep || insn->repne,
+                .stop_on = insn->repne};
+
+    switch (insn->opcode & ~1u) {
+    case 0xa4:
+        s.op = STRING_MOVS;
+        break;
+    case 0xaa:
+        s.op = STRING_STOS;
+        break;
+    case 0xac:
+        s.op = STRING_LODS;
+        break;
+    case 0xae:
+        s.op = STRING_SCAS;
+        break;
+    default:
+        s.op = STRING_CMPS;
+        break;
+    }
+    s.compares = s.op == STRING_SCAS || s.op == STRING_CMPS;
+    return s;
+}
+
+static void set_compare_flags(X86Cpu *cpu, uint64_t left, uint64_t right, unsigned size)
+{
+    uint64_t flags;
+
+    switch (size) {
+    case 1:
+        __asm__("cmpb %b2, %b1; pushfq; popq %0" : "=r"(flags) : "q"(left), "q"(right) : "cc");
+        break;
+    case 2:
+        __asm__("cmpw %w2, %w1; pushfq; popq %0" : "=r"(flags) : "r"(left), "r"(right) : "cc");
+        break;
+    case 4:
+        __asm__("cmpl %k2, %k1; pushfq; popq %0" : "=r"(flags) : "r"(left), "r"(right) : "cc");
+        break;
+    default:
+        __asm__("cmpq %2, %1; pushfq; popq %0" : "=r"(flags) : "r"(left), "r"(right) : "cc");
+        break;
+    }
+    cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
+}
+
+/* -- One element ------------------------------------------------------------------------------ */
+
+static bool load_source(X86Cpu *cpu, const String *s, uint64_t *ret_value)
+{
+    uint64_t linear;
+
+    *ret_value = 0;
+    return access_linear(cpu, s->segment, index_register(cpu, s, R_RSI), s->size, ACCESS_READ,
+                         &linear) &&
+           access_read(cpu, linear, ret_value, s->size, ACCESS_READ);
+}
+
+static bool load_destination(X86Cpu *cpu, const String *s, uint64_t *ret_value)
+{
+    uint64_t linear;
+
+    *ret_value = 0;
+    return access_linear(cpu, SEG_ES, index_register(cpu, s, R_RDI), s->size, ACCESS_READ,
+                         &linear) &&
+           access_read(cpu, linear, ret_value, s->size, ACCESS_READ);
+}
+
+static bool store_destination(X86Cpu *cpu, const String *s, uint64_t value)
+{
+    uint64_t linear;
+
+    return access_linear(cpu, SEG_ES, index_register(cpu, s, R_RDI), s->size, ACCESS_WRITE,
+                         &linear) &&
+           access_write(cpu, linear, &value, s->size, ACCESS_WRITE);
+}
+
+static bool one_element(X86Cpu *cpu, const String *s)
+{
+    uint64_t source = cpu->gpr[R_RAX], destination;
+
+    if ((s->op == STRING_MOVS || s->op == STRING_LODS || s->op == STRING_CMPS) &&
+        !load_source(cpu, s, &source)) {
+        return false;
+    }
+    if ((s->op == STRING_MOVS || s->op == STRING_STOS) && !store_destination(cpu, s, source)) {
+        return false;
+    }
+    if (s->compares) {
+        if (!load_destination(cpu, s, &destination)) {
+            return false;
+        }
+        set_compare_flags(cpu, source, destination, s->size);
+    }
+    if (s->op == STRING_LODS) {
+        gpr_write(cpu, R_RAX, source, s->size);
+    }
+    if (s->op != STRING_STOS && s->op != STRING_SCAS) {
+        advance(cpu, s, R_RSI, 1);
+    }
+    if (s->op != STRING_LODS) {
+        advance(cpu, s, R_RDI, 1);
+    }
+    return true;
+}
+
+/* -- A run inside of one page on each side ---------------------------------------------------- */
+
+#define HOST_STRING(name, prefix, op)                                                              \
+    static void name(unsigned size, void **di, const void **si, uint64_t *count, uint64_t rax,     \
+                     uint64_t *ret_flags)                                                          \
+    {                                                                                              \
+        void *d = *di;                                                                             \
+        const void *s = *si;                                                                       \
+        uint64_t c = *count, f;                                                                    \
+        switch (size) {                                                                            \
+        case 1:                                                                                    \
+            __asm__ volatile(prefix " " op "b; pushfq; popq %3"                                    \
+                             : "+D"(d), "+S"(s), "+c"(c), "=r"(f)                                  \
+                             : "a"(rax)                                                            \
+                             : "memory", "cc");                                                    \
+            break;                                                                                 \
+        case 2:                                                                                    \
+            __asm__ volatile(prefix " " op "w; pushfq; popq %3"                                    \
+                             : "+D"(d), "+S"(s), "+c"(c), "=r"(f)                                  \
+                             : "a"(rax)                                                            \
+                             : "memory", "cc");                                                    \
+            break;                                                                                 \
+        case 4:                                                                                    \
+            __asm__ volatile(prefix " " op "l; pushfq; popq %3"                                    \
+                             : "+D"(d), "+S"(s), "+c"(c), "=r"(f)                                  \
+                             : "a"(rax)                                                            \
+                             : "memory", "cc");                                                    \
+            break;                                                                                 \
+        default:                                                                                   \
+            __asm__ volatile(prefix " " op "q; pushfq; popq %3"                                    \
+                             : "+D"(d), "+S"(s), "+c"(c), "=r"(f)                                  \
+                             : "a"(rax)                                                            \
+                             : "memory", "cc");                                                    \
+            break;                                                                                 \
+        }                                                                                          \
+        *di = d;                                                                                   \
+        *si = s;                                                                                   \
+        *count = c;                                                                                \
+        *ret_flags = f;                                                                            \
+    }
+
+HOST_STRING(host_movs, "rep", "movs")
+HOST_STRING(host_stos, "rep", "stos")
+HOST_STRING(host_repe_scas, "repe", "scas")
+HOST_STRING(host_repne_scas, "repne", "scas")
+HOST_STRING(host_repe_cmps, "repe", "cmps")
+HOST_STRING(host_repne_cmps, "repne", "cmps")
+
+typedef void HostString(unsigned, void **, const void **, uint64_t *, uint64_t, uint64_t *);
+
+/* Host address of a forward run at `offset`; clips *count to its page. NULL: element by element. */
+static void *run_side(X86Cpu *cpu, const String *s, unsigned segment, uint64_t offset,
+                      unsigned access, uint64_t *count)
+{
+    uint64_t linear, room;
+
+    if (!access_linear(cpu, segment, offset, s->size, access, &linear)) {
+        return NULL;
+    }
+    room = (TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1))) / s->size;
+    if (room < *count) {
+        *count = room;
+    }
+    if (!*count || !access_linear(cpu, segment, offset, (unsigned)(*count * s->size), access,
+                                  &linear)) {
+        return NULL;
+    }
+    return access_host_pointer(cpu, linear, (unsigned)(*count * s->size), access);
+}
+
+/* Does as many elements as one page allows; false: none, go element by element. */
+static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
+{
+    uint64_t elements = *count, left, flags, rsi = index_register(cpu, s, R_RSI);
+    uint64_t rdi = index_register(cpu, s, R_RDI), reach = UINT64_MAX;
+    void *di = NULL;
+    const void *si = NULL;
+    HostString *host;
+
+    if (s->reg_size < 8) { /* an index register must not wrap inside of the run */
+        uint64_t last = (1ull << (8 * s->reg_size)) - 1;
+        reach = (last - (rsi > rdi ? rsi : rdi)) / s->size;
+    }
+    elements = elements < reach ? elements : reach;
+    if (cpu->eflags & EFLAGS_DF || s->op == STRING_LODS || elements < 2) {
+        return false;
+    }
+    if ((s->op == STRING_MOVS || s->op == STRING_CMPS) &&
+        !(si = run_side(cpu, s, s->segment, rsi, ACCESS_READ, &elements))) {
+        return false;
+    }
+    if (!(di = run_side(cpu, s, SEG_ES, rdi, s->compares ? ACCESS_READ : ACCESS_WRITE,
+                        &elements))) {
+        return false;
+    }
+    host = s->op == STRING_MOVS   ? host_movs
+           : s->op == STRING_STOS ? host_stos
+           : s->op == STRING_SCAS ? (s->stop_on ? host_repne_scas : host_repe_scas)
+                                  : (s->stop_on ? host_repne_cmps : host_repe_cmps);
+    left = elements;
+    host(s->size, &di, &si, &left, cpu->gpr[R_RAX], &flags);
+    if (s->compares) {
+        cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
+    }
+    if (si) {
+        advance(cpu, s, R_RSI, elements - left);
+    }
+    advance(cpu, s, R_RDI, elements - left);
+    *count -= elements - left;
+    return true;
+}
+
+static bool is_ended(const X86Cpu *cpu, const String *s)
+{
+    return s->compares && s->stop_on == !!(cpu->eflags & EFLAGS_ZF);
+}
+
+InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
+{
+    String s = string_of(insn);
+    uint64_t count;
+
+    if (!s.is_repeated) {
+        return one_element(cpu, &s) ? INSN_NEXT : INSN_FAULT;
+    }
+    count = index_register(cpu, &s, R_RCX);
+    if (!count) {
+        return INSN_NEXT;
+    }
+    if (run_in_page(cpu, &s, &count)) {
+        gpr_write(cpu, R_RCX, count, s.reg_size);
+        return !count || is_ended(cpu, &s) ? INSN_NEXT : INSN_REPEAT;
+    }
+    for (unsigned i = 0; i < SLOW_RUN && count; i++) {
+        if (!one_element(cpu, &s)) {
+            return INSN_FAULT;
+        }
+        gpr_write(cpu, R_RCX, --count, s.reg_size);
+        if (is_ended(cpu, &s)) {
+            return INSN_NEXT;
+        }
+    }
+    return count ? INSN_REPEAT : INSN_NEXT;
+}

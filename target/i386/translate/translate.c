@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translating a block: decode, then for each instruction the same instruction on other registers.
+ *
+ * The order of work for a computational instruction with a memory operand is: save flags, effective
+ * address, check, flags back if it reads them, the instruction itself on [T1]. What cannot be carried
+ * this way (too many of R13-R15, AH beside a REX register, anything with a C helper) leaves the block
+ * with a copy of the decoded instruction, which C runs; the next block starts behind it.
+ */
+#include "target/i386/translate/translator.h"
+
+#include "target/i386/helpers/access.h"
+#include "target/i386/translate/decode.h"
+
+#include <Zydis/SharedTypes.h>
+
+unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch)
+{
+    unsigned host = host_of(gpr);
+
+    if (host != INSN_NO_REG) {
+        return host;
+    }
+    emit_load_gs(t->e, 64, scratch, GPR_OFFSET(gpr));
+    return scratch;
+}
+
+void translate_mark(Translator *t)
+{
+    t->marks[t->mark_count++] = (InsnMark){
+        .host_offset = (uint32_t)(t->e->p - t->start),
+        .guest_offset = (uint16_t)(t->insn->rip - t->block->rip),
+        .flags_saved = t->flags == FLAGS_SAVED,
+    };
+}
+
+/* -- Registers of one instruction ------------------------------------------------------------- */
+
+typedef struct Spill {
+    uint8_t gpr, host;
+    bool is_written;
+} Spill;
+
+static bool is_plain_gpr(const InsnOperand *operand)
+{
+    return operand->kind == OPERAND_REG && operand->reg_class == REG_GPR;
+}
+
+/* Gives each of R13-R15 among the operands a scratch register; false: there are not enough. */
+static bool assign_spills(const Insn *insn, const uint8_t *scratch, unsigned scratch_count,
+                          RehostMap *map, Spill *spills, unsigned *ret_count)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < 16; i++) {
+        map->gpr[i] = host_of(i);
+    }
+    map->memory_base = HOST_T1;
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        const InsnOperand *operand = &insn->operands[i];
+        if (!is_plain_gpr(operand) || host_of(operand->reg) != INSN_NO_REG) {
+            continue;
+        }
+        unsigned n = 0;
+        while (n < count && spills[n].gpr != operand->reg) {
+            n++;
+        }
+        if (n == count) {
+            if (count == scratch_count) {
+                return false;
+            }
+            spills[count++] = (Spill){operand->reg, scratch[n], false};
+            map->gpr[operand->reg] = scratch[n];
+        }
+        spills[n].is_written |= operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+    }
+    *ret_count = count;
+    return true;
+}
+
+static unsigned memory_access(const Insn *insn)
+{
+    uint8_t actions = insn->operands[insn->memory_operand].actions;
+
+    return (actions & ZYDIS_OPERAND_ACTION_MASK_READ ? 1u : 0u) |
+           (actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? 2u : 0u);
+}
+
+/* Runs the encoded instruction with its spilled registers brought in and taken out. */
+static void emit_carried(Translator *t, const uint8_t *code, unsigned size, const Spill *spills,
+                         unsigned spill_count)
+{
+    Emitter *e = t->e;
+
+    flags_before(t);
+    for (unsigned i = 0; i < spill_count; i++) {
+        emit_load_gs(e, 64, spills[i].host, GPR_OFFSET(spills[i].gpr));
+    }
+    translate_mark(t);
+    memcpy(e->p, code, size);
+    e->p += size;
+    for (unsigned i = 0; i < spill_count; i++) {
+        if (spills[i].is_written) {
+            emit_store_gs(e, 64, spills[i].host, GPR_OFFSET(spills[i].gpr));
+        }
+    }
+    flags_after(t);
+}
+
+static void emit_native(Translator *t)
+{
+    static const uint8_t scratch[] = {HOST_T2, HOST_T1};
+    const Insn *insn = t->insn;
+    bool has_memory = insn->memory_operand != INSN_NO_REG;
+    uint8_t code[REHOST_MAX_BYTES];
+    Spill spills[2];
+    RehostMap map;
+    unsigned spill_count, size;
+
+    if (!assign_spills(insn, scratch, has_memory ? 1 : 2, &map, spills, &spill_count) ||
+        !(size = rehost_encode(insn, &map, code))) {
+        control_exit_insn(t);
+        return;
+    }
+    if (has_memory) {
+        address_operand(t, insn->operands[insn->memory_operand].size, memory_access(insn));
+    }
+    emit_carried(t, code, size, spills, spill_count);
+}
+
+/* BT and its kin with a register index: the address moves by whole operands, the low bits stay. */
+static void emit_bit_string(Translator *t)
+{
+    const Insn *insn = t->insn;
+    Emitter *e = t->e;
+    unsigned bits = insn->operand_bits, index = insn->operands[1].reg;
+    uint8_t code[REHOST_MAX_BYTES];
+    RehostMap map;
+    unsigned size;
+
+    for (unsigned i = 0; i < 16; i++) {
+        map.gpr[i] = HOST_T2;
+    }
+    map.memory_base = HOST_T1;
+    size = rehost_encode(insn, &map, code);
+    if (bits == 16 || insn->address_bits == 16 || !size) {
+        control_exit_insn(t);
+        return;
+    }
+    flags_save(t);
+    address_effective(t);
+    t->flags = FLAGS_SAVED;
+    emit_mov_rr(e, 64, HOST_T2, translate_use_gpr(t, index, HOST_T2));
+    if (bits == 32) {
+        emit_rr(e, 64, 0x63, HOST_T2, HOST_T2); /* movslq */
+    }
+    emit_rr(e, 64, 0xc1, 7, HOST_T2); /* sar */
+    emit_u8(e, bits == 64 ? 6 : 5);
+    emit_lea(e, insn->address_bits, HOST_T1, HOST_T1, HOST_T2, bits == 64 ? 3 : 2, 0);
+    address_check(t, insn->segment, bits / 8, memory_access(insn));
+    /* the low bits of the index wait in memory, because restoring flags takes T2 */
+    emit_mov_rr(e, 32, HOST_T2, translate_use_gpr(t, index, HOST_T2));
+    emit_alu_imm(e, 32, 4, HOST_T2, (int32_t)bits - 1);
+    emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[3]));
+    flags_before(t);
+    emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[3]));
+    translate_mark(t);
+    memcpy(e->p, code, size);
+    e->p += size;
+    flags_after(t);
+}
+
+static void emit_lea_insn(Translator *t)
+{
+    const InsnOperand *to = &t->insn->operands[0];
+    unsigned host = host_of(to->reg);
+
+    address_effective(t);
+    if (host == INSN_NO_REG) {
+        if (to->size == 4) {
+            emit_mov_rr(t->e, 32, HOST_T1, HOST_T1);
+        }
+        emit_store_gs(t->e, to->size == 2 ? 16 : 64, HOST_T1, GPR_OFFSET(to->reg));
+        return;
+    }
+    if (to->size == 2) {
+        emit_u8(t->e, 0x66);
+    }
+    emit_mov_rr(t->e, to->size == 8 ? 64 : 32, host, HOST_T1);
+}
+
+/* -- One instruction -------------------------------------------------------------------------- */
+
+static bool gate_is_open(const Translator *t)
+{
+    switch (t->insn->gate) {
+    case GATE_NONE:
+        return true;
+    case GATE_X87:
+    case GATE_MMX:
+        return t->mode & CPU_MODE_FPU;
+    case GATE_WAIT:
+        return t->mode & CPU_MODE_WAIT;
+    case GATE_SSE:
+        return t->mode & CPU_MODE_SSE;
+    case GATE_AVX:
+        return t->mode & CPU_MODE_AVX;
+    default:
+        return t->mode & CPU_MODE_AVX512;
+    }
+}
+
+static void emit_insn(Translator *t)
+{
+    const Insn *insn = t->insn;
+
+    if (!insn->row || !gate_is_open(t)) {
+        control_exit_insn(t);
+        return;
+    }
+    switch (insn->row->carry) {
+    case CARRY_NATIVE:
+        emit_native(t);
+        break;
+    case CARRY_BIT_STRING:
+        emit_bit_string(t);
+        break;
+    case CARRY_NOTHING:
+        break;
+    case CARRY_LEA:
+        emit_lea_insn(t);
+        break;
+    case CARRY_BRANCH:
+        control_branch(t);
+        break;
+    case CARRY_STACK:
+        if (!stack_emit(t)) {
+            control_exit_insn(t);
+        }
+        break;
+    default:
+        control_exit_insn(t);
+        break;
+    }
+}
+
+/* -- A block ---------------------------------------------------------------------------------- */
+
+static void emit_poll(Emitter *e)
+{
+    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(poll));
+    emit_load(e, 32, HOST_T1, HOST_T1, 0);
+}
+
+/* Decodes the next instruction; false: the block ends before it. */
+static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes, unsigned left,
+                        Insn *ret_insn)
+{
+    const Segment *cs = &t->cpu->seg[SEG_CS];
+    bool too_long;
+
+    if (left > INSN_MAX_LENGTH) {
+        left = INSN_MAX_LENGTH;
+    }
+    if (!(t->mode & CPU_MODE_CS_L)) {
+        uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
+        left = room < left ? (unsigned)room : left;
+    }
+    return left && decode_insn(t->mode, rip, bytes, left, ret_insn, &too_long) == DECODE_OK;
+}
+
+static void finish_block(Translator *t, uint64_t next_rip)
+{
+    Block *block = t->block;
+
+    if (!t->ended) {
+        control_goto(t, 0, next_rip);
+    }
+    control_emit_colds(t);
+    block->code_size = (uint32_t)(t->e->p - t->start);
+    block->mark_count = t->mark_count;
+    block->marks = blocks_arena_alloc(t->mark_count * sizeof(InsnMark));
+    memcpy(block->marks, t->marks, t->mark_count * sizeof(InsnMark));
+}
+
+bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size, Emitter *e,
+                      bool *ret_full)
+{
+    Translator t = {.cpu = cpu, .block = block, .e = e, .mode = cpu->mode, .start = e->p};
+    unsigned offset = 0;
+    Insn insn;
+
+    *ret_full = false;
+    block->code = emit_address(e);
+    emit_poll(e);
+    block->code_direct = emit_address(e);
+    while (!t.ended && block->insn_count < MAX_BLOCK_INSNS && offset < size &&
+           decode_next(&t, block->rip + offset, bytes + offset, size - offset, &insn)) {
+        t.insn = &insn;
+        emit_insn(&t);
+        offset += insn.length;
+        block->insn_count++;
+    }
+    if (!block->insn_count) {
+        return false;
+    }
+    block->guest_size = (uint16_t)offset;
+    finish_block(&t, block->rip + offset);
+    return true;
+}
