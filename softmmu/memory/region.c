@@ -63,6 +63,7 @@ void region_fini(Region *region)
     while (region->children && region->children->len > 0) {
         region_del(g_ptr_array_index(region->children, 0));
     }
+    region->enabled = false; /* whoever still shows it, as the root of a space, shows nothing */
     region_transaction_commit();
     g_clear_pointer(&region->children, g_ptr_array_unref);
     g_clear_pointer(&region->ram, ram_block_unref);
