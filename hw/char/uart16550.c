@@ -57,7 +57,10 @@ enum {
 
 #define BASE_CLOCK_HZ 1843200
 #define TIMEOUT_CHARACTERS 4
+/* How often, and for how long at a stretch, a full host side holds the guest back: a slow reader
+ * loses nothing, and one that does not read stalls nobody. */
 #define TX_RETRY_NS 1000000
+#define TX_PATIENCE_NS 250000000
 
 static const uint8_t trigger_levels[] = {1, 4, 8, 14};
 
@@ -171,10 +174,24 @@ static uint8_t pop_rx(Uart *uart)
     return byte;
 }
 
-/* Sends what waits, if the host side has room for all of it. */
+/* The host side is full, and has not been so for too long. */
+static bool must_wait(Uart *uart, size_t bytes)
+{
+    int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
+
+    if (chardev_write_room(uart->chardev) >= bytes) {
+        uart->tx_patience_until_ns = 0;
+        return false;
+    }
+    if (!uart->tx_patience_until_ns) {
+        uart->tx_patience_until_ns = now + TX_PATIENCE_NS;
+    }
+    return now < uart->tx_patience_until_ns;
+}
+
 static void flush_tx(Uart *uart)
 {
-    if (uart->tx_count && chardev_write_room(uart->chardev) >= uart->tx_count) {
+    if (uart->tx_count && !must_wait(uart, uart->tx_count)) {
         chardev_write(uart->chardev, uart->tx, uart->tx_count);
         uart->tx_count = 0;
         uart->thre_pending = true;
@@ -186,7 +203,7 @@ static void transmit(Uart *uart, uint8_t byte)
     uart->thre_pending = false;
     if (uart->mcr & MCR_LOOP) {
         push_rx(uart, byte);
-    } else if (uart->chardev && (uart->tx_count || !chardev_write_room(uart->chardev))) {
+    } else if (uart->tx_count || must_wait(uart, 1)) {
         if (uart->tx_count < fifo_size(uart)) {
             uart->tx[uart->tx_count++] = byte;
         }
@@ -465,6 +482,7 @@ static const Field uart_fields[] = {LINK(Uart, chardev),
                                     STATE(Uart, rx_count),
                                     STATE_ARRAY(Uart, tx),
                                     STATE(Uart, tx_count),
+                                    STATE(Uart, tx_patience_until_ns),
                                     STATE(Uart, rx_idle_since_ns),
                                     STATE_TIMER(Uart, rx_timer),
                                     STATE_TIMER(Uart, tx_timer),

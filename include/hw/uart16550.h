@@ -25,6 +25,7 @@ typedef struct Uart {
     uint8_t rx_head, rx_count;
     uint8_t tx[UART_FIFO_SIZE]; /* what the host side has no room for */
     uint8_t tx_count;
+    int64_t tx_patience_until_ns; /* 0: the host side keeps up */
     int64_t rx_idle_since_ns;
     Timer rx_timer, tx_timer;
 } Uart;
