@@ -38,6 +38,9 @@ static bool rewrite_memory(Config *config, const char *argument, const char *ori
         !keyval_get_size(kv, "maxmem", &maximum, err) || !keyval_check_unused(kv, known, err)) {
         return false;
     }
+    if (!size) {
+        return error_set(err, "a size is needed, as in -m 512 or -m size=2G");
+    }
     if (slots || maximum > bytes) {
         return error_set(err, "memory cannot be added later: slots= and maxmem= are not offered");
     }

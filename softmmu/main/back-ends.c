@@ -8,6 +8,7 @@
 #include "ui/chardev.h"
 #include "util/suggest.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* -- Character devices ------------------------------------------------------------------------- */
@@ -114,7 +115,6 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
 {
     static const char *const known[] = {"name", "file", "string", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "name", err);
-    g_autoptr(GError) failure = NULL;
     char *data = NULL;
     gsize size = 0;
 
@@ -138,8 +138,8 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
     if (string) {
         size = strlen(string);
         data = g_strdup(string);
-    } else if (!g_file_get_contents(file, &data, &size, &failure)) {
-        return error_set(err, "%s", failure->message);
+    } else if (!g_file_get_contents(file, &data, &size, NULL)) {
+        return error_set_errno(err, errno, "cannot read '%s'", file);
     }
     MachineFwCfg *entry = g_new(MachineFwCfg, 1);
     *entry = (MachineFwCfg){g_strdup(name), (uint8_t *)data, size};

@@ -22,9 +22,8 @@ static bool unknown_property(const Type *type, const char *property, Error **err
 
     suggest_init(&suggest, property);
     type_foreach_field(type, offer_property, &suggest);
-    error_set(err, "%s has no property '%s'%s", type->name, property, suggest_text(&suggest));
-    error_hint(err, "the properties are listed by %s,help", type->name);
-    return false;
+    return error_set(err, "%s has no property '%s'%s", type->name, property,
+                     suggest_text(&suggest));
 }
 
 /* The row, if a user may write it. */
@@ -209,7 +208,11 @@ static bool unknown_driver(const char *driver, Error **err)
 
     suggest_init(&suggest, driver);
     for (guint i = 0; i < registry->len; i++) {
-        suggest_offer(&suggest, ((const Type *)registry->pdata[i])->name);
+        const Type *type = registry->pdata[i];
+
+        if (type->fields && type->fields->kind == FIELD_PROP) {
+            suggest_offer(&suggest, type->name);
+        }
     }
     return error_set(err, "unknown type '%s'%s", driver, suggest_text(&suggest));
 }
