@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* CPU models: -cpu parsing, what CPUID answers, and that it promises nothing the host lacks. */
+#include <cpuid.h>
+#include <string.h>
+
+#include "target/i386/cpu-model.h"
+#include "util/error.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+static X86Cpu cpu;
+
+/* A CPU of the model that -cpu TEXT names. */
+static const CpuModel *select_model(const char *text)
+{
+    Error *err = NULL;
+
+    g_assert_true(cpu_model_select(text, &err));
+    g_assert_null(err);
+    memset(&cpu, 0, sizeof(cpu));
+    cpu.model = cpu_model_current();
+    cpu.model->cpu_count = 1;
+    return cpu.model;
+}
+
+static void expect_error(const char *text, const char *message)
+{
+    Error *err = NULL;
+
+    g_assert_false(cpu_model_select(text, &err));
+    g_assert_cmpstr(error_message(err), ==, message);
+    error_free(err);
+}
+
+static uint32_t leaf(uint32_t number, uint32_t subleaf, unsigned reg)
+{
+    uint32_t regs[4] = {1, 2, 3, 4};
+
+    cpu_cpuid(&cpu, number, subleaf, regs);
+    return regs[reg];
+}
+
+static void get_text(uint32_t first, unsigned leaves, char *text)
+{
+    for (unsigned i = 0; i < leaves * 4; i++) {
+        uint32_t word = leaf(first + i / 4, 0, i % 4);
+
+        memcpy(text + i * 4, &word, 4);
+    }
+    text[leaves * 16] = '\0';
+}
+
+static void get_vendor(uint32_t number, char vendor[13])
+{
+    uint32_t words[3] = {leaf(number, 0, EBX), leaf(number, 0, EDX), leaf(number, 0, ECX)};
+
+    memcpy(vendor, words, 12);
+    vendor[12] = '\0';
+}
+
+/* The host's own answer to a feature word. */
+static uint32_t host(uint32_t number, uint32_t subleaf, unsigned reg)
+{
+    uint32_t regs[4];
+
+    __cpuid_count(number, subleaf, regs[0], regs[1], regs[2], regs[3]);
+    return regs[reg];
+}
+
+static void test_qemu64(void)
+{
+    char text[49], vendor[13];
+
+    select_model("qemu64");
+    get_vendor(0, vendor);
+    g_assert_cmpstr(vendor, ==, "AuthenticAMD");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0xd);
+    g_assert_cmphex(leaf(1, 0, EAX), ==, 0x60fb1);
+    g_assert_cmphex(leaf(1, 0, EDX), ==, 0x078bfbfd); /* what QEMU's qemu64 shows, VME apart */
+    g_assert_cmphex(leaf(1, 0, ECX), ==, 0x80002001);
+    g_assert_cmphex(leaf(7, 0, EBX) & ~(1u << 6 | 1u << 13), ==, 0);
+    g_assert_cmphex(leaf(0x80000000, 0, EAX), ==, 0x8000000a);
+    g_assert_cmphex(leaf(0x80000001, 0, EDX), ==, 0x2193fbfd);
+    g_assert_cmphex(leaf(0x80000001, 0, ECX), ==, 1);
+    g_assert_cmphex(leaf(0x80000008, 0, EAX), ==, 0x3028);
+    get_text(0x80000002, 3, text);
+    g_assert_cmpstr(text, ==, "QEMU Virtual CPU version 2.5+");
+    get_vendor(0x40000000, vendor);
+    g_assert_cmpstr(vendor, ==, "TCGTCGTCGTCG");
+    g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0x40000001);
+    g_assert_cmphex(leaf(0xd, 0, EAX), ==, 0);
+    g_assert_cmphex(cpu.model->cr4_mask & (CR4_OSXSAVE | CR4_PCIDE | CR4_SMEP), ==, 0);
+}
+
+/* Bits of each model that the host's instructions would have to carry out. */
+static void test_promises(void)
+{
+    static const char *const names[] = {"base", "host", "kvm64", "max", "qemu64", "tcg64"};
+    uint32_t available[FEATURE_WORD_COUNT];
+
+    cpu_features_available(available);
+    for (size_t n = 0; n < G_N_ELEMENTS(names); n++) {
+        const CpuModel *model = select_model(names[n]);
+
+        for (unsigned i = 0; i < feature_row_count; i++) {
+            const FeatureRow *row = &feature_rows[i];
+            unsigned feature = FEATURE(row->word, row->bit);
+
+            if (cpu_model_has(model, feature) && !(available[row->word] >> row->bit & 1)) {
+                g_error("%s offers %s", names[n], row->name);
+            }
+        }
+        g_assert_cmphex(leaf(1, 0, ECX) & ~host(1, 0, ECX) & 0x76d83203, ==, 0);
+        g_assert_cmphex(leaf(7, 0, EBX) & (1u << 4 | 1u << 11 | 1u << 16), ==, 0);  /* TSX, 512 */
+        g_assert_cmphex(leaf(7, 0, EDX) & (1u << 22 | 1u << 24 | 1u << 25), ==, 0); /* AMX */
+    }
+}
+
+static void test_tcg64(void)
+{
+    const CpuModel *model = select_model(NULL);
+    static const unsigned features[] = {
+        FEATURE_PCID,   FEATURE_INVPCID,      FEATURE(FEATURE_7_EBX, 9), FEATURE(FEATURE_7_EDX, 4),
+        FEATURE_RDTSCP, FEATURE_TSC_DEADLINE, FEATURE_SPEC_CTRL,         FEATURE_ARCH_CAPABILITIES};
+    uint32_t needed = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 20;
+
+    g_assert_cmpstr(model->name, ==, "tcg64");
+    for (size_t i = 0; i < G_N_ELEMENTS(features); i++) {
+        g_assert_true(cpu_model_has(model, features[i]));
+    }
+    g_assert_cmphex(model->features[FEATURE_ARCH_LOW] & needed, ==, needed);
+    g_assert_cmphex(model->features[FEATURE_ARCH_HIGH], ==, 1u << 30); /* ITS_NO is bit 62 */
+    if (host(7, 0, EBX) & 1u << 5) {
+        g_assert_true(leaf(7, 0, EBX) & 1u << 5); /* AVX2 */
+        g_assert_cmphex(model->xcr0_mask, ==, XCR0_X87 | XCR0_SSE | XCR0_AVX);
+    }
+}
+
+static void test_parsing(void)
+{
+    char vendor[13], text[49];
+
+    select_model("qemu64,vendor=GenuineIntel,family=6,model=0x5e,stepping=3,model-id=My CPU");
+    get_vendor(0, vendor);
+    g_assert_cmpstr(vendor, ==, "GenuineIntel");
+    g_assert_cmphex(leaf(1, 0, EAX), ==, 0x506e3);
+    get_text(0x80000002, 3, text);
+    g_assert_cmpstr(text, ==, "My CPU");
+    g_assert_cmphex(leaf(0x80000001, 0, EDX), ==, 0x20100800); /* no AMD copies */
+
+    select_model("qemu64,+pcid,-pni,fsgsbase=on,nx=off,level=7,xlevel=0x80000004,phys-bits=36");
+    g_assert_true(leaf(1, 0, ECX) & 1u << 17);
+    g_assert_false(leaf(1, 0, ECX) & 1);
+    g_assert_true(leaf(7, 0, EBX) & 1);
+    g_assert_false(leaf(0x80000001, 0, EDX) & 1u << 20);
+    g_assert_cmphex(cpu.model->efer_mask, ==, EFER_SCE | EFER_LME | EFER_LMA);
+    g_assert_cmphex(cpu.model->phys_mask, ==, (1ull << 36) - 1);
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 7);
+    g_assert_cmphex(leaf(0x80000008, 0, EAX), ==, 0);
+
+    select_model("qemu64,hypervisor=off");
+    g_assert_false(leaf(1, 0, ECX) & 1u << 31);
+    g_assert_cmphex(leaf(0x40000000, 0, EBX), ==, 0);
+    select_model("qemu64,+sse4_1");
+    g_assert_true((leaf(1, 0, ECX) & 1u << 19) == (host(1, 0, ECX) & 1u << 19));
+    select_model("max,-xsave");
+    g_assert_cmphex(leaf(1, 0, ECX) & (1u << 28 | 1u << 12), ==, 0); /* AVX, FMA go with it */
+    g_assert_cmphex(leaf(7, 0, EBX) & 1u << 5, ==, 0);
+    g_assert_cmphex(cpu.model->xcr0_mask, ==, 0);
+}
+
+static void test_errors(void)
+{
+    expect_error("qemu46", "unknown CPU model 'qemu46'; did you mean 'qemu64'?");
+    expect_error("qemu64,+pcdi", "-cpu: unknown feature or property 'pcdi'; did you mean 'pcid'?");
+    expect_error("qemu64,vendro=x",
+                 "-cpu: unknown feature or property 'vendro'; did you mean 'vendor'?");
+    expect_error("qemu64,vendor=Intel", "-cpu: vendor 'Intel' must have 12 characters");
+    expect_error("qemu64,phys-bits=99", "-cpu: phys-bits=99 is out of range (32 to 52)");
+    expect_error("max,enforce,+vmx", "-cpu: feature 'vmx' is not available: it is not carried");
+}
+
+/* Rejected text leaves the model as it was. */
+static void test_failure_keeps_model(void)
+{
+    const CpuModel *model = select_model("kvm64");
+
+    g_assert_false(cpu_model_select("max,+nonsense", NULL));
+    g_assert_cmpstr(model->name, ==, "kvm64");
+    g_assert_true(cpu_model_current() == model);
+}
+
+static void test_dynamic_bits(void)
+{
+    uint32_t size;
+
+    select_model("max");
+    g_assert_false(leaf(1, 0, ECX) & 1u << 27);
+    cpu.cr4 = CR4_OSXSAVE;
+    g_assert_true(leaf(1, 0, ECX) & 1u << 27);
+    g_assert_false(leaf(7, 0, ECX) & 1u << 4);
+    cpu.cr4 = CR4_PKE;
+    g_assert_true(leaf(7, 0, ECX) & 1u << 4);
+    if (!(leaf(1, 0, ECX) & 1u << 28)) {
+        g_test_skip("the host has no AVX");
+        return;
+    }
+    cpu.xcr0 = XCR0_X87;
+    g_assert_cmpuint(leaf(0xd, 0, EBX), ==, 576);
+    cpu.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
+    size = host(0xd, 2, EAX) + host(0xd, 2, EBX);
+    g_assert_cmpuint(leaf(0xd, 0, EBX), ==, size);
+    g_assert_cmpuint(leaf(0xd, 0, ECX), >=, size);
+    g_assert_cmpuint(leaf(0xd, 2, EAX), ==, host(0xd, 2, EAX));
+    g_assert_cmpuint(leaf(0xd, 2, EBX), ==, host(0xd, 2, EBX));
+    g_assert_cmpuint(leaf(0xd, 1, EBX), ==, 576 + host(0xd, 2, EAX));
+}
+
+static void test_topology(void)
+{
+    select_model("max");
+    cpu.apic_id = 5;
+    g_assert_false(leaf(1, 0, EDX) & 1u << 28);
+    cpu.model->cpu_count = 6;
+    g_assert_true(leaf(1, 0, EDX) & 1u << 28);
+    g_assert_cmphex(leaf(1, 0, EBX), ==, 0x05060800);
+    g_assert_cmpuint(leaf(0xb, 0, EBX), ==, 1);
+    g_assert_cmphex(leaf(0xb, 0, ECX), ==, 0x100);
+    g_assert_cmpuint(leaf(0xb, 1, EAX), ==, 3);
+    g_assert_cmpuint(leaf(0xb, 1, EBX), ==, 6);
+    g_assert_cmphex(leaf(0xb, 1, ECX), ==, 0x201);
+    g_assert_cmphex(leaf(0xb, 2, ECX), ==, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        g_assert_cmpuint(leaf(0xb, i, EDX), ==, 5);
+    }
+    g_assert_cmphex(leaf(0x80000008, 0, ECX), ==, 0x3005);
+    g_assert_cmpuint(leaf(4, 3, EAX) >> 26, ==, 7);
+    g_assert_cmphex(leaf(4, 4, EAX), ==, 0);
+}
+
+/* Leaves out of range: AMD answers zeros, Intel its last basic leaf. */
+static void test_out_of_range(void)
+{
+    select_model("qemu64");
+    g_assert_cmphex(leaf(0x20, 0, EBX) | leaf(0x20, 0, EAX) | leaf(0x80000050, 0, EAX), ==, 0);
+    select_model("kvm64,level=1");
+    g_assert_cmphex(leaf(0x20, 0, EAX), ==, leaf(1, 0, EAX));
+    g_assert_cmphex(leaf(0x80000050, 0, EAX), ==, leaf(1, 0, EAX));
+}
+
+static void test_help(void)
+{
+    g_autofree char *text = cpu_model_help();
+
+    g_assert_nonnull(strstr(text, "x86 tcg64"));
+    g_assert_nonnull(strstr(text, " pcid "));
+    g_assert_null(strstr(text, " vmx "));
+}
+
+static void test_table(void)
+{
+    for (unsigned i = 0; i < feature_row_count; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            g_assert_cmpstr(feature_rows[i].name, !=, feature_rows[j].name);
+            g_assert_true(feature_rows[i].word != feature_rows[j].word ||
+                          feature_rows[i].bit != feature_rows[j].bit);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpuid/qemu64", test_qemu64);
+    g_test_add_func("/cpuid/promises", test_promises);
+    g_test_add_func("/cpuid/tcg64", test_tcg64);
+    g_test_add_func("/cpuid/parsing", test_parsing);
+    g_test_add_func("/cpuid/errors", test_errors);
+    g_test_add_func("/cpuid/failure-keeps-model", test_failure_keeps_model);
+    g_test_add_func("/cpuid/dynamic-bits", test_dynamic_bits);
+    g_test_add_func("/cpuid/topology", test_topology);
+    g_test_add_func("/cpuid/out-of-range", test_out_of_range);
+    g_test_add_func("/cpuid/help", test_help);
+    g_test_add_func("/cpuid/table", test_table);
+    return g_test_run();
+}
