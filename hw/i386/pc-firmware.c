@@ -125,6 +125,11 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         !direct_boot_load(pc->fw_cfg, &pc->machine, pc->low_size, &boot_rom, err)) {
         return false;
     }
-    return describe_boot(pc, boot_rom, err) && add_user_items(pc, err) &&
-           object_realize((Object *)pc->fw_cfg, err);
+    const AcpiConfig acpi = {
+        .cpu_count = pc->machine.cpus.count,
+        .low_memory = pc->low_size,
+        .serial_ports = pc->serial_ports,
+    };
+    return describe_boot(pc, boot_rom, err) && acpi_tables_add(pc->fw_cfg, &acpi, err) &&
+           add_user_items(pc, err) && object_realize((Object *)pc->fw_cfg, err);
 }

@@ -30,9 +30,9 @@ bool direct_boot_load(FwCfg *fw_cfg, const Machine *machine, uint64_t low_memory
 /* -- ACPI -------------------------------------------------------------------------------------- */
 
 typedef struct AcpiConfig {
-    unsigned cpu_count;               /* APIC ids 0 to cpu_count - 1 */
-    uint64_t low_memory, high_memory; /* bytes of RAM from 0 and from 4 GiB up */
-    unsigned serial_ports;            /* bit N: COM N+1 is there */
+    unsigned cpu_count;    /* APIC ids 0 to cpu_count - 1 */
+    unsigned serial_ports; /* bit N: COM N+1 is there */
+    uint64_t low_memory;   /* where RAM below 4 GiB ends */
 } AcpiConfig;
 
 /* Adds "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */
