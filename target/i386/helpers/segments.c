@@ -95,7 +95,7 @@ bool segment_set_accessed(X86Cpu *cpu, Segment *segment)
     uint64_t linear;
     uint8_t type;
 
-    if (segment->attributes & SEG_ACCESSED ||
+    if (selector_is_null(segment->selector) || segment->attributes & SEG_ACCESSED ||
         !descriptor_address(cpu, segment->selector, 8, &linear)) {
         return true;
     }
