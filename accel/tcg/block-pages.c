@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages with code: making blocks, and dropping them when the guest or a device writes to their bytes.
+ * Pages with code: making blocks, and dropping them when the guest or a device writes to their
+ * bytes.
  *
  * A block belongs to one page of guest RAM and is keyed by its RAM address, RIP, CS base and mode.
  * Space is reused only by a flush of the whole cache: a dropped block keeps its code, which nothing
@@ -15,7 +16,7 @@
 #include <sys/mman.h>
 
 #define MAX_BLOCKS (1u << 20)
-#define ARENA_SIZE (1ull << 30)  /* reserved, touched as used */
+#define ARENA_SIZE (1ull << 30)   /* reserved, touched as used */
 #define BLOCK_HEADROOM (1u << 16) /* more than one block can take of cache or arena */
 #define GRANULE_BITS 6
 
@@ -127,7 +128,8 @@ static uint64_t granules_of(unsigned first, unsigned last)
     return mask;
 }
 
-/* Drops the blocks of a page that overlap [first, last]; the page may be written freely again when none is left. */
+/* Drops the blocks of a page that overlap [first, last]; the page may be written freely again when
+ * none is left. */
 static void page_invalidate(CodePage *page, unsigned first, unsigned last)
 {
     Block **link = &page->blocks;

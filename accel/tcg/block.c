@@ -121,7 +121,8 @@ Block *block_from_host(const void *host_pc)
             high = middle;
         }
     }
-    if (!low || (const uint8_t *)host_pc >= block_pool[low - 1].code + block_pool[low - 1].code_size) {
+    if (!low ||
+        (const uint8_t *)host_pc >= block_pool[low - 1].code + block_pool[low - 1].code_size) {
         return NULL;
     }
     return &block_pool[low - 1];

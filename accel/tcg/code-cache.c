@@ -29,8 +29,7 @@ bool code_cache_init(size_t size, Error **err)
         return error_set_errno(err, errno, "cannot map a code cache of %zu MiB", size >> 20);
     }
     code_cache.size = size;
-    e = (Emitter){code_cache.write, code_cache.write + size,
-                  code_cache.execute - code_cache.write};
+    e = (Emitter){code_cache.write, code_cache.write + size, code_cache.execute - code_cache.write};
     stubs_emit(&e);
     code_cache.stubs_end = code_cache.thunks_used =
         ((size_t)(e.p - code_cache.write) + 63) & ~(size_t)63;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Emitter: host instructions as bytes into the code cache; every form used by the translator, none more. */
+/* Emitter: host instructions as bytes into the code cache; every form used by the translator, none
+ * more. */
 #ifndef ACCEL_TCG_EMIT_X86_H
 #define ACCEL_TCG_EMIT_X86_H
 
@@ -9,15 +10,47 @@
 #include <string.h>
 
 /* Host registers by number. The plan of who lives where is in docs/design/tcg.md. */
-enum { HOST_RAX, HOST_RCX, HOST_RDX, HOST_RBX, HOST_RSP, HOST_RBP, HOST_RSI, HOST_RDI, HOST_R8,
-       HOST_R9, HOST_R10, HOST_R11, HOST_R12, HOST_R13, HOST_R14, HOST_R15 };
+enum {
+    HOST_RAX,
+    HOST_RCX,
+    HOST_RDX,
+    HOST_RBX,
+    HOST_RSP,
+    HOST_RBP,
+    HOST_RSI,
+    HOST_RDI,
+    HOST_R8,
+    HOST_R9,
+    HOST_R10,
+    HOST_R11,
+    HOST_R12,
+    HOST_R13,
+    HOST_R14,
+    HOST_R15
+};
 
 #define HOST_T1 HOST_RBP /* scratch that needs no REX: memory operands are [T1] */
 #define HOST_T2 HOST_R13
 #define HOST_NO_INDEX 0xff
 
-enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE,
-       CC_LE, CC_G };
+enum {
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G
+};
 
 /* `p` writes through the writable view; host addresses are `p + execute_offset`. */
 typedef struct Emitter {
@@ -49,7 +82,8 @@ static inline void emit_u64(Emitter *e, uint64_t value)
 
 static inline void emit_rex(Emitter *e, unsigned bits, unsigned reg, unsigned index, unsigned base)
 {
-    unsigned rex = (bits == 64 ? 8 : 0) | (reg & 8 ? 4 : 0) | (index & 8 ? 2 : 0) | (base & 8 ? 1 : 0);
+    unsigned rex =
+        (bits == 64 ? 8 : 0) | (reg & 8 ? 4 : 0) | (index & 8 ? 2 : 0) | (base & 8 ? 1 : 0);
     if (rex) {
         emit_u8(e, 0x40 | rex);
     }

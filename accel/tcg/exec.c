@@ -3,8 +3,8 @@
  * The execution loop of a vCPU: events, lookup, translated code, and what its exits ask for.
  *
  * Built without SSE: guest FPU state stays in the registers from block to block. Translated code is
- * left for four reasons: a jump not yet chained, an instruction that plain C carries, one that needs
- * exact mode, and a kick, which makes the poll at some block head fault.
+ * left for four reasons: a jump not yet chained, an instruction that plain C carries, one that
+ * needs exact mode, and a kick, which makes the poll at some block head fault.
  */
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/paging.h"
@@ -45,8 +45,8 @@ static Block *find_block(X86Cpu *cpu)
 
     own->lookups++;
     if (table->entries[i].tag_exec != page) {
-        if (!paging_is_canonical(cpu, linear) ||
-            !tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
+        if (!paging_is_canonical(cpu, linear) || !tlb_resolve(cpu, linear, ACCESS_EXEC, &target) ||
+            !target.host) {
             return NULL;
         }
         ram_page = target.ram_page;

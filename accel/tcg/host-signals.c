@@ -2,10 +2,10 @@
 /*
  * Host faults in translated code, told apart by trap number and place.
  *
- * The handler does nothing but redirect: it notes trap, address and place in the CPU and sets RIP of
- * the interrupted context to a stub, which stores the guest's registers as they were. sigreturn puts
- * the FPU state back, so nothing of it has to be converted. A fault anywhere else is our own bug and
- * takes the default action.
+ * The handler does nothing but redirect: it notes trap, address and place in the CPU and sets RIP
+ * of the interrupted context to a stub, which stores the guest's registers as they were. sigreturn
+ * puts the FPU state back, so nothing of it has to be converted. A fault anywhere else is our own
+ * bug and takes the default action.
  */
 #include "accel/tcg/tcg-internal.h"
 

@@ -63,8 +63,8 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
         if (context->valid && context->key == key) {
             return i;
         }
-        if (!context->valid || (own->contexts[oldest].valid &&
-                                context->last_use < own->contexts[oldest].last_use)) {
+        if (!context->valid ||
+            (own->contexts[oldest].valid && context->last_use < own->contexts[oldest].last_use)) {
             oldest = i;
         }
     }
@@ -174,8 +174,8 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
     unsigned i = tlb_index(linear);
     TlbEntry *entry = &table->entries[i];
     uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1), invalid = tlb_invalid_tag(i);
-    bool was_filled = entry->tag_read != invalid || entry->tag_write != invalid ||
-                      entry->tag_exec != invalid;
+    bool was_filled =
+        entry->tag_read != invalid || entry->tag_write != invalid || entry->tag_exec != invalid;
 
     if (!was_filled) {
         if (table->filled_count < TLB_ENTRIES) {
@@ -247,7 +247,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
 
 static bool entry_permits(const TlbEntry *entry, uint64_t page, unsigned access)
 {
-    return (!(access & 1) || entry->tag_read == page) && (!(access & 2) || entry->tag_write == page);
+    return (!(access & 1) || entry->tag_read == page) &&
+           (!(access & 2) || entry->tag_write == page);
 }
 
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)

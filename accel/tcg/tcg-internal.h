@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The translator's private structures: blocks, code cache, soft TLB, exits. See docs/design/tcg.md. */
+/* The translator's private structures: blocks, code cache, soft TLB, exits. See docs/design/tcg.md.
+ */
 #ifndef ACCEL_TCG_INTERNAL_H
 #define ACCEL_TCG_INTERNAL_H
 
@@ -7,13 +8,15 @@
 #include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 
-/* -- Soft TLB (soft-tlb.c, light) ---------------------------------------------------------------------------------- */
+/* -- Soft TLB (soft-tlb.c, light)
+ * ---------------------------------------------------------------------------------- */
 
 #define TLB_FLAG_GLOBAL 1u
 
 typedef struct TlbTable {
     TlbEntry entries[TLB_ENTRIES];
-    uint64_t ram_page[TLB_ENTRIES]; /* unique RAM address of the page (RamBlock.ram_address + offset) */
+    uint64_t
+        ram_page[TLB_ENTRIES]; /* unique RAM address of the page (RamBlock.ram_address + offset) */
     uint8_t flags[TLB_ENTRIES];
     uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
     unsigned filled_count;
@@ -52,16 +55,18 @@ typedef struct PageTarget {
     uint64_t ram_page; /* unique RAM address of the page, UINT64_MAX when not RAM */
 } PageTarget;
 
-/* Walks, fills the entry of the current context and describes the target; `access` as in helpers/access.h.
- * False: a fault was recorded. */
+/* Walks, fills the entry of the current context and describes the target; `access` as in
+ * helpers/access.h. False: a fault was recorded. */
 bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target);
-/* From translated code: true when the entry is now filled for `access` (0 read, 1 write, 3 both). */
+/* From translated code: true when the entry is now filled for `access` (0 read, 1 write, 3 both).
+ */
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* Withdraws write permission for a RAM page in every context of this CPU. */
 void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page);
 bool tlb_init(X86Cpu *cpu);
 
-/* -- Code cache (code-cache.c) --------------------------------------------------------------------------------------- */
+/* -- Code cache (code-cache.c)
+ * --------------------------------------------------------------------------------------- */
 
 typedef struct CodeCache {
     uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
@@ -95,7 +100,8 @@ static inline uint8_t *code_cache_writable(const void *host_pc)
     return (uint8_t *)host_pc - (code_cache.execute - code_cache.write);
 }
 
-/* -- Stubs (stubs.c): fixed code at the start of the cache ------------------------------------------------------------ */
+/* -- Stubs (stubs.c): fixed code at the start of the cache
+ * ------------------------------------------------------------ */
 
 typedef enum ExitReason {
     EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
@@ -107,29 +113,32 @@ typedef enum ExitReason {
 } ExitReason;
 
 typedef struct Stubs {
-    unsigned (*enter)(X86Cpu *cpu, const void *code); /* returns an ExitReason */
+    unsigned (*enter)(X86Cpu *cpu, const void *code);    /* returns an ExitReason */
     const uint8_t *exit_chain, *exit_lookup, *exit_insn; /* jmp, flags in the host's */
     const uint8_t *exit_exact;                           /* call, flags saved */
     const uint8_t *refill[4];                            /* call by access: returns when filled */
     const uint8_t *exit_fault, *exit_poll;               /* entered by the signal handler */
-    unsigned (*thunk)(X86Cpu *cpu, const void *code);    /* exact mode's one instruction: 0 or 1 for a host fault */
+    unsigned (*thunk)(X86Cpu *cpu,
+                      const void *code); /* exact mode's one instruction: 0 or 1 for a host fault */
     const uint8_t *thunk_done, *thunk_fault;
 } Stubs;
 
 extern Stubs stubs;
 void stubs_emit(Emitter *e);
 
-/* -- Blocks (block.c) ------------------------------------------------------------------------------------------------- */
+/* -- Blocks (block.c)
+ * -------------------------------------------------------------------------------------------------
+ */
 
 typedef struct Block Block;
 
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
 typedef struct JumpSlot {
     Block *from, *to;
-    uint8_t *place;      /* of rel32, writable view, 4-byte aligned */
-    uint8_t *stub;       /* writable view */
+    uint8_t *place;           /* of rel32, writable view, 4-byte aligned */
+    uint8_t *stub;            /* writable view */
     struct JumpSlot *next_in; /* in to->incoming */
-    bool backward;       /* must enter by the polling entry */
+    bool backward;            /* must enter by the polling entry */
 } JumpSlot;
 
 /* Host code offset to guest instruction, in ascending order of host_offset. */
@@ -156,7 +165,8 @@ struct Block {
 bool blocks_init(Error **err);
 /* The block of that key, or NULL. Light. */
 Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_base);
-/* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this instruction. FPU parked. */
+/* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this
+ * instruction. FPU parked. */
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);
 /* Memory that lives until the next flush. */
 void *blocks_arena_alloc(size_t size);
@@ -167,20 +177,24 @@ void block_link(JumpSlot *slot, Block *to);
 /* Drops blocks that overlap RAM bytes. The caller is the only one who runs translated code. */
 void blocks_invalidate(uint64_t ram_address, uint64_t size);
 void blocks_flush(void);
-/* Set while writes of other threads to pages with code wait for code_writes_process() (FPU parked). */
+/* Set while writes of other threads to pages with code wait for code_writes_process() (FPU parked).
+ */
 extern int code_writes_pending;
 void code_writes_process(void);
 /* Block whose code holds the host address; NULL if none. Async-signal-safe. */
 Block *block_from_host(const void *host_pc);
-/* Guest RIP of the instruction at a host address of the block; *ret_flags_saved says where its flags are. */
+/* Guest RIP of the instruction at a host address of the block; *ret_flags_saved says where its
+ * flags are. */
 uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flags_saved);
 /* Number of writes to pages with code that hit none, translations...: text of info jit. */
 char *blocks_info_text(void);
 
-/* -- What the target provides (target/i386/translate) -------------------------------------------------------------------- */
+/* -- What the target provides (target/i386/translate)
+ * -------------------------------------------------------------------- */
 
-/* Translates from the CPU's RIP, which lies in a page whose bytes are at `bytes` (`size` to its end). Fills block->guest_size,
- * code, marks, slots; false: nothing translatable here, or the cache is full (*ret_full). */
+/* Translates from the CPU's RIP, which lies in a page whose bytes are at `bytes` (`size` to its
+ * end). Fills block->guest_size, code, marks, slots; false: nothing translatable here, or the cache
+ * is full (*ret_full). */
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size, Emitter *e,
                       bool *ret_full);
 /* Runs exactly one instruction at RIP, faults included. */
@@ -200,7 +214,8 @@ void target_append_jit_info(GString *text);
 /* Loads guest FPU state into the registers if it is parked. */
 void fpu_unpark(X86Cpu *cpu);
 
-/* -- Signals (host-signals.c) ------------------------------------------------------------------------------------------ */
+/* -- Signals (host-signals.c)
+ * ------------------------------------------------------------------------------------------ */
 
 /* The execution loop: VcpuOps.run. */
 void tcg_exec(Vcpu *vcpu);

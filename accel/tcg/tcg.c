@@ -46,7 +46,8 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     X86Cpu *cpu = vcpu->cpu;
     TcgCpu *own = g_new0(TcgCpu, 1);
     size_t tables = sizeof(TlbTable) * TLB_CONTEXTS;
-    uint8_t *memory = mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *memory =
+        mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (memory == MAP_FAILED || !host_signals_init_thread(cpu, err)) {
         g_free(own);

@@ -38,7 +38,10 @@ void fpu_park(X86Cpu *cpu)
 void fpu_unpark(X86Cpu *cpu)
 {
     if (!cpu->fpu_live) {
-        __asm__ volatile("xrstor64 %0" : : "m"(cpu->fpu), "a"(host_components()), "d"(0) : "memory");
+        __asm__ volatile("xrstor64 %0"
+                         :
+                         : "m"(cpu->fpu), "a"(host_components()), "d"(0)
+                         : "memory");
         cpu->fpu_live = true;
     }
 }

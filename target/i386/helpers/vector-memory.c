@@ -82,9 +82,9 @@ InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
                 continue;
             }
             if (!access_linear(cpu, insn->segment, at, 1, ACCESS_WRITE, &linear) ||
-                !(write ? access_write(cpu, linear, &cpu->fpu[base + 16 * data + i], 1,
-                                       ACCESS_WRITE)
-                        : access_probe(cpu, linear, 1, ACCESS_WRITE))) {
+                !(write
+                      ? access_write(cpu, linear, &cpu->fpu[base + 16 * data + i], 1, ACCESS_WRITE)
+                      : access_probe(cpu, linear, 1, ACCESS_WRITE))) {
                 return INSN_FAULT;
             }
         }
@@ -110,7 +110,7 @@ static uint64_t gather_address(X86Cpu *cpu, const Insn *insn, unsigned n, unsign
 InsnResult helper_gather(X86Cpu *cpu, const Insn *insn)
 {
     unsigned dest = insn->operands[0].reg, mask = insn->operands[2].reg;
-    bool is_wide = insn->bytes[insn->vector_offset + 2] & 4; /* VEX.L */
+    bool is_wide = insn->bytes[insn->vector_offset + 2] & 4;             /* VEX.L */
     unsigned size = insn->bytes[insn->vector_offset + 2] & 0x80 ? 8 : 4; /* VEX.W */
     unsigned index_size = insn->opcode & 1 ? 8 : 4;
     unsigned count = (is_wide ? 32u : 16u) / (size > index_size ? size : index_size);
@@ -166,8 +166,8 @@ static InsnResult masked_store(X86Cpu *cpu, const Insn *insn, unsigned size, uns
 InsnResult helper_masked_load(X86Cpu *cpu, const Insn *insn)
 {
     bool is_store = insn->operands[0].kind == OPERAND_MEM;
-    bool is_double = insn->mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD ||
-                     insn->mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
+    bool is_double =
+        insn->mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || insn->mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
     unsigned size = is_double ? 8 : 4, dest = insn->operands[0].reg;
     unsigned bytes = insn->operands[1].size, count = bytes / size;
     uint64_t values[8], address = insn_effective_address(cpu, insn), linear;

@@ -4,8 +4,8 @@
  *
  *     lea   ea, T1
  *     rorx  $7, T1, T2 ; and $mask, T2 ; add gs:tlb, T2      T2 = entry
- *     sub   tag(T2), T1                                      T1 = offset in the page, if it is that page
- *     cmp   $4096 - size, T1 ; ja cold                       another page, no right, or crossing
+ *     sub   tag(T2), T1                                      T1 = offset in the page, if it is that
+ * page cmp   $4096 - size, T1 ; ja cold                       another page, no right, or crossing
  *     add   host(T2), T1                                     T1 = host address
  *
  * One compare finds a miss, a missing right and a crossing operand: in each case the offset is not
@@ -68,9 +68,9 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
 {
     Emitter *e = t->e;
     size_t base = offsetof(X86Cpu, seg) + segment * sizeof(Segment) + offsetof(Segment, base);
-    size_t limit = offsetof(X86Cpu, seg) + segment * sizeof(Segment) +
-                   (access & 2 ? offsetof(Segment, fast_write_limit)
-                               : offsetof(Segment, fast_read_limit));
+    size_t limit =
+        offsetof(X86Cpu, seg) + segment * sizeof(Segment) +
+        (access & 2 ? offsetof(Segment, fast_write_limit) : offsetof(Segment, fast_read_limit));
 
     if (t->mode & CPU_MODE_CS_L) {
         if (segment == SEG_FS || segment == SEG_GS) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Near control flow in translated code. A direct jump within the page is chained: it goes to its own
- * stub until the target is known. Any other target is looked up in the vCPU's jump cache, inline and
- * without touching flags: differences are formed by NOT and LEA and tested by JRCXZ. The cache's key
- * names mode, context and mapping epoch, since two processes share linear addresses.
+ * Near control flow in translated code. A direct jump within the page is chained: it goes to its
+ * own stub until the target is known. Any other target is looked up in the vCPU's jump cache,
+ * inline and without touching flags: differences are formed by NOT and LEA and tested by JRCXZ. The
+ * cache's key names mode, context and mapping epoch, since two processes share linear addresses.
  */
 #include "target/i386/translate/translator.h"
 
@@ -70,8 +70,7 @@ static void emit_lookup(Emitter *e)
 
 static bool is_same_page(const Translator *t, uint64_t target)
 {
-    return ((t->block->cs_base + target) ^ (t->block->cs_base + t->block->rip)) <
-           TARGET_PAGE_SIZE;
+    return ((t->block->cs_base + target) ^ (t->block->cs_base + t->block->rip)) < TARGET_PAGE_SIZE;
 }
 
 void control_goto(Translator *t, unsigned n, uint64_t target)
@@ -191,7 +190,8 @@ static void emit_call(Translator *t)
     emit_store(e, size * 8, HOST_T2, HOST_T1, 0);
     stack_move(t, -(int32_t)size);
     if (is_direct) {
-        control_goto(t, 0, truncate_target(insn, insn->rip + insn->length + (uint64_t)insn->immediate));
+        control_goto(t, 0,
+                     truncate_target(insn, insn->rip + insn->length + (uint64_t)insn->immediate));
         return;
     }
     flags_restore(t);
@@ -221,8 +221,7 @@ static void emit_ret(Translator *t)
 /* Outside of 64-bit code a target beyond the segment is #GP on the jump itself: exact mode. */
 static bool target_is_inside(const Translator *t, uint64_t greatest)
 {
-    return t->mode & (CPU_MODE_CS_L | CPU_MODE_FLAT_CS) ||
-           greatest <= t->cpu->seg[SEG_CS].limit;
+    return t->mode & (CPU_MODE_CS_L | CPU_MODE_FLAT_CS) || greatest <= t->cpu->seg[SEG_CS].limit;
 }
 
 void control_branch(Translator *t)

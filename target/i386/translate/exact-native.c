@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Computational instructions in exact mode. The instruction itself runs on the host from a thunk: all
- * guest registers in the host registers of the same number, but for two the instruction does not
- * name. One of these holds the host address of the memory operand, the other stands in for guest RSP.
- * An operand in one page of RAM is used in place, so that LOCK keeps its meaning; any other is
- * gathered in a bounce slot of the same alignment and scattered afterwards.
+ * Computational instructions in exact mode. The instruction itself runs on the host from a thunk:
+ * all guest registers in the host registers of the same number, but for two the instruction does
+ * not name. One of these holds the host address of the memory operand, the other stands in for
+ * guest RSP. An operand in one page of RAM is used in place, so that LOCK keeps its meaning; any
+ * other is gathered in a bounce slot of the same alignment and scattered afterwards.
  */
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/translate/exact.h"
@@ -28,8 +28,8 @@ static ThunkSlot thunks[THUNK_HASH];
 /* Two registers that the instruction does not name; those without REX first. */
 static void choose_registers(const Insn *insn, uint8_t *ret_base, uint8_t *ret_stand_in)
 {
-    static const uint8_t order[] = {HOST_RSI, HOST_RDI, HOST_RBX, HOST_RBP, HOST_RCX, HOST_RDX,
-                                    HOST_R8,  HOST_R9,  HOST_R10, HOST_R11};
+    static const uint8_t order[] = {HOST_RSI, HOST_RDI, HOST_RBX, HOST_RBP, HOST_RCX,
+                                    HOST_RDX, HOST_R8,  HOST_R9,  HOST_R10, HOST_R11};
     unsigned found = 0;
 
     for (unsigned i = 0; i < sizeof(order) && found < 2; i++) {

@@ -37,8 +37,7 @@ bool exact_gate_open(X86Cpu *cpu, unsigned gate)
         break;
     default:
         if (!mode_is_protected(cpu) || !(cpu->cr4 & CR4_OSXSAVE) ||
-            (cpu->xcr0 & (gate == GATE_AVX512 ? 0xe6 : 6)) !=
-                (gate == GATE_AVX512 ? 0xe6u : 6u)) {
+            (cpu->xcr0 & (gate == GATE_AVX512 ? 0xe6 : 6)) != (gate == GATE_AVX512 ? 0xe6u : 6u)) {
             return fault_ud(cpu);
         }
         break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arithmetic flags in translated code. They live in the host's flags. A TLB check destroys them, and
- * the instruction it belongs to may fault, so they are saved before the first check after each
+ * Arithmetic flags in translated code. They live in the host's flags. A TLB check destroys them,
+ * and the instruction it belongs to may fault, so they are saved before the first check after each
  * change (lahf, seto: the image in saved_flags), and brought back when somebody reads them or when
  * only a part of them is about to be rewritten. DF never leaves the host's flags.
  */

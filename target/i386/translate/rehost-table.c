@@ -163,6 +163,11 @@ static const RehostRow rows[] = {
     {.mnemonic = ZYDIS_MNEMONIC_PUSH, .carry = CARRY_STACK},
     {.mnemonic = ZYDIS_MNEMONIC_POP, .carry = CARRY_STACK},
     {.mnemonic = ZYDIS_MNEMONIC_LEA, .carry = CARRY_LEA},
+    /* without CET these are NOPs */
+    NOTHING(ENDBR32),
+    NOTHING(ENDBR64),
+    NOTHING(RDSSPD),
+    NOTHING(RDSSPQ),
     NOTHING(NOP),
     NOTHING(CLDEMOTE),
     /* System instructions and those with addressing of their own, in plain C */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strings: MOVS STOS LODS SCAS CMPS. Forward runs whose bytes lie in one page of RAM on each side are
- * one host string instruction of the same element size; everything else goes element by element.
- * Registers are consistent after each run, so a REP can be interrupted or fault anywhere.
+ * Strings: MOVS STOS LODS SCAS CMPS. Forward runs whose bytes lie in one page of RAM on each side
+ * are one host string instruction of the same element size; everything else goes element by
+ * element. Registers are consistent after each run, so a REP can be interrupted or fault anywhere.
  */
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/exceptions.h"
@@ -17,9 +17,9 @@ typedef enum StringOp { STRING_MOVS, STRING_STOS, STRING_LODS, STRING_SCAS, STRI
 
 typedef struct String {
     StringOp op;
-    unsigned size;     /* bytes of an element */
-    unsigned segment;  /* of the source */
-    unsigned reg_size; /* bytes of the index registers */
+    unsigned size;             /* bytes of an element */
+    unsigned segment;          /* of the source */
+    unsigned reg_size;         /* bytes of the index registers */
     bool is_repeated, stop_on; /* stop_on: ZF value that ends a REPE/REPNE */
     bool compares;
 } String;
@@ -211,8 +211,8 @@ static void *run_side(X86Cpu *cpu, const String *s, unsigned segment, uint64_t o
     if (room < *count) {
         *count = room;
     }
-    if (!*count || !access_linear(cpu, segment, offset, (unsigned)(*count * s->size), access,
-                                  &linear)) {
+    if (!*count ||
+        !access_linear(cpu, segment, offset, (unsigned)(*count * s->size), access, &linear)) {
         return NULL;
     }
     return access_host_pointer(cpu, linear, (unsigned)(*count * s->size), access);
@@ -239,8 +239,8 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
         !(si = run_side(cpu, s, s->segment, rsi, ACCESS_READ, &elements))) {
         return false;
     }
-    if (!(di = run_side(cpu, s, SEG_ES, rdi, s->compares ? ACCESS_READ : ACCESS_WRITE,
-                        &elements))) {
+    if (!(di =
+              run_side(cpu, s, SEG_ES, rdi, s->compares ? ACCESS_READ : ACCESS_WRITE, &elements))) {
         return false;
     }
     host = s->op == STRING_MOVS   ? host_movs

@@ -3,9 +3,9 @@
  * Translating a block: decode, then for each instruction the same instruction on other registers.
  *
  * The order of work for a computational instruction with a memory operand is: save flags, effective
- * address, check, flags back if it reads them, the instruction itself on [T1]. What cannot be carried
- * this way (too many of R13-R15, AH beside a REX register, anything with a C helper) leaves the block
- * with a copy of the decoded instruction, which C runs; the next block starts behind it.
+ * address, check, flags back if it reads them, the instruction itself on [T1]. What cannot be
+ * carried this way (too many of R13-R15, AH beside a REX register, anything with a C helper) leaves
+ * the block with a copy of the decoded instruction, which C runs; the next block starts behind it.
  */
 #include "target/i386/translate/translator.h"
 

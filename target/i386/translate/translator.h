@@ -19,11 +19,11 @@ typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH } FlagsPlace;
 
 /* Code out of line: what a failed check jumps to, or the stub of a direct jump. */
 typedef struct Cold {
-    uint8_t *place;   /* rel32 that jumps here */
-    uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
-    uint64_t rip;     /* of the instruction */
-    uint8_t access;   /* of the refill */
-    JumpSlot *slot;   /* a jump's stub: slot and target */
+    uint8_t *place; /* rel32 that jumps here */
+    uint8_t *retry; /* where to go on after a refill; NULL: exact mode */
+    uint64_t rip;   /* of the instruction */
+    uint8_t access; /* of the refill */
+    JumpSlot *slot; /* a jump's stub: slot and target */
     uint64_t target;
 } Cold;
 
@@ -45,7 +45,7 @@ typedef struct Translator {
 /* Host register of a guest GPR, or INSN_NO_REG for R13-R15, which live in cpu->gpr. */
 static inline uint8_t host_of(unsigned gpr)
 {
-    return gpr < R_RSP ? (uint8_t)gpr
+    return gpr < R_RSP    ? (uint8_t)gpr
            : gpr == R_RSP ? HOST_R15
            : gpr == R_RBP ? HOST_R14
            : gpr < R_R13  ? (uint8_t)gpr
@@ -58,7 +58,8 @@ unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch);
 /* Notes that host code from here on belongs to t->insn. */
 void translate_mark(Translator *t);
 
-/* -- flags.c ------------------------------------------------------------------------------------ */
+/* -- flags.c ------------------------------------------------------------------------------------
+ */
 
 /* Before code that destroys the host's flags: they are in saved_flags afterwards. Destroys T2. */
 void flags_save(Translator *t);
@@ -68,17 +69,21 @@ void flags_restore(Translator *t);
 void flags_before(Translator *t);
 void flags_after(Translator *t);
 
-/* -- address.c ---------------------------------------------------------------------------------- */
+/* -- address.c ----------------------------------------------------------------------------------
+ */
 
-/* T1 = effective address of the memory operand, truncated, without segment. Destroys T2. Flags stay. */
+/* T1 = effective address of the memory operand, truncated, without segment. Destroys T2. Flags
+ * stay. */
 void address_effective(Translator *t);
-/* From an effective address in T1: T1 = host address, for `access` 1 read, 2 write, 3 both, of `size`
- * bytes. Flags end up saved. Destroys T2. `retry` is where a refill starts again (NULL: at the check). */
+/* From an effective address in T1: T1 = host address, for `access` 1 read, 2 write, 3 both, of
+ * `size` bytes. Flags end up saved. Destroys T2. `retry` is where a refill starts again (NULL: at
+ * the check). */
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access);
 /* Both for the memory operand. */
 void address_operand(Translator *t, unsigned size, unsigned access);
 
-/* -- control-flow.c ----------------------------------------------------------------------------- */
+/* -- control-flow.c -----------------------------------------------------------------------------
+ */
 
 /* Leaves to C, which runs t->insn; ends the block. */
 void control_exit_insn(Translator *t);
@@ -89,7 +94,8 @@ void control_branch(Translator *t);
 /* Out-of-line code of the block. */
 void control_emit_colds(Translator *t);
 
-/* -- stack-emit.c ------------------------------------------------------------------------------- */
+/* -- stack-emit.c -------------------------------------------------------------------------------
+ */
 
 /* CARRY_STACK; false: C has to do it. */
 bool stack_emit(Translator *t);
