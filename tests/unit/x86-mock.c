@@ -16,6 +16,7 @@
 
 uint8_t mock_memory[MOCK_MEMORY_SIZE];
 uint64_t mock_absent_page;
+int mock_fault_at;
 unsigned mock_reset_count, mock_flush_count, mock_port_stores, mock_port_loads;
 uint32_t mock_port_log[64];
 uint16_t mock_port_last;
@@ -23,17 +24,30 @@ AddressSpace address_space_io;
 
 /* -- access.h -- */
 
+static bool is_mapped(const X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
+{
+    bool is_user = cpu->cpl == 3 && !(access & ACCESS_SYSTEM);
+
+    if (mock_fault_at >= 0 && mock_fault_at-- == 0) {
+        return false;
+    }
+    if (linear + size > MOCK_MEMORY_SIZE || (is_user && linear >= MOCK_GDT && linear < MOCK_USER)) {
+        return false;
+    }
+    return mock_absent_page == UINT64_MAX || linear >= mock_absent_page + 4096 ||
+           linear + size <= mock_absent_page;
+}
+
 static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
 {
     uint64_t absent = mock_absent_page;
-    bool is_absent = absent != UINT64_MAX && linear < absent + 4096 && linear + size > absent;
+    bool is_user = cpu->cpl == 3 && !(access & ACCESS_SYSTEM);
 
-    if (linear + size <= MOCK_MEMORY_SIZE && !is_absent) {
+    if (is_mapped(cpu, linear, size, access)) {
         return true;
     }
-    return fault_page(cpu, is_absent && linear < absent ? absent : linear,
-                      (access & ACCESS_WRITE ? PF_WRITE : 0) |
-                          (cpu->cpl == 3 && !(access & ACCESS_SYSTEM) ? PF_USER : 0));
+    return fault_page(cpu, linear < absent && linear + size > absent ? absent : linear,
+                      (access & ACCESS_WRITE ? PF_WRITE : 0) | (is_user ? PF_USER : 0));
 }
 
 bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsigned access)
@@ -309,6 +323,7 @@ X86Cpu *mock_cpu_new(void)
 
     memset(mock_memory, 0, sizeof(mock_memory));
     mock_absent_page = UINT64_MAX;
+    mock_fault_at = -1;
     mock_reset_count = mock_flush_count = mock_port_stores = mock_port_loads = 0;
     fill_gdt();
     cpu->model = g_new0(CpuModel, 1);

@@ -9,7 +9,8 @@
 
 #define MOCK_MEMORY_SIZE 0x100000u
 
-/* Where things lie. */
+/* Where things lie. Up to MOCK_USER ring 3 may not touch anything itself. */
+#define MOCK_USER 0x9900u
 #define MOCK_GDT 0x1000u
 #define MOCK_LDT 0x1800u
 #define MOCK_IDT 0x2000u
@@ -47,6 +48,7 @@ enum {
 
 extern uint8_t mock_memory[MOCK_MEMORY_SIZE];
 extern uint64_t mock_absent_page;  /* accesses to it fault; UINT64_MAX: none */
+extern int mock_fault_at;          /* the access of this number, from 0, faults; -1: none */
 extern unsigned mock_reset_count;  /* system_reset_request() */
 extern unsigned mock_flush_count;  /* TLB flushes of any kind */
 extern uint32_t mock_port_log[64]; /* values stored; loads give 1, 2, 3... */
