@@ -20,7 +20,8 @@ extern const LoopLock machine_loop_lock; /* for loop_new() */
 /* A condition of the machine lock, all zero at rest. Waiting drops the lock and takes it again; a
  * wake-up may come for no reason, so callers check again. Wakers hold the lock. */
 typedef struct MachineCond {
-    uint32_t sequence;
+    uint32_t sequence; /* counts wake-ups */
+    uint32_t waiters;
 } MachineCond;
 
 void machine_cond_wait(MachineCond *cond);

@@ -71,20 +71,27 @@ bool machine_lock_held(void)
 
 const LoopLock machine_loop_lock = {machine_lock, machine_unlock};
 
-/* A waker holds the lock, so it cannot slip in between the load and the unlock; one that comes
+/*
+ * A waker holds the lock, so it cannot slip in between the load and the unlock; one that comes
  * between the unlock and the sleep has changed the number and the kernel does not put us to sleep.
+ * Waking nobody is the usual case, and costs no system call.
  */
 void machine_cond_wait(MachineCond *cond)
 {
+    __atomic_add_fetch(&cond->waiters, 1, __ATOMIC_SEQ_CST);
+
     uint32_t seen = __atomic_load_n(&cond->sequence, __ATOMIC_SEQ_CST);
 
     machine_unlock();
     futex_wait(&cond->sequence, seen, FUTEX_BITSET_MATCH_ANY);
     machine_lock();
+    __atomic_sub_fetch(&cond->waiters, 1, __ATOMIC_SEQ_CST);
 }
 
 void machine_cond_wake_all(MachineCond *cond)
 {
     __atomic_add_fetch(&cond->sequence, 1, __ATOMIC_SEQ_CST);
-    futex_wake(&cond->sequence, FUTEX_BITSET_MATCH_ANY);
+    if (__atomic_load_n(&cond->waiters, __ATOMIC_SEQ_CST) > 0) {
+        futex_wake(&cond->sequence, FUTEX_BITSET_MATCH_ANY);
+    }
 }

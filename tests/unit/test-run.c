@@ -154,10 +154,12 @@ static void end_dummies(void)
 /* -- The lock */
 
 static unsigned long acquisitions; /* under the lock */
+static unsigned hogs_running;      /* atomic */
 static bool hogs_end;              /* atomic */
 
 static gpointer hog(gpointer opaque)
 {
+    __atomic_add_fetch(&hogs_running, 1, __ATOMIC_SEQ_CST);
     while (!LOAD(hogs_end)) {
         machine_lock();
         __atomic_add_fetch(&acquisitions, 1, __ATOMIC_RELAXED);
@@ -179,8 +181,8 @@ static void test_lock_is_fair(void)
     for (unsigned i = 0; i < HOGS; i++) {
         threads[i] = g_thread_new("hog", hog, NULL);
     }
+    WAIT_FOR(LOAD(hogs_running) == HOGS && acquisitions > HOGS);
     machine_unlock();
-    usleep(1000);
     for (unsigned i = 0; i < TURNS; i++) {
         unsigned long before = __atomic_load_n(&acquisitions, __ATOMIC_RELAXED);
 
