@@ -101,10 +101,33 @@ static inline void fpu_set_pointers(X86Cpu *cpu, uint64_t fip, uint64_t fdp)
     fpu_put64(cpu, FX_FDP, fdp);
 }
 
-/* FNINIT: the register bytes stay. */
+/* Reserved bits of a control word read as the silicon has them. */
+static inline void fpu_set_control(X86Cpu *cpu, uint16_t fcw)
+{
+    fpu_put16(cpu, FX_FCW, (fcw & 0x1f3f) | 0x40);
+}
+
+/* The physical registers stay when TOP changes; they are kept in the order of the stack. */
+static inline void fpu_change_top(X86Cpu *cpu, unsigned new_top)
+{
+    unsigned shift = new_top - (fpu_get16(cpu, FX_FSW) >> FSW_TOP_SHIFT);
+    uint64_t old[8][2];
+
+    for (unsigned i = 0; i < 8; i++) {
+        old[i][0] = fpu_get64(cpu, FX_ST0 + i * 16);
+        old[i][1] = fpu_get64(cpu, FX_ST0 + i * 16 + 8);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        fpu_put64(cpu, FX_ST0 + i * 16, old[(i + shift) & 7][0]);
+        fpu_put64(cpu, FX_ST0 + i * 16 + 8, old[(i + shift) & 7][1]);
+    }
+}
+
+/* FNINIT: the physical registers stay. */
 static inline void fpu_init_x87(X86Cpu *cpu)
 {
-    fpu_put16(cpu, FX_FCW, FCW_INITIAL);
+    fpu_change_top(cpu, 0);
+    fpu_set_control(cpu, FCW_INITIAL);
     fpu_put16(cpu, FX_FSW, 0);
     fpu_put16(cpu, FX_FTW, 0);
     fpu_put16(cpu, FX_FOP, 0);

@@ -131,7 +131,8 @@ static void set_env(X86Cpu *cpu, unsigned size, const X87Env *env)
     if (fsw & ~fcw & X87_EXCEPTIONS) {
         fsw |= FSW_ERROR_SUMMARY | FSW_BUSY;
     }
-    fpu_put16(cpu, FX_FCW, fcw);
+    fpu_change_top(cpu, fsw >> FSW_TOP_SHIFT & 7);
+    fpu_set_control(cpu, fcw);
     fpu_put16(cpu, FX_FSW, fsw);
     fpu_put16(cpu, FX_FTW, short_tags(env->fields[ENV_FTW]));
     fpu_put16(cpu, FX_FOP, fop & FOP_MASK);
