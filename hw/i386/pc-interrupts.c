@@ -74,7 +74,8 @@ bool pc_interrupts_create(PcMachine *pc, Error **err)
 bool pc_cpus_create(PcMachine *pc, Error **err)
 {
     for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
-        X86Cpu *cpu = cpu_new(i, err);
+        /* CPUs outlive the board: of one that was taken apart they are used again. */
+        X86Cpu *cpu = cpu_get(i) ? cpu_get(i) : cpu_new(i, err);
         if (!cpu) {
             return false;
         }

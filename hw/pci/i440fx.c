@@ -31,13 +31,13 @@ enum { SHADOW_COUNT = 13, LEGACY_START = 0xa0000, LEGACY_SIZE = 0x60000, SMRAM_S
 
 /* Priorities in system memory: RAM is at 0, PCI below, and in the legacy area PCI above RAM, single
  * shadowed segments above that. */
-enum { PRIORITY_PCI = -1, PRIORITY_LEGACY_PCI = 1, PRIORITY_SHADOW = 2 };
+enum { PRIORITY_VOID = -1, PRIORITY_PCI = -1, PRIORITY_LEGACY_PCI = 1, PRIORITY_SHADOW = 2 };
 
 typedef struct I440fx {
     PciDevice pci;
     I440fxWiring wiring;
     Region *pci_memory;
-    Region legacy_pci;
+    Region legacy_pci, legacy_void;
     Region shadow[SHADOW_COUNT];
     Region smram;
 } I440fx;
@@ -128,6 +128,11 @@ static bool i440fx_realize(Object *obj, Error **err)
     d->pci.write_mask[PCI_COMMAND] = 0; /* a host bridge cannot be switched off */
 
     region_transaction_begin();
+    /* Without it the RAM behind would show where no PCI device answers. */
+    region_init(
+        &d->legacy_void,
+        &(RegionDesc){.name = "pci-legacy-void", .kind = REGION_RESERVED, .size = LEGACY_SIZE});
+    region_add(d->pci_memory, LEGACY_START, &d->legacy_void, PRIORITY_VOID);
     add_alias(d, &d->legacy_pci, "pci-legacy", d->pci_memory, LEGACY_START, LEGACY_SIZE,
               PRIORITY_LEGACY_PCI);
     for (unsigned i = 0; i < SHADOW_COUNT; i++) {
@@ -152,6 +157,7 @@ static void i440fx_unrealize(Object *obj)
         region_fini(&d->shadow[i]);
     }
     region_fini(&d->legacy_pci);
+    region_fini(&d->legacy_void);
     region_transaction_commit();
 }
 
@@ -161,8 +167,13 @@ static void i440fx_reset_hold(Object *obj)
 }
 
 static const Field i440fx_fields[] = {
-    LINK(I440fx, wiring),    LINK(I440fx, pci_memory), DERIVED(I440fx, legacy_pci),
-    DERIVED(I440fx, shadow), DERIVED(I440fx, smram),   FIELDS_END,
+    LINK(I440fx, wiring),
+    LINK(I440fx, pci_memory),
+    DERIVED(I440fx, legacy_pci),
+    DERIVED(I440fx, legacy_void),
+    DERIVED(I440fx, shadow),
+    DERIVED(I440fx, smram),
+    FIELDS_END,
 };
 
 static const PciDeviceInfo i440fx_info = {
