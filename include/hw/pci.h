@@ -122,6 +122,9 @@ void pci_device_sync(PciDevice *dev);
 bool pci_dma_read(PciDevice *dev, uint64_t address, void *buffer, size_t size);
 bool pci_dma_write(PciDevice *dev, uint64_t address, const void *buffer, size_t size);
 
+/* Text of `info pci`; caller frees. NULL: the machine has no PCI bus. */
+char *pci_info_text(void);
+
 static inline void pci_set_word(PciDevice *dev, unsigned offset, uint16_t value)
 {
     dev->config[offset] = (uint8_t)value;

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands about CPUs: which one, registers, address mappings, the translator. */
+#include "accel/accel.h"
+#include "softmmu/monitor/monitor-private.h"
+#include "target/i386/cpu.h"
+
+#include <inttypes.h>
+
+/* The CPU that `cpu` chose; all monitors share it. */
+static unsigned current_cpu;
+
+X86Cpu *monitor_cpu(Error **err)
+{
+    X86Cpu *cpu = current_cpu < vcpu_count() ? cpu_get(current_cpu) : NULL;
+
+    if (!cpu) {
+        error_set(err, "this machine has no CPU");
+    }
+    return cpu;
+}
+
+typedef struct OnCpu {
+    void (*fn)(X86Cpu *cpu, void *opaque);
+    void *opaque;
+} OnCpu;
+
+static void call_on_cpu(Vcpu *vcpu, void *opaque)
+{
+    OnCpu *call = opaque;
+
+    call->fn(vcpu->cpu, call->opaque);
+}
+
+void monitor_on_cpu(X86Cpu *cpu, void (*fn)(X86Cpu *cpu, void *opaque), void *opaque)
+{
+    OnCpu call = {fn, opaque};
+
+    vcpu_run_on(&cpu->vcpu, call_on_cpu, &call);
+}
+
+static bool run_cpu(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    int64_t index = values[0].number;
+
+    if (index < 0 || index >= vcpu_count()) {
+        return error_set(err, "there is no CPU %" PRId64 ": this machine has %u", index,
+                         vcpu_count());
+    }
+    current_cpu = (unsigned)index;
+    return true;
+}
+
+static const MonitorCommand cpu_command = {
+    .name = "cpu",
+    .help = "choose the CPU that registers and addresses are of",
+    .args = {{"index", MONITOR_ARG_INT}},
+    .run = run_cpu,
+};
+MONITOR_COMMAND(cpu_command);
+
+/* -- info registers, mem, tlb: a text made on the CPU's thread */
+
+static void make_registers(X86Cpu *cpu, void *opaque)
+{
+    *(char **)opaque = cpu_registers_text(cpu);
+}
+
+static void make_ranges(X86Cpu *cpu, void *opaque)
+{
+    *(char **)opaque = cpu_mappings_text(cpu, false);
+}
+
+static void make_pages(X86Cpu *cpu, void *opaque)
+{
+    *(char **)opaque = cpu_mappings_text(cpu, true);
+}
+
+static bool print_of_cpu(Monitor *monitor, X86Cpu *cpu, void (*make)(X86Cpu *cpu, void *opaque))
+{
+    char *text = NULL;
+
+    monitor_on_cpu(cpu, make, &text);
+    monitor_printf(monitor, "%s", text);
+    g_free(text);
+    return true;
+}
+
+static bool run_info_registers(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (values[0].present) {
+        for (unsigned i = 0; i < vcpu_count(); i++) {
+            monitor_printf(monitor, "\nCPU#%u\n", i);
+            print_of_cpu(monitor, cpu_get(i), make_registers);
+        }
+        return true;
+    }
+    X86Cpu *cpu = monitor_cpu(err);
+    if (!cpu) {
+        return false;
+    }
+    monitor_printf(monitor, "\nCPU#%u\n", current_cpu);
+    return print_of_cpu(monitor, cpu, make_registers);
+}
+
+static const MonitorCommand info_registers_command = {
+    .name = "info registers",
+    .help = "show the registers (-a: of all CPUs)",
+    .args = {{"all", MONITOR_ARG_FLAG, .flag = 'a'}},
+    .run = run_info_registers,
+};
+MONITOR_COMMAND(info_registers_command);
+
+static bool run_info_mem(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    X86Cpu *cpu = monitor_cpu(err);
+
+    return cpu && print_of_cpu(monitor, cpu, make_ranges);
+}
+
+static const MonitorCommand info_mem_command = {
+    .name = "info mem",
+    .help = "show the mapped ranges of linear memory",
+    .run = run_info_mem,
+};
+MONITOR_COMMAND(info_mem_command);
+
+static bool run_info_tlb(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    X86Cpu *cpu = monitor_cpu(err);
+
+    return cpu && print_of_cpu(monitor, cpu, make_pages);
+}
+
+static const MonitorCommand info_tlb_command = {
+    .name = "info tlb",
+    .help = "show each mapped page of linear memory",
+    .run = run_info_tlb,
+};
+MONITOR_COMMAND(info_tlb_command);
+
+/* -- info cpus, jit */
+
+/* Linux puts the thread's id into the name of its clock: (~id << 3) and three flag bits. */
+static int thread_id(const Vcpu *vcpu)
+{
+    clockid_t clock;
+
+    return vcpu->created && pthread_getcpuclockid(vcpu->thread, &clock) == 0 ? ~(clock >> 3) : 0;
+}
+
+static bool run_info_cpus(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const Vcpu *vcpu = vcpu_get(i);
+        monitor_printf(monitor, "%c CPU #%u: thread_id=%d%s\n", i == current_cpu ? '*' : ' ', i,
+                       thread_id(vcpu), vcpu->halted ? " (halted)" : "");
+    }
+    return true;
+}
+
+static const MonitorCommand info_cpus_command = {
+    .name = "info cpus",
+    .help = "list the CPUs",
+    .run = run_info_cpus,
+};
+MONITOR_COMMAND(info_cpus_command);
+
+static bool run_info_jit(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const Accel *accel = accel_current();
+
+    if (!accel || !accel->info_jit) {
+        return error_set(err, "JIT information is only available with accel=tcg");
+    }
+    g_autofree char *text = accel->info_jit();
+    monitor_printf(monitor, "%s", text);
+    return true;
+}
+
+static const MonitorCommand info_jit_command = {
+    .name = "info jit",
+    .help = "show what the translator has made",
+    .run = run_info_jit,
+};
+MONITOR_COMMAND(info_jit_command);
