@@ -257,8 +257,6 @@ GByteArray *acpi_dsdt_code(const AcpiConfig *config)
     aml_device(&aml, "PCI0");
     aml_name(&aml, "_HID");
     aml_eisa_id(&aml, "PNP0A03");
-    aml_name(&aml, "_ADR");
-    aml_integer(&aml, 0);
     aml_name(&aml, "_UID");
     aml_integer(&aml, 0);
     add_root_windows(&aml, config->low_memory);

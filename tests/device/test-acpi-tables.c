@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* ACPI tables: the loader script is carried out as firmware does, then the tables are walked from
+ * the root pointer, summed, and disassembled and compiled again by iasl where it is installed. */
+#include "hw/firmware.h"
+
+#include <string.h>
+
+#define TABLES_ADDRESS 0x7fe0000u
+#define RSDP_ADDRESS 0xf0000u
+#define COMMAND_SIZE 128
+#define NAME_SIZE 56
+
+typedef struct Blob {
+    const char *name;
+    uint64_t address; /* where the firmware of this test puts it */
+    uint8_t *bytes;
+    gsize size;
+    bool allocated;
+} Blob;
+
+static Blob blobs[] = {
+    {.name = "etc/acpi/tables", .address = TABLES_ADDRESS},
+    {.name = "etc/acpi/rsdp", .address = RSDP_ADDRESS},
+};
+
+static uint64_t get(const uint8_t *at, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, at, size);
+    return GUINT64_FROM_LE(value);
+}
+
+static Blob *find_blob(const uint8_t *name)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        if (strcmp((const char *)name, blobs[i].name) == 0) {
+            return &blobs[i];
+        }
+    }
+    g_error("the script names '%s'", (const char *)name);
+}
+
+static uint8_t sum(const uint8_t *bytes, uint64_t size)
+{
+    uint8_t total = 0;
+
+    while (size--) {
+        total += *bytes++;
+    }
+    return total;
+}
+
+static void allocate(const uint8_t *command)
+{
+    Blob *blob = find_blob(command + 4);
+    uint64_t alignment = get(command + 4 + NAME_SIZE, 4);
+
+    g_assert_false(blob->allocated);
+    g_assert_cmpuint(alignment, >, 0);
+    g_assert_cmpuint(blob->address % alignment, ==, 0);
+    g_assert_cmpuint(command[8 + NAME_SIZE], ==, blob == &blobs[0] ? 1 : 2);
+    blob->allocated = true;
+}
+
+static void add_pointer(const uint8_t *command)
+{
+    Blob *blob = find_blob(command + 4);
+    const Blob *target = find_blob(command + 4 + NAME_SIZE);
+    uint64_t offset = get(command + 4 + 2 * NAME_SIZE, 4);
+    unsigned size = command[8 + 2 * NAME_SIZE];
+
+    g_assert_true(blob->allocated && target->allocated);
+    g_assert_cmpuint(offset + size, <=, blob->size);
+    uint64_t value = get(blob->bytes + offset, size);
+    g_assert_cmpuint(value, <, target->size);
+    value = GUINT64_TO_LE(value + target->address);
+    memcpy(blob->bytes + offset, &value, size);
+}
+
+static void add_checksum(const uint8_t *command)
+{
+    Blob *blob = find_blob(command + 4);
+    const uint8_t *arguments = command + 4 + NAME_SIZE;
+    uint64_t result = get(arguments, 4), start = get(arguments + 4, 4),
+             size = get(arguments + 8, 4);
+
+    g_assert_cmpuint(start + size, <=, blob->size);
+    g_assert_cmpuint(result, >=, start);
+    g_assert_cmpuint(result, <, start + size);
+    blob->bytes[result] -= sum(blob->bytes + start, size);
+}
+
+static void run_script(FwCfg *fw_cfg)
+{
+    gsize size;
+    const uint8_t *script = g_bytes_get_data(fw_cfg_get_file(fw_cfg, "etc/table-loader"), &size);
+
+    g_assert_cmpuint(size, >, 0);
+    g_assert_cmpuint(size % COMMAND_SIZE, ==, 0);
+    for (gsize at = 0; at < size; at += COMMAND_SIZE) {
+        switch (get(script + at, 4)) {
+        case 1:
+            allocate(script + at);
+            break;
+        case 2:
+            add_pointer(script + at);
+            break;
+        case 3:
+            add_checksum(script + at);
+            break;
+        default:
+            g_error("unknown command in the script");
+        }
+    }
+}
+
+static void load(const AcpiConfig *config)
+{
+    FwCfg *fw_cfg = (FwCfg *)object_new(type_find("fw_cfg_io"));
+
+    g_assert_true(acpi_tables_add(fw_cfg, config, NULL));
+    for (unsigned i = 0; i < G_N_ELEMENTS(blobs); i++) {
+        GBytes *bytes = fw_cfg_get_file(fw_cfg, blobs[i].name);
+        blobs[i].size = g_bytes_get_size(bytes);
+        g_free(blobs[i].bytes);
+        blobs[i].bytes = g_memdup2(g_bytes_get_data(bytes, NULL), blobs[i].size);
+        blobs[i].allocated = false;
+    }
+    run_script(fw_cfg);
+    object_free((Object *)fw_cfg);
+}
+
+/* The table at a guest address; checks its length and sum. */
+static const uint8_t *table_at(uint64_t address, const char *signature)
+{
+    const Blob *tables = &blobs[0];
+
+    g_assert_cmpuint(address, >=, TABLES_ADDRESS);
+    g_assert_cmpuint(address + 8, <=, TABLES_ADDRESS + tables->size);
+    const uint8_t *table = tables->bytes + (address - TABLES_ADDRESS);
+    uint64_t size = get(table + 4, 4);
+    g_assert_cmpuint(address + size, <=, TABLES_ADDRESS + tables->size);
+    g_assert_cmpint(memcmp(table, signature, 4), ==, 0);
+    if (strcmp(signature, "FACS") != 0) {
+        g_assert_cmpuint(sum(table, size), ==, 0);
+    }
+    return table;
+}
+
+static const char *const table_order[] = {"FACP", "APIC", "WAET"};
+
+static const uint8_t *find_table(const char *signature)
+{
+    const uint8_t *rsdp = blobs[1].bytes;
+    const uint8_t *xsdt = table_at(get(rsdp + 24, 8), "XSDT");
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(table_order); i++) {
+        if (strcmp(table_order[i], signature) == 0) {
+            return table_at(get(xsdt + 36 + 8 * i, 8), signature);
+        }
+    }
+    g_assert_not_reached();
+}
+
+static const AcpiConfig small = {.cpu_count = 1, .low_memory = 512 << 20, .serial_ports = 1};
+static const AcpiConfig large = {.cpu_count = 255, .low_memory = 3ull << 30, .serial_ports = 15};
+
+static void test_roots(void)
+{
+    load(&small);
+    const uint8_t *rsdp = blobs[1].bytes;
+
+    g_assert_cmpint(memcmp(rsdp, "RSD PTR ", 8), ==, 0);
+    g_assert_cmpuint(sum(rsdp, 20), ==, 0);
+    g_assert_cmpuint(sum(rsdp, 36), ==, 0);
+    const uint8_t *rsdt = table_at(get(rsdp + 16, 4), "RSDT");
+    const uint8_t *xsdt = table_at(get(rsdp + 24, 8), "XSDT");
+    g_assert_cmpuint(get(rsdt + 4, 4), ==, 36 + 4 * G_N_ELEMENTS(table_order));
+    g_assert_cmpuint(get(xsdt + 4, 4), ==, 36 + 8 * G_N_ELEMENTS(table_order));
+    for (unsigned i = 0; i < G_N_ELEMENTS(table_order); i++) {
+        g_assert_cmphex(get(rsdt + 36 + 4 * i, 4), ==, get(xsdt + 36 + 8 * i, 8));
+        find_table(table_order[i]);
+    }
+}
+
+static void test_fixed_description(void)
+{
+    load(&small);
+    const uint8_t *fadt = find_table("FACP");
+
+    g_assert_cmphex(get(fadt + 36, 4) % 64, ==, 0);
+    table_at(get(fadt + 36, 4), "FACS");
+    table_at(get(fadt + 40, 4), "DSDT");
+    g_assert_cmphex(get(fadt + 140, 8), ==, get(fadt + 40, 4));
+    g_assert_cmpuint(get(fadt + 46, 2), ==, 9);
+    g_assert_cmphex(get(fadt + 48, 4), ==, 0xb2);
+    g_assert_cmphex(get(fadt + 56, 4), ==, 0x600);
+    g_assert_cmphex(get(fadt + 64, 4), ==, 0x604);
+    g_assert_cmphex(get(fadt + 76, 4), ==, 0x608);
+    g_assert_cmphex(get(fadt + 80, 4), ==, 0xafe0);
+    g_assert_cmphex(get(fadt + 152, 8), ==,
+                    0x0600); /* X_PM1a_EVT_BLK: address in the second half */
+}
+
+static void test_processors(void)
+{
+    load(&large);
+    const uint8_t *madt = find_table("APIC");
+    unsigned local = 0, io = 0, overrides = 0;
+
+    for (const uint8_t *entry = madt + 44; entry < madt + get(madt + 4, 4); entry += entry[1]) {
+        g_assert_cmpuint(entry[1], >=, 2);
+        if (entry[0] == 0) {
+            g_assert_cmpuint(entry[3], ==, local++);
+        }
+        io += entry[0] == 1;
+        overrides += entry[0] == 2;
+    }
+    g_assert_cmpuint(local, ==, 255);
+    g_assert_cmpuint(io, ==, 1);
+    g_assert_cmpuint(overrides, ==, 5);
+}
+
+/* -- iasl -------------------------------------------------------------------------------------- */
+
+static char *run_iasl(const char *dir, const char *const *arguments)
+{
+    g_autofree char *errors = NULL;
+    char *output = NULL;
+    int status;
+
+    g_assert_true(g_spawn_sync(dir, (char **)arguments, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
+                               &output, &errors, &status, NULL));
+    if (status != 0) {
+        g_error("iasl: %s%s", output, errors);
+    }
+    return output;
+}
+
+static void check_by_iasl(const char *dir, const uint8_t *table)
+{
+    g_autofree char *name = g_strdup_printf("%.4s", (const char *)table);
+    g_autofree char *binary = g_strdup_printf("%s/%s.dat", dir, name);
+    g_autofree char *source = g_strdup_printf("%s/%s.dsl", dir, name);
+    /* 3168: Processor() is out of fashion, but the only form old systems know. */
+    const char *disassemble[] = {"iasl", "-d", binary, NULL};
+    const char *compile[] = {"iasl", "-vw", "3168", source, NULL};
+
+    g_assert_true(
+        g_file_set_contents(binary, (const char *)table, (gssize)get(table + 4, 4), NULL));
+    g_autofree char *text = run_iasl(dir, disassemble);
+    g_autofree char *result = run_iasl(dir, compile);
+    if (!strstr(result, " 0 Errors, 0 Warnings")) {
+        g_error("iasl on %s: %s", name, result);
+    }
+}
+
+static void test_iasl(void)
+{
+    g_autofree char *iasl = g_find_program_in_path("iasl");
+    g_autofree char *dir = NULL;
+
+    if (!iasl) {
+        g_test_skip("iasl is not installed (package acpica-tools)");
+        return;
+    }
+    dir = g_dir_make_tmp("acpi-XXXXXX", NULL);
+    load(&large);
+    const uint8_t *fadt = find_table("FACP");
+    check_by_iasl(dir, table_at(get(fadt + 40, 4), "DSDT"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(table_order); i++) {
+        check_by_iasl(dir, find_table(table_order[i]));
+    }
+    g_autofree char *clean = g_strdup_printf("rm -r %s", dir);
+    g_assert_true(g_spawn_command_line_sync(clean, NULL, NULL, NULL, NULL));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/acpi/roots", test_roots);
+    g_test_add_func("/acpi/fadt", test_fixed_description);
+    g_test_add_func("/acpi/madt", test_processors);
+    g_test_add_func("/acpi/iasl", test_iasl);
+    return g_test_run();
+}
