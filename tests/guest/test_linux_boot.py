@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Debian's cloud kernel boots to a shell, runs commands, powers off and reboots.
+
+Run alone: python3 tests/guest/test_linux_boot.py [NAME...]
+"""
+
+import os
+import tempfile
+
+from machine import Machine, expect, linux_files, run_tests
+
+PROMPT = "guest# "
+BOOT_SECONDS = 600
+
+
+def start(*more, append="console=ttyS0"):
+    kernel, initrd = linux_files()
+    return Machine(["-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", append, *more])
+
+
+def wait_shell(guest):
+    guest.wait_for("Guest ready: Linux", BOOT_SECONDS)
+    guest.wait_for(PROMPT, BOOT_SECONDS)
+
+
+def command(guest, line, wanted, seconds=120):
+    """Types a command and waits for a whole line of output, which the echo is not."""
+    guest.type(line + "\n")
+    guest.wait_for_pattern(rb"\r?\n" + wanted, seconds)
+    guest.wait_for(PROMPT, seconds)
+
+
+def test_shell_and_power_off():
+    with start() as guest:
+        wait_shell(guest)
+        command(guest, "uname -m", rb"x86_64\r")
+        command(guest, "echo $((6 * 7))", rb"42\r")
+        command(guest, "grep -c ^processor /proc/cpuinfo", rb"1\r")
+        command(guest, "seq 1 20000 | md5sum", rb"e071f707df7bbeee2a6a1eb48011ddd0  -\r")
+        command(guest, "dd if=/dev/zero bs=1M count=32 2>/dev/null | sha256sum | cut -c1-16",
+                rb"83ee47245398adee")
+        command(guest, "awk 'BEGIN { printf \"%.6f\\n\", 22 / 7 }'", rb"3.142857\r")
+        guest.type("poweroff -f\n")
+        status = guest.wait_exit(180)
+        expect(status == 0, f"status {status}")
+
+
+def test_reboot():
+    with start() as guest:
+        wait_shell(guest)
+        guest.type("reboot -f\n")
+        guest.wait_for("Linux version", BOOT_SECONDS)
+        wait_shell(guest)
+        command(guest, "echo again$((1 + 1))", rb"again2\r")
+
+
+def test_ide_disk():
+    """The kernel's driver reads and writes a disk by DMA."""
+    size = 8 << 20
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "disk.img")
+        with open(image, "wb") as file:
+            file.write(bytes(range(256)) * (size // 256))
+        with start("-drive", f"file={image},format=raw,if=ide") as guest:
+            wait_shell(guest)
+            command(guest, "load-modules; echo loaded$?", rb"loaded0\r")
+            command(guest, "until test -b /dev/sda; do sleep 1; done; echo disk", rb"disk\r")
+            command(guest, "cat /sys/block/sda/size", b"%d\r" % (size // 512))
+            command(guest, "md5sum < /dev/sda", rb"57b019a28c426df5727b3992701bd2be  -\r")
+            command(guest, "seq 1 100000 | dd of=/dev/sda bs=4k seek=16 conv=fsync 2>/dev/null; "
+                    "echo wrote$?", rb"wrote0\r")
+            guest.type("poweroff -f\n")
+            expect(guest.wait_exit(180) == 0, "status")
+        with open(image, "rb") as file:
+            file.seek(65536)
+            text = file.read(588895)
+        expect(text.startswith(b"1\n2\n") and text.endswith(b"\n100000\n"), "what was written")
+
+
+def test_no_reboot_ends():
+    with start("-no-reboot") as guest:
+        wait_shell(guest)
+        guest.type("reboot -f\n")
+        status = guest.wait_exit(180)
+        expect(status == 0, f"status {status}")
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()))
