@@ -9,6 +9,9 @@
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/paging.h"
 
+/* Turns of the loop between two safe points for replaced flat views. */
+#define QUIESCENT_TURNS 64
+
 /* Flags that translated code keeps in the host's: CF PF AF ZF SF DF OF. */
 #define HOST_FLAGS 0xcd5u
 
@@ -133,13 +136,19 @@ void tcg_exec(Vcpu *vcpu)
     X86Cpu *cpu = vcpu->cpu;
     JumpSlot *slot = NULL;
     Block *block;
+    unsigned turns = 0;
 
     for (;;) {
-        __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
+            /* kicked: disarm before looking at what was asked for */
+            __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
+        }
         if (handle_requests(vcpu, cpu)) {
             break;
         }
-        vcpu_quiescent(vcpu);
+        if (++turns % QUIESCENT_TURNS == 0) {
+            vcpu_quiescent(vcpu);
+        }
         block = cpu->interrupt_shadow || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)
                     ? NULL
                     : find_block(cpu);

@@ -10,7 +10,7 @@
 
 typedef struct X86Cpu X86Cpu;
 
-#define TLB_BITS 10
+#define TLB_BITS 13
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_CONTEXTS 16
 #define JUMP_CACHE_BITS 16

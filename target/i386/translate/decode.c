@@ -277,13 +277,14 @@ static void set_operands(Insn *insn, const ZydisDecodedInstruction *from,
 
 static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOperand *operands)
 {
-    bool has_mmx = false, has_xmm = false;
+    bool has_mmx = false, has_xmm = false, has_x87 = false;
 
     for (unsigned i = 0; i < from->operand_count; i++) {
         if (operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
             ZydisRegisterClass class = ZydisRegisterGetClass(operands[i].reg.value);
             has_mmx |= class == ZYDIS_REGCLASS_MMX;
             has_xmm |= class == ZYDIS_REGCLASS_XMM;
+            has_x87 |= class == ZYDIS_REGCLASS_X87;
         }
     }
     switch (from->meta.isa_set) {
@@ -307,7 +308,10 @@ static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOp
     if (from->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return from->meta.category == ZYDIS_CATEGORY_KMASK ? GATE_AVX512 : GATE_AVX;
     }
-    return has_xmm ? GATE_SSE : has_mmx ? GATE_MMX : GATE_NONE;
+    return has_xmm   ? GATE_SSE
+           : has_mmx ? GATE_MMX
+           : has_x87 ? GATE_X87
+                     : GATE_NONE;
 }
 
 DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsigned size,

@@ -163,6 +163,10 @@ static const RehostRow rows[] = {
     {.mnemonic = ZYDIS_MNEMONIC_PUSH, .carry = CARRY_STACK},
     {.mnemonic = ZYDIS_MNEMONIC_POP, .carry = CARRY_STACK},
     {.mnemonic = ZYDIS_MNEMONIC_LEA, .carry = CARRY_LEA},
+    NATIVE(FCOMI),
+    NATIVE(FCOMIP),
+    NATIVE(FUCOMI),
+    NATIVE(FUCOMIP),
     /* without CET these are NOPs */
     NOTHING(ENDBR32),
     NOTHING(ENDBR64),
