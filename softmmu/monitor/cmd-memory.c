@@ -147,6 +147,7 @@ static size_t print_instruction(const Dump *dump, const ZydisDecoder *decoder, c
     if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, bytes, count, &insn, operands))) {
         length = insn.length;
         ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT);
+        ZydisFormatterSetProperty(&formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE);
         ZydisFormatterFormatInstruction(&formatter, &insn, operands, insn.operand_count_visible,
                                         text, sizeof(text), dump->address, NULL);
     }

@@ -259,6 +259,10 @@ static void print_property(const Field *field, void *address, void *opaque)
     if (g_str_equal(field->type->name, "bool")) {
         g_string_assign(text, *(bool *)address ? "true" : "false");
     }
+    if (strstr(field->type->name, "int") && field->count == 1) {
+        guint64 value = (guint64)g_ascii_strtoll(text->str, NULL, 10);
+        g_string_append_printf(text, " (0x%" G_GINT64_MODIFIER "x)", value);
+    }
     monitor_printf(print->monitor, "%*s%s = %s%s%s\n", print->indent, "", field_outside_name(field),
                    is_text ? "\"" : "", text->str, is_text ? "\"" : "");
 }

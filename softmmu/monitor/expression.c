@@ -95,9 +95,9 @@ typedef struct RegisterRead {
 static void read_register(X86Cpu *cpu, void *opaque)
 {
     RegisterRead *read = opaque;
+    const char *from = (const char *)cpu + registers[read->index].offset;
 
-    memcpy(&read->value, (const char *)cpu + registers[read->index].offset,
-           registers[read->index].width);
+    memcpy(&read->value, from, registers[read->index].width);
 }
 
 static bool parse_register(Parser *parser, uint64_t *ret_value)
@@ -125,7 +125,9 @@ static bool parse_register(Parser *parser, uint64_t *ret_value)
         }
         suggest_offer(&suggest, registers[i].name);
     }
-    return error_set(parser->err, "unknown register '$%s'%s", name, suggest_text(&suggest));
+    return suggest.best ? error_set(parser->err, "unknown register '$%s'; did you mean '$%s'?",
+                                    name, suggest.best)
+                        : error_set(parser->err, "unknown register '$%s'", name);
 }
 
 /* -- Grammar */

@@ -14,6 +14,7 @@
  * between one error and two.
  */
 #define COST_ERROR 4
+#define COST_SWAP 3
 #define COST_PREFIX 3
 #define COST_CONTAINED 6
 
@@ -24,17 +25,17 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     size_t *before = rows[0], *last = rows[1], *row = rows[2];
 
     for (size_t j = 0; j <= b_length; j++) {
-        last[j] = j;
+        last[j] = j * COST_ERROR;
     }
     for (size_t i = 1; i <= a_length; i++) {
-        row[0] = i;
+        row[0] = i * COST_ERROR;
         for (size_t j = 1; j <= b_length; j++) {
             char x = g_ascii_tolower(a[i - 1]), y = g_ascii_tolower(b[j - 1]);
-            size_t best = last[j - 1] + (x != y);
-            best = MIN(best, MIN(last[j], row[j - 1]) + 1);
+            size_t best = last[j - 1] + (x != y ? COST_ERROR : 0);
+            best = MIN(best, MIN(last[j], row[j - 1]) + COST_ERROR);
             if (i > 1 && j > 1 && x == g_ascii_tolower(b[j - 2]) &&
                 y == g_ascii_tolower(a[i - 2])) {
-                best = MIN(best, before[j - 2] + 1);
+                best = MIN(best, before[j - 2] + COST_SWAP);
             }
             row[j] = best;
         }
@@ -51,10 +52,11 @@ static size_t cost_of(const char *wanted, const char *candidate)
     size_t length = strlen(wanted), other = strlen(candidate);
     size_t cost = SIZE_MAX;
 
-    if (length <= LONGEST && other <= LONGEST) {
-        size_t errors = edit_distance(wanted, length, candidate, other);
-        if (errors <= MAX((length + 1) / 3, 1) && errors < MAX(length, other)) {
-            cost = errors * COST_ERROR;
+    if (length <= LONGEST && other <= LONGEST && MAX(length, other) > 0) {
+        size_t edits = edit_distance(wanted, length, candidate, other);
+        size_t errors_allowed = MIN(MAX((length + 1) / 3, 1), MAX(length, other) - 1);
+        if (edits <= errors_allowed * COST_ERROR) {
+            cost = edits;
         }
     }
     if (length >= 2 && g_ascii_strncasecmp(candidate, wanted, length) == 0) {

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor without a machine: errors, expressions, line editing, sessions, garbage. */
+#include "softmmu/monitor.h"
+#include "softmmu/monitor/readline.h"
+#include "softmmu/run.h"
+#include "ui/chardev.h"
+#include "util/log.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void check(const char *line, const char *expected)
+{
+    g_autofree char *text = monitor_run_hmp(line);
+
+    if (!g_str_equal(text, expected)) {
+        g_error("%s: got '%s' instead of '%s'", line, text, expected);
+    }
+}
+
+static void test_errors(void)
+{
+    check("", "");
+    check("   ", "");
+    check("foo", "unknown command: 'foo'\r\n");
+    check("stpo", "unknown command: 'stpo'; did you mean 'stop'?\r\n");
+    check("info foo", "unknown command: 'info foo'\r\n");
+    check("info statsu", "unknown command: 'info statsu'; did you mean 'info status'?\r\n");
+    check("info /", "unknown command: 'info /'\r\n");
+    check("/x", "unknown command: '/x'; did you mean 'x'?\r\n");
+    check("\xff\xfe", "unknown command: '\xef\xbf\xbd\xef\xbf\xbd'\r\n");
+    check("system_reset now", "system_reset: extraneous characters at the end of line: 'now'\r\n"
+                              "Try \"help system_reset\" for more information\r\n");
+    check("x", "x: argument 'address' is missing\r\nTry \"help x\" for more information\r\n");
+    check("xp /q 0", "xp: invalid char in format: 'q'\r\nTry \"help xp\" for more information\r\n");
+    check("xp /70000x 0", "Error: 70000 units are too many: 65536 at a time\r\n");
+    check("x 0", "Error: this machine has no CPU\r\n");
+    check("info registers", "Error: this machine has no CPU\r\n");
+    check("info mem", "Error: this machine has no CPU\r\n");
+    check("cpu 0", "Error: there is no CPU 0: this machine has 0\r\n");
+    check("qom-list /chardves",
+          "Error: Device '/chardves' not found; did you mean 'chardevs'?\r\n");
+    check("qom-get / nope", "Error: Property 'container.nope' not found\r\n");
+    check("qom-get \"/chardevs", "qom-get: a quote is not closed\r\n"
+                                 "Try \"help qom-get\" for more information\r\n");
+    check("info fields isa-seiral",
+          "Error: 'isa-seiral' is neither a type nor a path; did you mean 'isa-serial'?\r\n");
+    check("info pci", "Error: No PCI devices found\r\n");
+    check("log in_asn", "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n");
+    check("help nope", "Error: unknown command: 'nope'\r\n");
+}
+
+static void test_commands(void)
+{
+    check("info status", "VM status: paused (prelaunch)\r\n");
+    check(" info   status  ", "VM status: paused (prelaunch)\r\n");
+    check("help info status", "info status -- show whether the machine runs, or why not\r\n");
+    check("? stop", "stop|s -- stop the machine\r\n");
+    check("info cpus", "");
+    check("qom-list", "/\r\n");
+    check("qom-get / type", "\"container\"\r\n");
+    check("qom-get \"\\x2f\" type", "Error: Device 'x2f' not found\r\n");
+    g_autofree char *all = monitor_run_hmp("help");
+    g_assert_nonnull(strstr(all, "\r\nquit|q -- "));
+    g_autofree char *group = monitor_run_hmp("info");
+    g_assert_nonnull(strstr(group, "info mtree [-f] -- "));
+    g_autofree char *fields = monitor_run_hmp("info fields isa-serial");
+    g_assert_nonnull(strstr(fields, "prop     iobase "));
+}
+
+static void test_expressions(void)
+{
+    check("print 1 + 2 * 3", "0x7\r\n");
+    check("p/d (1+2)*3-010", "1\r\n");
+    check("p/d -5", "-5\r\n");
+    check("p/u -1", "18446744073709551615\r\n");
+    check("p/x ~0 & 0xff | 0x100", "0x1ff\r\n");
+    check("p/x 5 ^ 1", "0x4\r\n");
+    check("p/o 8", "010\r\n");
+    check("p/c 0x41", "'A'\r\n");
+    check("p/c 10", "'\\n'\r\n");
+    check("p 'A'", "0x41\r\n");
+    check("p/d 17 % 5", "2\r\n");
+    check("p 0xffffffffffffffff + 1", "0\r\n");
+}
+
+static void check_expression_error(const char *expression, const char *expected)
+{
+    g_autofree char *line = g_strconcat("print ", expression, NULL);
+    g_autofree char *text =
+        g_strdup_printf("print: %s\r\nTry \"help print\" for more information\r\n", expected);
+
+    check(line, text);
+}
+
+static void test_expression_errors(void)
+{
+    g_autofree char *deep = g_strnfill(100000, '(');
+
+    check_expression_error("1 / 0", "division by zero");
+    check_expression_error("1 % (2-2)", "division by zero");
+    check_expression_error("(1", "')' expected");
+    check_expression_error("1 +", "unexpected end of expression");
+    check_expression_error("0x", "invalid char 'x' in expression");
+    check_expression_error("12q", "invalid char 'q' in expression");
+    check_expression_error("99999999999999999999", "number too large");
+    check_expression_error("foo", "'foo' is not an expression");
+    check_expression_error("'A", "character constant expected");
+    check_expression_error("$rpi", "unknown register '$rpi'; did you mean '$rip'?");
+    check_expression_error("$rip", "this machine has no CPU");
+    check_expression_error(deep, "expression too complex");
+    check_expression_error("1 2", "extraneous characters at the end of line: '2'");
+}
+
+/* -- Line editing */
+
+static GString *printed, *entered;
+
+static void keep_print(void *opaque, const char *text)
+{
+    g_string_append(printed, text);
+}
+
+static void keep_line(void *opaque, const char *line)
+{
+    g_string_append_printf(entered, "<%s>", line);
+    readline_start(*(Readline **)opaque);
+}
+
+static size_t no_words(void *opaque, const char *text, GPtrArray *words)
+{
+    if (g_str_has_prefix("alpha", text) && *text) {
+        g_ptr_array_add(words, g_strdup("alpha"));
+    } else if (g_str_equal(text, "b")) {
+        g_ptr_array_add(words, g_strdup("beta"));
+        g_ptr_array_add(words, g_strdup("better"));
+    }
+    return strlen(text);
+}
+
+static Readline *make_readline(void)
+{
+    static const ReadlineOps ops = {keep_print, keep_line, no_words};
+    static Readline *readline;
+
+    printed = g_string_new(NULL);
+    entered = g_string_new(NULL);
+    readline = readline_new("> ", &ops, &readline);
+    readline_start(readline);
+    return readline;
+}
+
+static void end_readline(Readline *readline)
+{
+    readline_free(readline);
+    g_string_free(printed, TRUE);
+    g_string_free(entered, TRUE);
+}
+
+static void type_text(Readline *readline, const char *text)
+{
+    for (; *text; text++) {
+        readline_put(readline, (uint8_t)*text);
+    }
+}
+
+/* The echo of the real one, byte for byte. */
+static void test_readline_echo(void)
+{
+    Readline *readline = make_readline();
+
+    type_text(readline, "in\r");
+    g_assert_cmpstr(printed->str, ==, "> i\033[K\033[Din\033[K\n> ");
+    end_readline(readline);
+}
+
+static void test_readline_editing(void)
+{
+    static const struct {
+        const char *typed, *entered;
+    } rows[] = {
+        {"abc\r", "<abc>"},
+        {"abc\r\nd\n", "<abc><d>"},
+        {"abc\x7f\x08x\r", "<ax>"},
+        {"bc\x01"
+         "a\x05"
+         "d\r",
+         "<abcd>"},
+        {"abc\033[D\033[DX\r", "<aXbc>"},
+        {"abc\033OD\033OC!\r", "<abc!>"},
+        {"abc\033[1~\033[3~\r", "<bc>"},
+        {"abc\033[H\033[Fd\r", "<abcd>"},
+        {"one two \x17x\r", "<one x>"},
+        {"abc\x02\x15z\r", "<zc>"},
+        {"abc\x02\x0b\r", "<ab>"},
+        {"first\rsecond\r\033[A\033[A!\r", "<first><second><first!>"},
+        {"first\rsec\x10\x0e"
+         "ond\r",
+         "<first><second>"},
+        {"al\t1\r", "<alpha 1>"},
+        {"b\tt\r", "<bett>"},
+        {"\033[9999999999999~x\r", "<x>"},
+        {"\x7f\x02\x04\x17\x0b\x0e\x10\t\r", "<>"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Readline *readline = make_readline();
+        type_text(readline, rows[i].typed);
+        g_assert_cmpstr(entered->str, ==, rows[i].entered);
+        end_readline(readline);
+    }
+}
+
+static void test_readline_long_line(void)
+{
+    Readline *readline = make_readline();
+
+    for (int i = 0; i < 100000; i++) {
+        readline_put(readline, 'x');
+    }
+    g_assert_cmpuint(printed->len, <, 1 << 20);
+    readline_put(readline, '\r');
+    g_assert_cmpuint(entered->len, ==, 4095 + 2);
+    end_readline(readline);
+}
+
+/* -- A session */
+
+static void turn(int times)
+{
+    while (times-- > 0) {
+        main_loop_wait(false);
+    }
+}
+
+static void check_answer(int fd, const char *expected)
+{
+    char buffer[8192] = "";
+    size_t used = 0;
+    ssize_t count;
+
+    turn(4);
+    while ((count = recv(fd, buffer + used, sizeof(buffer) - 1 - used, MSG_DONTWAIT)) > 0) {
+        used += (size_t)count;
+    }
+    g_assert_cmpstr(buffer, ==, expected);
+}
+
+static void send_text(int fd, const char *text)
+{
+    g_assert_cmpint(send(fd, text, strlen(text), 0), ==, strlen(text));
+}
+
+static Chardev *make_chardev(int fd, const char *id)
+{
+    g_autofree char *text = g_strdup_printf("socket,id=%s,fd=%d", id, fd);
+    g_autoptr(KeyVal) options = keyval_parse(text, "backend", NULL);
+
+    return chardev_new(options, NULL);
+}
+
+static void test_session(void)
+{
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    Chardev *chardev = make_chardev(pair[0], "m0");
+    g_assert_true(monitor_new_hmp(chardev, NULL));
+    check_answer(pair[1], "QEMU 7.2.22 monitor - type 'help' for more information\r\n(qemu) ");
+    send_text(pair[1], "p");
+    check_answer(pair[1], "p\033[K");
+    send_text(pair[1], "\n");
+    check_answer(pair[1], "\r\nprint: argument 'expression' is missing\r\n"
+                          "Try \"help print\" for more information\r\n(qemu) ");
+    send_text(pair[1], "s\t");
+    check_answer(pair[1], "s\033[K\r\ns                 stop              system_powerdown  "
+                          "system_reset      \r\n(qemu) s\033[K");
+    send_text(pair[1], "\x15info stat\t\r");
+    turn(4);
+    char buffer[8192] = "";
+    g_assert_cmpint(recv(pair[1], buffer, sizeof(buffer) - 1, 0), >, 0);
+    g_assert_true(
+        g_str_has_suffix(buffer, "info status \033[K\r\nVM status: paused (prelaunch)\r\n(qemu) "));
+    Error *error = NULL;
+    g_assert_false(monitor_new_hmp(chardev, &error));
+    g_assert_cmpstr(error_message(error), ==, "character device 'm0' is in use");
+    error_free(error);
+    close(pair[1]);
+    turn(4);
+}
+
+/* -- Garbage */
+
+static const char *const tokens[] = {
+    "info ",
+    "x",
+    "xp",
+    "/",
+    "print ",
+    "p",
+    "/4xb",
+    "/99999999999i",
+    "qom-list ",
+    "qom-get ",
+    "/machine",
+    "/chardevs",
+    "$rip",
+    "$",
+    "(",
+    ")",
+    "+",
+    "*",
+    "0xffff",
+    "-1",
+    "\"",
+    "\\",
+    " ",
+    "status",
+    "registers",
+    "mtree",
+    "-f",
+    "-a",
+    "qtree",
+    "fields ",
+    "isa-serial",
+    "qom-tree",
+    "help ",
+    "?",
+    "stop",
+    "cont",
+    "system_reset",
+    "system_powerdown",
+    "cpu ",
+    "log ",
+    "none",
+    "mem",
+    "tlb",
+    "jit",
+    "pci",
+    "type",
+    "'",
+    "~",
+    "%",
+    "\xff",
+    "\x01",
+    "99999999999999999999",
+    "s",
+    "c",
+    "version",
+    "cpus",
+    ",",
+    "/fmt",
+    "//",
+    "..",
+};
+
+static void test_garbage_lines(void)
+{
+    for (int i = 0; i < 20000; i++) {
+        g_autoptr(GString) line = g_string_new(NULL);
+        for (int n = g_test_rand_int_range(0, 8); n > 0; n--) {
+            if (g_test_rand_int_range(0, 6) == 0) {
+                g_string_append_c(line, (char)g_test_rand_int_range(1, 256));
+            } else {
+                g_string_append(line, tokens[g_test_rand_int_range(0, G_N_ELEMENTS(tokens))]);
+            }
+        }
+        g_autofree char *text = monitor_run_hmp(line->str);
+        g_assert_true(*text == 0 || g_str_has_suffix(text, "\r\n"));
+    }
+    log_enabled_items = 0;
+}
+
+static void test_garbage_keys(void)
+{
+    Readline *readline = make_readline();
+
+    for (int i = 0; i < 200000; i++) {
+        static const uint8_t keys[] = {27, '[', 'A', 'B', 'C', 'D', '~', '3', 9, 127, 13, 1, 5, 16};
+        bool is_key = g_test_rand_int_range(0, 2);
+        readline_put(readline, is_key ? keys[g_test_rand_int_range(0, G_N_ELEMENTS(keys))]
+                                      : (uint8_t)g_test_rand_int_range(0, 256));
+        g_string_truncate(printed, 0);
+    }
+    g_assert_cmpuint(entered->len, >, 0);
+    end_readline(readline);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    machine_lock();
+    main_loop_set(loop_new("main", &machine_loop_lock, NULL));
+    object_container("/chardevs");
+    g_test_add_func("/monitor/errors", test_errors);
+    g_test_add_func("/monitor/commands", test_commands);
+    g_test_add_func("/monitor/expressions", test_expressions);
+    g_test_add_func("/monitor/expression-errors", test_expression_errors);
+    g_test_add_func("/monitor/readline/echo", test_readline_echo);
+    g_test_add_func("/monitor/readline/editing", test_readline_editing);
+    g_test_add_func("/monitor/readline/long-line", test_readline_long_line);
+    g_test_add_func("/monitor/session", test_session);
+    g_test_add_func("/monitor/garbage/keys", test_garbage_keys);
+    g_test_add_func("/monitor/garbage/lines", test_garbage_lines);
+    return g_test_run();
+}
