@@ -5,6 +5,7 @@
 #include "hw/i8254.h"
 #include "hw/piix4-pm.h"
 #include "hw/port92.h"
+#include "hw/ps2.h"
 #include "softmmu/run.h"
 #include "ui/chardev.h"
 
@@ -25,10 +26,9 @@ Device *pc_device_new(const char *type, Bus *bus, const char *const *properties)
     return dev;
 }
 
-/* A device that a smaller build may leave out. */
-static bool add_built_device(const char *type, Bus *bus, const char *const *properties, Error **err)
+static bool add_device(const char *type, Bus *bus, const char *const *properties, Error **err)
 {
-    return !type_find(type) || object_realize(&pc_device_new(type, bus, properties)->obj, err);
+    return object_realize(&pc_device_new(type, bus, properties)->obj, err);
 }
 
 /* -- PCI --------------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static bool create_pci_functions(PcMachine *pc, Error **err)
         (const char *[]){"addr=1.3", pc->smm ? "smm-enabled=on" : "smm-enabled=off", NULL});
 
     piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc));
-    return add_built_device("piix3-ide", pci, (const char *[]){"addr=1.1", NULL}, err) &&
+    return add_device("piix3-ide", pci, (const char *[]){"addr=1.1", NULL}, err) &&
            object_realize((Object *)pm, err);
 }
 
@@ -97,10 +97,12 @@ static bool create_serial_ports(PcMachine *pc, Error **err)
 static bool create_isa_devices(PcMachine *pc, Error **err)
 {
     Port92 *port92 = (Port92 *)pc_device_new("port92", &pc->isa->bus, NULL);
+    I8042 *keyboard = (I8042 *)pc_device_new("i8042", &pc->isa->bus, NULL);
 
     port92_set_a20(port92, pc_a20(pc));
+    i8042_set_a20(keyboard, pc_a20(pc));
     return create_timers(pc, err) && object_realize((Object *)port92, err) &&
-           create_serial_ports(pc, err);
+           object_realize((Object *)keyboard, err) && create_serial_ports(pc, err);
 }
 
 /* -- Machine ----------------------------------------------------------------------------------- */
