@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Text of `info mem` (ranges of equal rights) and `info tlb` (each page), in QEMU's layout. */
-#include "target/i386/helpers/access.h"
+/* Page tables as the monitor sees them: no side effects, no rights; `info mem` (ranges of equal
+ * rights) and `info tlb` (each page) in QEMU's layout. Under the machine lock. */
+#include "softmmu/memory.h"
+#include "target/i386/cpu-model.h"
 
 #define PTE_P 0x1u
 #define PTE_W 0x2u
@@ -10,7 +12,7 @@
 #define RIGHTS (PTE_P | PTE_W | PTE_U)
 
 /* A guest's tables may contain themselves: the listing is cut rather than endless. */
-#define MAX_ENTRIES 4000000u
+#define MAX_ENTRIES (1u << 21)
 
 typedef struct Listing {
     X86Cpu *cpu;
@@ -23,14 +25,12 @@ typedef struct Listing {
     uint64_t range_rights;
 } Listing;
 
+/* Sign-extended; the end of the last range, one past all addresses, stays as it is. */
 static uint64_t canonical(const Listing *listing, uint64_t linear)
 {
-    unsigned shift = 64 - listing->linear_bits;
+    uint64_t sign = 1ull << (listing->linear_bits - 1);
 
-    if (listing->linear_bits == 32) {
-        return linear;
-    }
-    return (uint64_t)((int64_t)(linear << shift) >> shift);
+    return listing->linear_bits > 32 && (linear & sign) ? linear | -sign : linear;
 }
 
 /* Ends the range under way at `linear` when the rights change there. */
@@ -52,6 +52,14 @@ static void set_rights(Listing *listing, uint64_t linear, uint64_t rights)
     listing->range_rights = rights;
 }
 
+/* Address of the page that a leaf names; PSE-36 keeps bits 32-39 in 13-20. */
+static uint64_t page_of(uint64_t entry, unsigned shift)
+{
+    uint64_t high = shift == 22 ? (entry >> 13 & 0xff) << 32 : 0;
+
+    return (entry & PTE_ADDRESS & ~((1ull << shift) - 1)) | high;
+}
+
 static void append_page(Listing *listing, uint64_t linear, uint64_t entry, unsigned shift)
 {
     static const struct {
@@ -59,7 +67,7 @@ static void append_page(Listing *listing, uint64_t linear, uint64_t entry, unsig
         char letter;
     } flags[] = {{63, 'X'}, {8, 'G'}, {7, 'P'}, {6, 'D'}, {5, 'A'},
                  {4, 'C'},  {3, 'T'}, {2, 'U'}, {1, 'W'}};
-    uint64_t page = entry & PTE_ADDRESS & ~((1ull << shift) - 1);
+    uint64_t page = page_of(entry, shift);
 
     g_string_append_printf(listing->text, "%016" G_GINT64_MODIFIER "x: %016" G_GINT64_MODIFIER "x ",
                            canonical(listing, linear), page);
@@ -69,15 +77,26 @@ static void append_page(Listing *listing, uint64_t linear, uint64_t entry, unsig
     g_string_append_c(listing->text, '\n');
 }
 
-static uint64_t read_entry(const Listing *listing, uint64_t table, unsigned index, unsigned size)
+/* A table entry; memory that is not there reads as not present. */
+static uint64_t read_entry(uint64_t table, unsigned index, unsigned size)
 {
+    uint8_t bytes[8] = {0};
     uint64_t value = 0;
-    uint32_t value32 = 0;
 
-    if (size == 8) {
-        return physical_read_u64(listing->cpu, table + index * 8, &value) ? value : 0;
+    if (address_space_read(&address_space_memory, table + index * size, bytes, size) != MEM_OK) {
+        return 0;
     }
-    return physical_read_u32(listing->cpu, table + index * 4, &value32) ? value32 : 0;
+    for (unsigned i = 0; i < size; i++) {
+        value |= (uint64_t)bytes[i] << (i * 8);
+    }
+    return value;
+}
+
+static bool is_leaf(const X86Cpu *cpu, uint64_t entry, unsigned shift, unsigned entry_size)
+{
+    bool large_allowed = entry_size == 8 ? shift <= 30 : (cpu->cr4 & CR4_PSE) != 0;
+
+    return shift == 12 || ((entry & PTE_PS) && large_allowed);
 }
 
 /* Lists a table whose entries map 1 << shift bytes each. */
@@ -85,13 +104,10 @@ static void list_table(Listing *listing, uint64_t table, uint64_t linear, unsign
                        uint64_t rights, unsigned entry_size)
 {
     unsigned bits = entry_size == 8 ? 9 : 10;
-    unsigned large_limit = entry_size == 8 ? 30 : 22;
-    bool large_allowed = entry_size == 8 || (listing->cpu->cr4 & CR4_PSE);
 
     for (unsigned i = 0; i < 1u << bits; i++, linear += 1ull << shift) {
-        uint64_t entry = read_entry(listing, table, i, entry_size);
+        uint64_t entry = read_entry(table, i, entry_size);
         uint64_t both = entry & rights;
-        bool is_leaf = shift == 12 || ((entry & PTE_PS) && large_allowed && shift <= large_limit);
 
         if (listing->entries_left == 0) {
             return;
@@ -99,7 +115,7 @@ static void list_table(Listing *listing, uint64_t table, uint64_t linear, unsign
         listing->entries_left--;
         if (!(both & PTE_P)) {
             set_rights(listing, linear, 0);
-        } else if (!is_leaf) {
+        } else if (!is_leaf(listing->cpu, entry, shift, entry_size)) {
             list_table(listing, entry & PTE_ADDRESS, linear, shift - bits, both, entry_size);
         } else if (listing->each_page) {
             append_page(listing, linear, entry, shift);
@@ -109,21 +125,69 @@ static void list_table(Listing *listing, uint64_t table, uint64_t linear, unsign
     }
 }
 
+/* Where a walk begins: the table, and what its entries map. */
+typedef struct Root {
+    uint64_t table;
+    unsigned shift, entry_size;
+} Root;
+
+static Root root_of(const X86Cpu *cpu, uint64_t linear)
+{
+    if (!(cpu->cr4 & CR4_PAE)) {
+        return (Root){.table = cpu->cr3 & 0xfffff000, .shift = 22, .entry_size = 4};
+    }
+    if (cpu->efer & EFER_LMA) {
+        return (Root){.table = cpu->cr3 & PTE_ADDRESS,
+                      .shift = cpu->cr4 & CR4_LA57 ? 48 : 39,
+                      .entry_size = 8};
+    }
+    /* PAE pointers were loaded with CR3; one that is not present leads to an empty walk. */
+    uint64_t pdpte = cpu->pdpte[linear >> 30 & 3];
+    return (Root){.table = pdpte & PTE_ADDRESS, .shift = pdpte & PTE_P ? 21 : 0, .entry_size = 8};
+}
+
+static uint64_t a20_mask(const X86Cpu *cpu, uint64_t physical)
+{
+    return cpu->a20_disabled ? physical & ~(1ull << 20) : physical;
+}
+
+bool cpu_debug_translate(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical)
+{
+    unsigned bits, shift;
+    uint64_t entry = 0;
+    Root root;
+
+    linear = cpu->efer & EFER_LMA ? linear : (uint32_t)linear;
+    if (!(cpu->cr0 & CR0_PG)) {
+        *ret_physical = a20_mask(cpu, linear);
+        return true;
+    }
+    root = root_of(cpu, linear);
+    bits = root.entry_size == 8 ? 9 : 10;
+    for (shift = root.shift; shift >= 12; shift -= bits) {
+        entry = read_entry(root.table, linear >> shift & ((1u << bits) - 1), root.entry_size);
+        if (!(entry & PTE_P)) {
+            return false;
+        }
+        if (is_leaf(cpu, entry, shift, root.entry_size)) {
+            *ret_physical = a20_mask(cpu, page_of(entry, shift) | (linear & ((1ull << shift) - 1)));
+            return true;
+        }
+        root.table = entry & PTE_ADDRESS;
+    }
+    return false;
+}
+
 static void list_all(Listing *listing)
 {
     X86Cpu *cpu = listing->cpu;
+    bool is_pae = (cpu->cr4 & CR4_PAE) && !(cpu->efer & EFER_LMA);
 
-    if (!(cpu->cr4 & CR4_PAE)) {
-        list_table(listing, cpu->cr3 & 0xfffff000, 0, 22, RIGHTS, 4);
-        return;
-    }
-    if (cpu->efer & EFER_LMA) {
-        list_table(listing, cpu->cr3 & PTE_ADDRESS, 0, cpu->cr4 & CR4_LA57 ? 48 : 39, RIGHTS, 8);
-        return;
-    }
-    for (uint64_t i = 0; i < 4; i++) {
-        if (cpu->pdpte[i] & PTE_P) {
-            list_table(listing, cpu->pdpte[i] & PTE_ADDRESS, i << 30, 21, RIGHTS, 8);
+    for (uint64_t i = 0; i < (is_pae ? 4 : 1); i++) {
+        Root root = root_of(cpu, i << 30);
+
+        if (root.shift) {
+            list_table(listing, root.table, i << 30, root.shift, RIGHTS, root.entry_size);
         } else {
             set_rights(listing, i << 30, 0);
         }

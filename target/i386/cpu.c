@@ -3,7 +3,6 @@
  */
 #include "accel/accel.h"
 #include "target/i386/cpu-model.h"
-#include "target/i386/helpers/paging.h"
 #include "target/i386/tsc.h"
 
 #include <assert.h>
@@ -206,9 +205,4 @@ void cpu_set_a20(X86Cpu *cpu, bool enabled)
     } else {
         vcpu_post(&cpu->vcpu, apply_a20, GINT_TO_POINTER(!enabled));
     }
-}
-
-bool cpu_debug_translate(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical)
-{
-    return paging_translate_debug(cpu, linear, ret_physical);
 }

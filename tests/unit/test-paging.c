@@ -494,20 +494,6 @@ static void test_tables_outside_memory(void)
     expect_fault(cpu, LINEAR, ACCESS_READ, PF_PRESENT | PF_RESERVED);
 }
 
-static void test_debug(void)
-{
-    X86Cpu *cpu = long_cpu(CR4_SMAP | CR4_SMEP);
-    uint64_t physical = 0;
-
-    put64(slot(4, LINEAR), get64(slot(4, LINEAR)) & ~(uint64_t)W);
-    g_assert_true(paging_translate_debug(cpu, LINEAR, &physical));
-    g_assert_cmphex(physical, ==, FRAME | (LINEAR & 0xfff));
-    g_assert_cmphex(get64(slot(1, LINEAR)) & A, ==, 0);
-    g_assert_false(paging_translate_debug(cpu, LINEAR + 0x1000, &physical));
-    g_assert_false(paging_translate_debug(cpu, 1ull << 60, &physical));
-    g_assert_cmpuint(cpu->fault.vector, ==, VECTOR_NONE);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -523,6 +509,5 @@ int main(int argc, char **argv)
     g_test_add_func("/paging/protection-keys", test_protection_keys);
     g_test_add_func("/paging/changed-meanwhile", test_changed_meanwhile);
     g_test_add_func("/paging/tables-outside-memory", test_tables_outside_memory);
-    g_test_add_func("/paging/debug", test_debug);
     return g_test_run();
 }

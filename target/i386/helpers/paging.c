@@ -303,28 +303,6 @@ bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_wa
     return true;
 }
 
-bool paging_translate_debug(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical)
-{
-    PendingFault saved = cpu->fault;
-    Walk walk = {.cpu = cpu, .linear = linear, .access = ACCESS_READ | ACCESS_SYSTEM};
-
-    if (!(cpu->efer & EFER_LMA)) {
-        walk.linear = (uint32_t)linear;
-    } else if (!paging_is_canonical(cpu, linear)) {
-        return false;
-    }
-    if (!(cpu->cr0 & CR0_PG)) {
-        *ret_physical = a20_mask(cpu, walk.linear);
-        return true;
-    }
-    if (!gather(&walk)) {
-        cpu->fault = saved;
-        return false;
-    }
-    *ret_physical = a20_mask(cpu, walk.page | (walk.linear & ((1ull << walk.page_bits) - 1)));
-    return true;
-}
-
 bool paging_load_pdptes(X86Cpu *cpu, uint64_t cr3)
 {
     /* Bits 1-2, 5-8 and those above the physical address: reserved in a present entry. */

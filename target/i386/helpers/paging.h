@@ -21,9 +21,6 @@ typedef struct PageWalk {
  */
 bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_walk);
 
-/* The same without side effects, ignoring rights; false when not mapped. For debuggers. */
-bool paging_translate_debug(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical);
-
 /* Loads PDPTEs from CR3 (PAE); false: reserved bits, nothing changed. */
 bool paging_load_pdptes(X86Cpu *cpu, uint64_t cr3);
 
