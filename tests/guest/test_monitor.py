@@ -79,7 +79,7 @@ def test_garbage():
 def test_own_commands():
     with booted() as guest:
         guest.monitor("stop")
-        for command, wanted in [("info fields", "ide-hd"), ("info jit", "block"),
+        for command, wanted in [("info fields ide-hd", "lba_low"), ("info jit", "TB count"),
                                 ("info tlb", ""), ("info mem", ""), ("help", "system_reset"),
                                 ("help info", "registers"), ("qom-get /machine type", "")]:
             text = guest.monitor(command)
