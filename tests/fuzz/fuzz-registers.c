@@ -117,12 +117,14 @@ static bool holds(uint64_t address, unsigned size, uint64_t port)
     return port - address < size;
 }
 
-/* Resets put everything back: let through a few only, so that states build up in between. */
-static bool is_reset(uint64_t port, unsigned size, uint64_t value)
+/* Resets put everything back, and exits stop the machine: a few are let through only, so that
+ * states build up in between. */
+static bool is_fateful(uint64_t port, unsigned size, uint64_t value)
 {
     bool is_config_address = port == 0xcf8 && size == 4;
 
-    return holds(port, size, 0x92) || (holds(port, size, 0xcf9) && !is_config_address) ||
+    return holds(port, size, 0x92) || holds(port, size, 0x501) ||
+           (holds(port, size, 0xcf9) && !is_config_address) ||
            (holds(port, size, 0x64) && (value >> (8 * (0x64 - port)) & 0xf1) == 0xf0);
 }
 
@@ -137,7 +139,7 @@ static void note_region(AddressSpace *as, uint64_t address)
 
 static void touch(AddressSpace *as, uint64_t address, unsigned size, bool is_write, uint64_t value)
 {
-    if (is_write && as == &address_space_io && is_reset(address, size, value) && !one_in(512)) {
+    if (is_write && as == &address_space_io && is_fateful(address, size, value) && !one_in(512)) {
         return;
     }
     note_region(as, address);
