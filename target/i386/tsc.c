@@ -8,6 +8,7 @@
 
 #define CALIBRATION_NS 10000000 /* bracketed reads of about 50 ns: 5 ppm */
 #define READ_ATTEMPTS 8
+#define GOOD_ENOUGH_TICKS 100000 /* between two reads, where a millisecond is the measure */
 #define STOP_THRESHOLD_NS 1000000
 
 /* A moment as seen by two clocks. */
@@ -38,12 +39,12 @@ static int64_t virtual_now_ns(void)
 }
 
 /* The pair of reads that were closest together: the thread may be interrupted between them. */
-static TscSample take_sample(int64_t (*now_ns)(void))
+static TscSample take_sample(int64_t (*now_ns)(void), uint64_t good_enough)
 {
     TscSample best = {0};
     uint64_t best_width = UINT64_MAX;
 
-    for (unsigned i = 0; i < READ_ATTEMPTS; i++) {
+    for (unsigned i = 0; i < READ_ATTEMPTS && best_width > good_enough; i++) {
         uint64_t before = __rdtsc();
         int64_t ns = now_ns();
         uint64_t width = __rdtsc() - before;
@@ -78,7 +79,7 @@ static uint64_t frequency_from_clock(void)
 
         nanosleep(&rest, NULL);
     }
-    end = take_sample(raw_now_ns);
+    end = take_sample(raw_now_ns, 0);
     return (uint64_t)((unsigned __int128)(end.tsc - calibration_start.tsc) * NS_PER_SECOND /
                       (uint64_t)(end.ns - calibration_start.ns));
 }
@@ -87,7 +88,7 @@ void tsc_calibration_begin(void)
 {
     pthread_mutex_lock(&tsc_lock);
     if (calibration_start.ns == 0) {
-        calibration_start = take_sample(raw_now_ns);
+        calibration_start = take_sample(raw_now_ns, 0);
     }
     pthread_mutex_unlock(&tsc_lock);
 }
@@ -119,7 +120,7 @@ void tsc_machine_reset(void)
 {
     pthread_mutex_lock(&tsc_lock);
     __atomic_store_n(&tsc_machine_offset, -(int64_t)__rdtsc(), __ATOMIC_RELAXED);
-    last_running = take_sample(virtual_now_ns);
+    last_running = take_sample(virtual_now_ns, GOOD_ENOUGH_TICKS);
     pthread_mutex_unlock(&tsc_lock);
 }
 
@@ -135,7 +136,7 @@ void cpu_tsc_resume(void)
 
     cpu_tsc_frequency_hz();
     pthread_mutex_lock(&tsc_lock);
-    now = take_sample(virtual_now_ns);
+    now = take_sample(virtual_now_ns, GOOD_ENOUGH_TICKS);
     virtual_ticks = ticks_of_ns(now.ns - last_running.ns);
     host_ticks = (int64_t)(now.tsc - last_running.tsc);
     threshold = ticks_of_ns(STOP_THRESHOLD_NS) + host_ticks / 10000;

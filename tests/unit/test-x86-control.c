@@ -294,6 +294,9 @@ static void test_msr_rules(void)
         g_assert_cmphex(read_msr(cpu, addresses[i]), ==, 0xffff912345678900ull);
     }
     g_assert_cmphex(cpu->seg[SEG_GS].base, ==, 0xffff912345678900ull);
+    mock_enter_protected(cpu, 0);
+    expect_gp(cpu, write_msr(cpu, MSR_LSTAR, 0x0000912345678900ull));
+    mock_enter_long(cpu, 0);
     expect_stored(cpu, MSR_STAR, 0x0123456789abcdefull);
     expect_gp(cpu, write_msr(cpu, MSR_FMASK, 1ull << 32));
     expect_stored(cpu, MSR_PAT, 0x0007010600070406ull);

@@ -5,7 +5,6 @@
 #include "target/i386/helpers/apic-access.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
-#include "target/i386/helpers/paging.h"
 #include "target/i386/tsc.h"
 #include "util/log.h"
 
@@ -133,6 +132,14 @@ static const MsrRow *find_row(uint32_t msr)
         }
     }
     return NULL;
+}
+
+/* Canonical whatever the mode is: what is stored now is used in 64-bit mode later. */
+static bool is_address(const X86Cpu *cpu, uint64_t value)
+{
+    unsigned shift = cpu->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
+
+    return (uint64_t)((int64_t)(value << shift) >> shift) == value;
 }
 
 /* #GP(0), told once for each MSR (as far as a small table goes) under -d unimp. */
@@ -356,7 +363,7 @@ static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE:
-        return paging_is_canonical(cpu, value)
+        return is_address(cpu, value)
                    ? write_segment_base(cpu, msr == MSR_FS_BASE ? SEG_FS : SEG_GS, value)
                    : fault_gp(cpu, 0);
     case MSR_EFER:
@@ -440,7 +447,7 @@ static bool msr_write(X86Cpu *cpu, uint32_t msr, uint64_t value)
     case MSR_READ_ONLY:
         return fault_gp(cpu, 0);
     case MSR_CANONICAL:
-        if (!paging_is_canonical(cpu, value)) {
+        if (!is_address(cpu, value)) {
             return fault_gp(cpu, 0);
         }
         break;
