@@ -34,10 +34,8 @@ static uint8_t boot_code(char letter)
     }
 }
 
-static void describe_boot_order(PcMachine *pc)
+void pc_boot_order_set(PcMachine *pc, const char *order)
 {
-    const Machine *machine = &pc->machine;
-    const char *order = machine->boot_once ? machine->boot_once : machine->boot_order;
     uint8_t codes[BOOT_DEVICES_MAX] = {0};
 
     for (unsigned i = 0, n = 0; order && order[i] && n < BOOT_DEVICES_MAX; i++) {
@@ -120,7 +118,6 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
     fw_cfg_set_io(pc->fw_cfg, &pc->io);
     pc_memory_describe(pc);
     describe_machine(pc);
-    describe_boot_order(pc);
     if (pc->machine.kernel &&
         !direct_boot_load(pc->fw_cfg, &pc->machine, pc->low_size, &boot_rom, err)) {
         return false;

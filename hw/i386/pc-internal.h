@@ -30,6 +30,7 @@ typedef struct PcMachine {
     Irq pic[PC_ISA_IRQ_COUNT];
     Irq ioapic[PC_GSI_COUNT];
     unsigned serial_ports; /* bit N: COM N+1 is there */
+    bool has_booted;       /* -boot once= is used up */
 } PcMachine;
 
 /* pc-memory.c: address spaces, RAM on both sides of the hole, and what the CMOS says about it. */
@@ -50,6 +51,8 @@ Irq pc_smi(PcMachine *pc);
 
 /* pc-firmware.c: fw_cfg and its items. */
 bool pc_firmware_create(PcMachine *pc, Error **err);
+/* Drives to boot from, as letters (-boot), where firmware looks for them. */
+void pc_boot_order_set(PcMachine *pc, const char *order);
 
 /* A device of the board, plugged and with properties from "name=value" texts (NULL-terminated, may
  * be NULL), not realized. */

@@ -136,10 +136,16 @@ static void pc_unrealize(Object *obj)
     pc_memory_destroy(pc);
 }
 
+/* The first reset is power-on. */
 static void pc_reset(Machine *machine)
 {
+    PcMachine *pc = (PcMachine *)machine;
+
+    pc_boot_order_set(pc, machine->boot_once && !pc->has_booted ? machine->boot_once
+                                                                : machine->boot_order);
+    pc->has_booted = true;
     object_reset(&machine->obj);
-    pc_cpus_reset((PcMachine *)machine);
+    pc_cpus_reset(pc);
 }
 
 static const Field pc_fields[] = {
@@ -163,6 +169,7 @@ static const Field pc_fields[] = {
     LINK(PcMachine, pic),
     LINK(PcMachine, ioapic),
     DERIVED(PcMachine, serial_ports),
+    DERIVED(PcMachine, has_booted),
     FIELDS_END,
 };
 

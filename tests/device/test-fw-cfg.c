@@ -143,6 +143,46 @@ static void test_cmos(void)
     pc_bench_free();
 }
 
+static unsigned boot_order(void)
+{
+    port_out(0x70, 0x3d, 1);
+    return (unsigned)port_in(0x71, 1);
+}
+
+static void test_boot_once(void)
+{
+    Error *err = NULL;
+
+    g_assert_true(pc_bench_try("64M", "boot.once", "d", &err));
+    g_assert_cmphex(boot_order(), ==, 0x03);
+    machine_reset(pc);
+    g_assert_cmphex(boot_order(), ==, 0x12);
+    pc_bench_free();
+}
+
+static void test_names(void)
+{
+    static const char *const names[] = {"pc", "pc-i440fx-7.2", "pc-i440fx-2.0", "pc-1.3",
+                                        "pc-0.13"};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_assert_true(machine_find(names[i]) == machine_default());
+    }
+    g_assert_nonnull(machine_find("none"));
+    g_assert_null(machine_find("pc-0.12"));
+}
+
+static void test_empty_machine(void)
+{
+    Object *none = object_new(machine_find("none"));
+
+    object_add_child(object_root(), "machine", none);
+    g_assert_true(object_realize(none, NULL));
+    g_assert_cmphex(mem_get(0, 4), ==, UINT32_MAX);
+    machine_reset(none);
+    object_free(none);
+}
+
 /* -- Direct boot ------------------------------------------------------------------------------- */
 
 static char *write_file(const void *bytes, size_t size)
@@ -325,6 +365,9 @@ int main(int argc, char **argv)
     g_test_add_func("/fw-cfg/dma", test_dma);
     g_test_add_func("/fw-cfg/files", test_files);
     g_test_add_func("/pc/cmos", test_cmos);
+    g_test_add_func("/pc/boot-once", test_boot_once);
+    g_test_add_func("/pc/names", test_names);
+    g_test_add_func("/none/empty", test_empty_machine);
     g_test_add_func("/boot/linux", test_linux);
     g_test_add_func("/boot/multiboot", test_multiboot);
     g_test_add_func("/boot/pvh", test_pvh);
