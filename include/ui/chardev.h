@@ -53,6 +53,8 @@ typedef struct ChardevInfo {
     void (*close)(Chardev *chardev);
     /* Takes what it can without blocking (0..count): the rest is the caller's to buffer or drop. */
     size_t (*write)(Chardev *chardev, const uint8_t *bytes, size_t count);
+    /* Room before the bytes reach a full buffer; NULL: that of the chardev itself. */
+    size_t (*write_room)(Chardev *chardev);
     void (*update_read)(Chardev *chardev); /* can_receive may have changed */
     void (*send_break)(Chardev *chardev);
     void (*watch_writable)(

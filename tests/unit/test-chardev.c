@@ -573,6 +573,7 @@ static void test_mux(void)
     g_assert_cmpstr(serial->received->str, ==, "abc\1d");
     g_assert_cmpstr(monitor->received->str, ==, "info");
     g_assert_cmpstr(serial->events->str, ==, "iouib");
+    g_assert_cmpuint(chardev_write_room(serial_port), ==, CHARDEV_BUFFER_SIZE);
     chardev_write(serial_port, "s", 1);
     chardev_write(monitor_port, "m", 1);
     check_available(client, "sm");

@@ -98,6 +98,9 @@ void chardev_write(Chardev *chardev, const void *bytes, size_t count)
 
 size_t chardev_write_room(Chardev *chardev)
 {
+    if (chardev && info_of(chardev)->write_room) {
+        return info_of(chardev)->write_room(chardev);
+    }
     return chardev ? CHARDEV_BUFFER_SIZE - chardev->out_used : CHARDEV_BUFFER_SIZE;
 }
 

@@ -222,6 +222,11 @@ static size_t port_write(Chardev *chardev, const uint8_t *bytes, size_t count)
     return count; /* the base buffers, or drops and counts */
 }
 
+static size_t port_write_room(Chardev *chardev)
+{
+    return chardev_write_room(((MuxPort *)chardev)->mux->base);
+}
+
 static void port_update_read(Chardev *chardev)
 {
     MuxPort *port = (MuxPort *)chardev;
@@ -331,6 +336,7 @@ OBJECT_TYPE(chardev_mux_type);
 
 static const ChardevInfo port_info = {
     .write = port_write,
+    .write_room = port_write_room,
     .update_read = port_update_read,
     .send_break = port_send_break,
 };
