@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The monitor without a machine: errors, expressions, line editing, sessions, garbage. */
+#include "softmmu/memory.h"
 #include "softmmu/monitor.h"
 #include "softmmu/monitor/readline.h"
 #include "softmmu/run.h"
@@ -290,6 +291,36 @@ static void test_session(void)
     turn(4);
 }
 
+/* An answer of 400 KB through buffers of 64 KiB, to a client that reads late: nothing is lost. */
+static void test_long_answer(void)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+    char buffer[4096];
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    g_assert_true(monitor_new_hmp(make_chardev(pair[0], "m1"), NULL));
+    send_text(pair[1], "xp /65536xb 0\r");
+    turn(20);
+    for (int i = 0; i < 2000 && !strstr(all->str, "000000000000fff0:"); i++) {
+        ssize_t count = recv(pair[1], buffer, sizeof(buffer), MSG_DONTWAIT);
+        g_string_append_len(all, buffer, MAX(count, 0));
+        if (count < 0) {
+            usleep(1000);
+        }
+        turn(1);
+    }
+    const char *at = strstr(all->str, "\n0000000000000000:");
+    g_assert_nonnull(at);
+    for (int line = 0; line < 4096; line++) {
+        g_assert_cmphex(g_ascii_strtoull(at + 1, NULL, 16), ==, line * 16);
+        at = strchr(at + 1, '\n');
+        g_assert_true(at || line == 4095);
+    }
+    close(pair[1]);
+    turn(4);
+}
+
 /* -- Garbage */
 
 static const char *const tokens[] = {
@@ -389,10 +420,16 @@ static void test_garbage_keys(void)
 
 int main(int argc, char **argv)
 {
+    static Region memory, io;
+
     g_test_init(&argc, &argv, NULL);
     machine_lock();
     main_loop_set(loop_new("main", &machine_loop_lock, NULL));
     object_container("/chardevs");
+    region_init(&memory, &(RegionDesc){.name = "memory", .size = UINT64_MAX});
+    region_init(&io, &(RegionDesc){.name = "io", .size = 65536});
+    address_space_init(&address_space_memory, &memory, "memory");
+    address_space_init(&address_space_io, &io, "I/O");
     g_test_add_func("/monitor/errors", test_errors);
     g_test_add_func("/monitor/commands", test_commands);
     g_test_add_func("/monitor/expressions", test_expressions);
@@ -401,6 +438,7 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor/readline/editing", test_readline_editing);
     g_test_add_func("/monitor/readline/long-line", test_readline_long_line);
     g_test_add_func("/monitor/session", test_session);
+    g_test_add_func("/monitor/long-answer", test_long_answer);
     g_test_add_func("/monitor/garbage/keys", test_garbage_keys);
     g_test_add_func("/monitor/garbage/lines", test_garbage_lines);
     return g_test_run();
