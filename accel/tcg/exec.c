@@ -12,12 +12,11 @@
 /* Turns of the loop between two safe points for replaced flat views. */
 #define QUIESCENT_TURNS 64
 
-/* Flags that translated code keeps in the host's: CF PF AF ZF SF DF OF. */
-#define HOST_FLAGS 0xcd5u
-
-static void merge_flags(X86Cpu *cpu, uint32_t mask)
+/* The arithmetic flags are the host's in translated code; all others are in eflags at any time. */
+static void merge_flags(X86Cpu *cpu)
 {
-    cpu->eflags = (cpu->eflags & ~(uint64_t)mask) | (cpu->tcg.host_flags & mask);
+    cpu->eflags =
+        (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (cpu->tcg.host_flags & EFLAGS_ARITHMETIC);
 }
 
 static uint64_t linear_rip(const X86Cpu *cpu)
@@ -77,10 +76,9 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
 
     cpu->rip = block_guest_rip(block, host_pc, &flags_saved);
     if (flags_saved) {
-        merge_flags(cpu, EFLAGS_DF);
         target_restore_saved_flags(cpu);
     } else {
-        merge_flags(cpu, HOST_FLAGS);
+        merge_flags(cpu);
     }
 }
 
@@ -90,10 +88,10 @@ static JumpSlot *run_block(X86Cpu *cpu, Block *block)
     fpu_unpark(cpu);
     switch (stubs.enter(cpu, block->code_direct)) {
     case EXIT_CHAIN:
-        merge_flags(cpu, HOST_FLAGS);
+        merge_flags(cpu);
         return (JumpSlot *)cpu->tcg.exit_value;
     case EXIT_INSN:
-        merge_flags(cpu, HOST_FLAGS);
+        merge_flags(cpu);
         target_run_insn(cpu, (const void *)cpu->tcg.exit_value);
         return NULL;
     case EXIT_EXACT:
@@ -106,11 +104,11 @@ static JumpSlot *run_block(X86Cpu *cpu, Block *block)
         target_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return NULL;
     case EXIT_POLL:
-        merge_flags(cpu, HOST_FLAGS);
+        merge_flags(cpu);
         cpu->rip = block_from_host((const void *)cpu->tcg.fault_pc)->rip;
         return NULL;
     default:
-        merge_flags(cpu, HOST_FLAGS);
+        merge_flags(cpu);
         return NULL;
     }
 }

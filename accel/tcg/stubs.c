@@ -12,8 +12,8 @@
 #define GPR(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG(field) offsetof(X86Cpu, tcg.field)
 
-/* CF PF AF ZF SF DF OF */
-#define HOST_FLAGS 0xcd5
+/* CF PF AF ZF SF OF; DF is clear in translated code whatever the guest's is */
+#define HOST_FLAGS 0x8d5
 
 Stubs stubs;
 
@@ -52,11 +52,6 @@ static void emit_popf(Emitter *e)
     emit_u8(e, 0x9d);
 }
 
-static void emit_cld(Emitter *e)
-{
-    emit_u8(e, 0xfc);
-}
-
 static void emit_jmp_gs(Emitter *e, size_t offset)
 {
     emit_gs(e, 32, 0xff, 4, offset);
@@ -72,7 +67,6 @@ static void emit_c_prologue(Emitter *e)
 
 static void emit_c_epilogue(Emitter *e, unsigned result)
 {
-    emit_cld(e);
     emit_mov_imm(e, HOST_RAX, result);
     emit_alu_imm(e, 64, 0, HOST_RSP, 8);
     for (unsigned i = sizeof(callee_saved); i-- > 0;) {
@@ -81,7 +75,7 @@ static void emit_c_epilogue(Emitter *e, unsigned result)
     emit_u8(e, 0xc3);
 }
 
-/* Arithmetic flags and DF out of cpu->eflags; destroys RAX. */
+/* Arithmetic flags out of cpu->eflags; destroys RAX. */
 static void emit_load_flags(Emitter *e)
 {
     emit_load_gs(e, 64, HOST_RAX, offsetof(X86Cpu, eflags));
@@ -136,8 +130,7 @@ static const uint8_t *emit_exit_exact(Emitter *e)
 
 /*
  * Called when a check failed: T1 = address - tag, T2 = entry. Asks C to fill the entry; returns to
- * the caller, who tries again, or leaves to exact mode. Arithmetic flags are saved already, DF is
- * the guest's.
+ * the caller, who tries again, or leaves to exact mode. Arithmetic flags are saved already.
  */
 static const uint8_t *emit_refill(Emitter *e, unsigned access)
 {
@@ -148,16 +141,15 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access)
     for (unsigned i = 0; i < sizeof(caller_saved); i++) {
         emit_store_gs(e, 64, caller_saved[i], GPR(caller_saved[i]));
     }
-    emit_pushf(e);
-    emit_cld(e);
+    emit_push(e, HOST_RAX); /* alignment */
     emit_load_gs(e, 64, HOST_RDI, TCG(self));
     emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
     emit_mov_imm(e, HOST_RDX, access);
     emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)tlb_refill);
     emit_u8(e, 0xff);
     emit_u8(e, 0xd0); /* call rax */
-    emit_popf(e);
     emit_store_gs(e, 32, HOST_RAX, TCG(scratch[1]));
+    emit_pop(e, HOST_RAX);
     for (unsigned i = 0; i < sizeof(caller_saved); i++) {
         emit_load_gs(e, 64, caller_saved[i], GPR(caller_saved[i]));
     }

@@ -34,6 +34,18 @@ static InsnResult protection(X86Cpu *cpu)
     return INSN_FAULT;
 }
 
+InsnResult helper_cld(X86Cpu *cpu, const Insn *insn)
+{
+    flags_set(cpu, cpu->eflags & ~(uint64_t)EFLAGS_DF);
+    return INSN_NEXT;
+}
+
+InsnResult helper_std(X86Cpu *cpu, const Insn *insn)
+{
+    flags_set(cpu, cpu->eflags | EFLAGS_DF);
+    return INSN_NEXT;
+}
+
 InsnResult helper_cli(X86Cpu *cpu, const Insn *insn)
 {
     switch (interrupt_flag_owner(cpu)) {

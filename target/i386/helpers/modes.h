@@ -65,7 +65,7 @@ static inline void flags_set(X86Cpu *cpu, uint64_t eflags)
     uint64_t changed = cpu->eflags ^ eflags;
 
     cpu->eflags = eflags | EFLAGS_FIXED;
-    if (changed & (EFLAGS_TF | EFLAGS_VM)) {
+    if (changed & (EFLAGS_TF | EFLAGS_VM | EFLAGS_DF)) {
         cpu_update_mode(cpu);
     }
     if (changed & EFLAGS_AC) {

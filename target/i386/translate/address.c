@@ -48,7 +48,7 @@ void address_effective(Translator *t)
     }
 }
 
-static Cold *add_cold(Translator *t, uint8_t *place)
+Cold *address_add_cold(Translator *t, uint8_t *place)
 {
     Cold *cold = &t->colds[t->cold_count++];
 
@@ -83,7 +83,7 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
     }
     emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, (int32_t)size - 1);
     emit_gs(e, 64, 0x3b, HOST_T2, limit);
-    add_cold(t, emit_jcc(e, CC_AE));
+    address_add_cold(t, emit_jcc(e, CC_AE));
     emit_gs(e, 32, 0x03, HOST_T1, base);
 }
 
@@ -101,25 +101,36 @@ static void emit_page_index(Emitter *e)
     }
 }
 
-void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
+void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset)
 {
     Emitter *e = t->e;
     size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
     uint8_t *retry;
     Cold *cold;
 
-    t->flags = FLAGS_SAVED;
-    emit_segment(t, segment, size, access);
     emit_page_index(e);
     emit_alu_imm(e, 32, 4, HOST_T2, (TLB_ENTRIES - 1) << 5);
     emit_gs(e, 64, 0x03, HOST_T2, TCG_OFFSET(tlb));
     retry = e->p; /* a refill comes back with T1 = address, T2 = entry */
     emit_op_mem(e, 64, 0x2b, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)tag);
-    emit_alu_imm(e, 64, 7, HOST_T1, (int32_t)(TARGET_PAGE_SIZE - size));
-    cold = add_cold(t, emit_jcc(e, CC_A));
+    emit_alu_imm(e, 64, 7, HOST_T1, (int32_t)greatest_offset);
+    cold = address_add_cold(t, emit_jcc(e, CC_A));
     cold->access = (uint8_t)access;
     cold->retry = retry;
-    emit_op_mem(e, 64, 0x03, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)offsetof(TlbEntry, host));
+}
+
+void address_add_host(Translator *t)
+{
+    emit_op_mem(t->e, 64, 0x03, HOST_T1, HOST_T2, HOST_NO_INDEX, 0,
+                (int32_t)offsetof(TlbEntry, host));
+}
+
+void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
+{
+    t->flags = FLAGS_SAVED;
+    emit_segment(t, segment, size, access);
+    address_lookup_page(t, access, (unsigned)TARGET_PAGE_SIZE - size);
+    address_add_host(t);
 }
 
 void address_operand(Translator *t, unsigned size, unsigned access)

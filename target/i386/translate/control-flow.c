@@ -28,15 +28,25 @@ static void emit_set_rip(Translator *t, uint64_t rip)
     }
 }
 
-void control_exit_insn(Translator *t)
+const Insn *control_keep_insn(Translator *t)
 {
     Insn *copy = blocks_arena_alloc(sizeof(Insn));
 
     *copy = *t->insn;
+    return copy;
+}
+
+static void emit_exit_insn(Translator *t, const Insn *kept)
+{
     flags_restore(t);
-    emit_set_rip(t, t->insn->rip);
-    emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)copy);
+    emit_set_rip(t, kept->rip);
+    emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)kept);
     emit_branch_to(t->e, 0xe9, stubs.exit_insn);
+}
+
+void control_exit_insn(Translator *t)
+{
+    emit_exit_insn(t, control_keep_insn(t));
     t->ended = true;
 }
 
@@ -284,6 +294,11 @@ void control_emit_colds(Translator *t)
         emit_patch(cold->place, e->p);
         if (cold->slot) {
             emit_stub(t, cold);
+            continue;
+        }
+        if (cold->exit) {
+            t->flags = FLAGS_SAVED;
+            emit_exit_insn(t, cold->exit);
             continue;
         }
         t->marks[t->mark_count++] = (InsnMark){

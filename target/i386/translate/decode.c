@@ -308,10 +308,7 @@ static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOp
     if (from->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return from->meta.category == ZYDIS_CATEGORY_KMASK ? GATE_AVX512 : GATE_AVX;
     }
-    return has_xmm   ? GATE_SSE
-           : has_mmx ? GATE_MMX
-           : has_x87 ? GATE_X87
-                     : GATE_NONE;
+    return has_xmm ? GATE_SSE : has_mmx ? GATE_MMX : has_x87 ? GATE_X87 : GATE_NONE;
 }
 
 DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsigned size,

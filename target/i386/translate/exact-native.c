@@ -122,7 +122,8 @@ static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
         exact_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return INSN_FAULT;
     }
-    cpu->eflags = (cpu->eflags & ~0xcd5ull) | (cpu->tcg.host_flags & 0xcd5);
+    cpu->eflags =
+        (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (cpu->tcg.host_flags & EFLAGS_ARITHMETIC);
     return INSN_NEXT;
 }
 

@@ -51,7 +51,7 @@ static const RehostRow rows[] = {
     NATIVE(CDQ),
     NATIVE(CDQE),
     NATIVE(CLC),
-    NATIVE(CLD),
+
     NATIVE(CMC),
     NATIVE(CMP),
     NATIVE(CMPXCHG),
@@ -106,7 +106,7 @@ static const RehostRow rows[] = {
     NATIVE(SHR),
     NATIVE(SHRD),
     NATIVE(STC),
-    NATIVE(STD),
+
     NATIVE(SUB),
     NATIVE(TEST),
     NATIVE(XADD),
@@ -228,6 +228,8 @@ static const RehostRow rows[] = {
     HELPER(RDPKRU, helper_rdpkru),
     HELPER(WRPKRU, helper_wrpkru),
     HELPER(CLI, helper_cli),
+    HELPER(CLD, helper_cld),
+    HELPER(STD, helper_std),
     HELPER(STI, helper_sti),
     HELPER(PUSHF, helper_pushf),
     HELPER(PUSHFD, helper_pushf),

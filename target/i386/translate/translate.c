@@ -12,7 +12,7 @@
 #include "target/i386/helpers/access.h"
 #include "target/i386/translate/decode.h"
 
-#include <Zydis/SharedTypes.h>
+#include <Zydis/Zydis.h>
 
 unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch)
 {
@@ -238,8 +238,13 @@ static void emit_insn(Translator *t)
             control_exit_insn(t);
         }
         break;
+    case CARRY_STRING:
+        string_emit(t);
+        break;
     default:
-        control_exit_insn(t);
+        if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || t->mode & CPU_MODE_DF) {
+            control_exit_insn(t);
+        }
         break;
     }
 }

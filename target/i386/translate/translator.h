@@ -8,8 +8,8 @@
 #include "target/i386/translate/rehost.h"
 
 #define MAX_BLOCK_INSNS 64
-#define MAX_MARKS (MAX_BLOCK_INSNS * 6)
-#define MAX_COLDS (MAX_BLOCK_INSNS * 4)
+#define MAX_MARKS (MAX_BLOCK_INSNS * 8)
+#define MAX_COLDS (MAX_BLOCK_INSNS * 6)
 
 #define GPR_OFFSET(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG_OFFSET(field) offsetof(X86Cpu, tcg.field)
@@ -19,11 +19,12 @@ typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH } FlagsPlace;
 
 /* Code out of line: what a failed check jumps to, or the stub of a direct jump. */
 typedef struct Cold {
-    uint8_t *place; /* rel32 that jumps here */
-    uint8_t *retry; /* where to go on after a refill; NULL: exact mode */
-    uint64_t rip;   /* of the instruction */
-    uint8_t access; /* of the refill */
-    JumpSlot *slot; /* a jump's stub: slot and target */
+    uint8_t *place;   /* rel32 that jumps here */
+    uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
+    uint64_t rip;     /* of the instruction */
+    uint8_t access;   /* of the refill */
+    const Insn *exit; /* leave to C with this instruction */
+    JumpSlot *slot;   /* a jump's stub: slot and target */
     uint64_t target;
 } Cold;
 
@@ -79,12 +80,20 @@ void address_effective(Translator *t);
  * `size` bytes. Flags end up saved. Destroys T2. `retry` is where a refill starts again (NULL: at
  * the check). */
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access);
+/* Pieces of it: T1 = linear address in, T2 = entry out; then T1 = offset in the page after a check
+ * that goes to a refill. */
+void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset);
+void address_add_host(Translator *t);
+/* Registers a jump to out-of-line code. */
+Cold *address_add_cold(Translator *t, uint8_t *place);
 /* Both for the memory operand. */
 void address_operand(Translator *t, unsigned size, unsigned access);
 
 /* -- control-flow.c -----------------------------------------------------------------------------
  */
 
+/* A copy of t->insn that lives as long as the block. */
+const Insn *control_keep_insn(Translator *t);
 /* Leaves to C, which runs t->insn; ends the block. */
 void control_exit_insn(Translator *t);
 /* Direct jump through slot `n`; ends this path. */
@@ -93,6 +102,12 @@ void control_goto(Translator *t, unsigned n, uint64_t target);
 void control_branch(Translator *t);
 /* Out-of-line code of the block. */
 void control_emit_colds(Translator *t);
+
+/* -- string-emit.c ------------------------------------------------------------------------------
+ */
+
+/* CARRY_STRING: inline where it is simple, else ends the block. */
+void string_emit(Translator *t);
 
 /* -- stack-emit.c -------------------------------------------------------------------------------
  */
