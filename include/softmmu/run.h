@@ -58,6 +58,7 @@ struct Vcpu {
     int exit_request;             /* atomic: leave run() */
     bool end_requested;           /* under the lock: the thread shall end */
     uint64_t quiescent_epoch;     /* atomic: see vcpu_quiescent(); 0: outside run() */
+    bool waits_for_others;        /* under the lock: in vcpu_wait_safe_points(), vcpu_run_on() */
     MachineCond wake;             /* sleeping, halted or parked */
     GQueue work;                  /* posted by vcpu_post() */
     bool (*has_work)(Vcpu *vcpu); /* target: an unmasked event would end the halt; under the lock */
@@ -91,6 +92,11 @@ void vcpu_quiescent(Vcpu *vcpu);
 /* Calls release(opaque) from the main loop once every vCPU has passed a safe point; at once when
  * there is no main loop and no vCPU. Under the lock. */
 void vcpu_defer(void (*release)(void *opaque), void *opaque);
+
+/* Returns once every other vCPU has passed a safe point since the call, or waits in here itself:
+ * what was withdrawn before is used by no translated code any more. Under the lock, which is
+ * dropped meanwhile; any thread. */
+void vcpu_wait_safe_points(void);
 
 /* -- Run state
  * --------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ void run_state_set(RunState state);
 void safe_point_leave_run(Vcpu *vcpu);
 /* Then, under the lock: has what waited for this released. */
 void safe_point_check(void);
+/* Around a vCPU's wait for others, from C code: they need not wait for it in turn. */
+void safe_point_wait_begin(Vcpu *self);
+void safe_point_wait_end(Vcpu *self);
 /* Releases everything; no vCPU thread is left. */
 void safe_point_flush(void);
 

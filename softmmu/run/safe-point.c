@@ -19,6 +19,9 @@ static uint64_t epoch = 1;
 static GQueue deferred = G_QUEUE_INIT; /* oldest first; under the lock */
 static bool waiting; /* a vCPU that leaves run() has release_due() called; under the lock */
 
+static unsigned waiters;     /* threads in vcpu_wait_safe_points(); under the lock */
+static MachineCond left_run; /* a vCPU did, while there were some */
+
 static uint64_t oldest_epoch_in_use(void)
 {
     uint64_t oldest = UINT64_MAX;
@@ -33,15 +36,19 @@ static uint64_t oldest_epoch_in_use(void)
     return oldest;
 }
 
+static bool lags(const Vcpu *vcpu, uint64_t wanted)
+{
+    uint64_t seen = __atomic_load_n(&vcpu->quiescent_epoch, __ATOMIC_SEQ_CST);
+
+    return seen != 0 && seen < wanted;
+}
+
 /* Makes those that lag behind pass a safe point; leaving run() is one. */
 static void hurry_up(uint64_t wanted)
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
-        Vcpu *vcpu = vcpu_get(i);
-        uint64_t seen = __atomic_load_n(&vcpu->quiescent_epoch, __ATOMIC_SEQ_CST);
-
-        if (seen != 0 && seen < wanted) {
-            vcpu_exit(vcpu);
+        if (lags(vcpu_get(i), wanted) && vcpu_get(i) != vcpu_self()) {
+            vcpu_exit(vcpu_get(i));
         }
     }
 }
@@ -96,6 +103,56 @@ void safe_point_check(void)
     if (G_UNLIKELY(waiting) && main_loop()) {
         waiting = false;
         loop_post(main_loop(), release_due, NULL);
+    }
+    if (G_UNLIKELY(waiters > 0)) {
+        machine_cond_wake_all(&left_run);
+    }
+}
+
+static bool others_lag(uint64_t wanted)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const Vcpu *vcpu = vcpu_get(i);
+
+        if (vcpu != vcpu_self() && !vcpu->waits_for_others && lags(vcpu, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two that wait for each other are both in C code under the lock, which is as good as a safe point
+ * for what is asked here: neither is between a check and the access it was made for. */
+void safe_point_wait_begin(Vcpu *self)
+{
+    self->waits_for_others = true;
+    machine_cond_wake_all(&left_run);
+}
+
+void safe_point_wait_end(Vcpu *self)
+{
+    self->waits_for_others = false;
+}
+
+void vcpu_wait_safe_points(void)
+{
+    uint64_t wanted = __atomic_add_fetch(&epoch, 1, __ATOMIC_SEQ_CST);
+    Vcpu *self = vcpu_self();
+
+    if (!others_lag(wanted)) {
+        return;
+    }
+    hurry_up(wanted);
+    if (self) {
+        safe_point_wait_begin(self);
+    }
+    waiters++;
+    while (others_lag(wanted)) {
+        machine_cond_wait(&left_run);
+    }
+    waiters--;
+    if (self) {
+        safe_point_wait_end(self);
     }
 }
 

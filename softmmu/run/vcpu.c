@@ -95,12 +95,18 @@ void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque)
     MachineCond *waiter = self ? &self->wake : &changed;
 
     post(vcpu, (Work){fn, opaque, &done, waiter});
+    if (self) {
+        safe_point_wait_begin(self);
+    }
     while (!done) {
         if (self && !g_queue_is_empty(&self->work)) {
             do_work(self); /* the other one may be waiting for us in the same way */
         } else {
             machine_cond_wait(waiter);
         }
+    }
+    if (self) {
+        safe_point_wait_end(self);
     }
 }
 

@@ -7,7 +7,7 @@
 
 /* -- The dummy guest: counts, and does once what the test asks for */
 
-typedef enum Act { ACT_NONE, ACT_RESET, ACT_EXIT, ACT_STOP, ACT_HALT, ACT_POST } Act;
+typedef enum Act { ACT_NONE, ACT_RESET, ACT_EXIT, ACT_STOP, ACT_HALT, ACT_POST, ACT_WAIT } Act;
 
 typedef struct Dummy {
     Vcpu vcpu;
@@ -67,6 +67,9 @@ static bool dummy_act(Dummy *dummy)
         break;
     case ACT_HALT:
         dummy->vcpu.halted = true;
+        break;
+    case ACT_WAIT:
+        vcpu_wait_safe_points();
         break;
     default:
         vcpu_run_on(&dummies[!dummy->vcpu.index].vcpu, dummy_work, &other);
@@ -391,6 +394,32 @@ static void test_safe_points(void)
     end_dummies();
 }
 
+static void test_wait_safe_points(void)
+{
+    start_dummies();
+    vcpu_wait_safe_points(); /* parked ones are no reason to wait */
+    vm_start();
+    WAIT_FOR(LOAD(dummies[0].runs) > 0 && LOAD(dummies[1].runs) > 0);
+    for (unsigned i = 0; i < 50; i++) {
+        unsigned runs = LOAD(dummies[0].runs) + LOAD(dummies[1].runs);
+
+        vcpu_wait_safe_points();
+        WAIT_FOR(LOAD(dummies[0].runs) + LOAD(dummies[1].runs) >= runs + 2); /* both left run() */
+    }
+    for (unsigned i = 0; i < 50; i++) { /* each for the other, at the same time */
+        STORE(dummies[0].act, ACT_WAIT);
+        STORE(dummies[1].act, ACT_WAIT);
+        vcpu_wait_safe_points();
+        WAIT_FOR(LOAD(dummies[0].act) == ACT_NONE && LOAD(dummies[1].act) == ACT_NONE);
+    }
+    for (unsigned i = 0; i < 50; i++) { /* one waits for the other, which waits for its work */
+        STORE(dummies[0].act, ACT_WAIT);
+        STORE(dummies[1].act, ACT_POST);
+        WAIT_FOR(LOAD(dummies[0].act) == ACT_NONE && LOAD(dummies[1].act) == ACT_NONE);
+    }
+    end_dummies();
+}
+
 /* -- Requests */
 
 static unsigned resets;
@@ -518,6 +547,7 @@ int main(int argc, char **argv)
     g_test_add_func("/run/vcpu/run-on", test_run_on);
     g_test_add_func("/run/vcpu/halt", test_halt);
     g_test_add_func("/run/vcpu/safe-points", test_safe_points);
+    g_test_add_func("/run/vcpu/wait-safe-points", test_wait_safe_points);
     g_test_add_func("/run/requests/reset", test_reset);
     g_test_add_func("/run/requests/exit", test_exit);
     g_test_add_func("/run/requests/stop", test_stop_request);
