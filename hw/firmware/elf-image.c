@@ -94,8 +94,25 @@ static void look_for_pvh_note(const ElfFile *elf, const Segment *segment, ElfIma
     }
 }
 
-/* The range of guest memory all segments lie in; false: a segment leaves it or the file. */
-static bool measure(const ElfFile *elf, uint64_t memory_end, ElfImage *image, uint64_t *ret_end)
+static bool segment_fits(const ElfFile *elf, const Segment *s, uint64_t memory_end, Error **err)
+{
+    if (!in_file(elf, s->offset, s->file_size) || s->file_size > s->memory_size) {
+        return error_set(err, "-kernel: the ELF file is cut off");
+    }
+    if (s->address < BOOT_HIGH_START || s->address > memory_end ||
+        s->memory_size > memory_end - s->address) {
+        return error_set(err,
+                         "-kernel: the ELF segment at 0x%" G_GINT64_MODIFIER
+                         "x lies outside of the guest's memory from 1 MiB to %" G_GUINT64_FORMAT
+                         " MiB",
+                         s->address, memory_end >> 20);
+    }
+    return true;
+}
+
+/* The range of guest memory all segments lie in. */
+static bool measure(const ElfFile *elf, uint64_t memory_end, ElfImage *image, uint64_t *ret_end,
+                    Error **err)
 {
     uint64_t start = UINT64_MAX, end = 0, file_end = 0;
 
@@ -104,9 +121,7 @@ static bool measure(const ElfFile *elf, uint64_t memory_end, ElfImage *image, ui
         if (s.type != PT_LOAD || s.memory_size == 0) {
             continue;
         }
-        if (!in_file(elf, s.offset, s.file_size) || s.file_size > s.memory_size ||
-            s.address < BOOT_HIGH_START || s.address > memory_end ||
-            s.memory_size > memory_end - s.address) {
+        if (!segment_fits(elf, &s, memory_end, err)) {
             return false;
         }
         start = MIN(start, s.address);
@@ -116,7 +131,7 @@ static bool measure(const ElfFile *elf, uint64_t memory_end, ElfImage *image, ui
     image->address = start;
     image->memory_size = end - start;
     *ret_end = file_end;
-    return start < end;
+    return start < end || error_set(err, "-kernel: the ELF file has nothing to load");
 }
 
 static GBytes *lay_out(const ElfFile *elf, uint64_t start, uint64_t end)
@@ -151,11 +166,8 @@ bool elf_read(GBytes *file, uint64_t memory_end, bool headers_only, ElfImage *re
     }
     image.entry = elf.entry;
     if (!headers_only) {
-        if (!measure(&elf, memory_end, &image, &end)) {
-            return error_set(err,
-                             "-kernel: a segment of the ELF file lies outside of the guest's "
-                             "memory from 1 MiB to %" G_GUINT64_FORMAT " MiB",
-                             memory_end >> 20);
+        if (!measure(&elf, memory_end, &image, &end, err)) {
+            return false;
         }
         image.bytes = lay_out(&elf, image.address, end);
     }
