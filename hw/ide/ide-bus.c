@@ -21,7 +21,7 @@ enum {
     REGISTER_STATUS /* write: command */
 };
 
-enum { COMMAND_DEVICE_RESET = 0x08, COMMAND_DIAGNOSTIC = 0x90 };
+enum { COMMAND_DIAGNOSTIC = 0x90 };
 
 static IdeDrive *selected_drive(const IdeBus *bus)
 {
@@ -167,7 +167,7 @@ static void write_command(IdeBus *bus, uint8_t opcode)
     if (!drive) {
         return;
     }
-    if (drive->status & (ATA_BSY | ATA_DRQ) && opcode != COMMAND_DEVICE_RESET) {
+    if (drive->status & (ATA_BSY | ATA_DRQ) && opcode != ATA_COMMAND_DEVICE_RESET) {
         guest_error(drive, "command 0x%02x while busy", opcode);
         return;
     }

@@ -61,8 +61,17 @@ void ide_drive_interrupt(IdeDrive *drive)
     bus->ops->update(bus);
 }
 
+/* A packet device says in the count register what an interrupt is about. */
+static void set_reason(IdeDrive *drive, uint8_t reason)
+{
+    if (ide_drive_info(drive)->is_packet) {
+        drive->count[0] = reason;
+    }
+}
+
 void ide_drive_finish(IdeDrive *drive)
 {
+    set_reason(drive, ATAPI_REASON_COMMAND | ATAPI_REASON_TO_HOST);
     drive->phase = IDE_IDLE;
     drive->status = ATA_DRDY | ATA_DSC;
     drive->error = 0;
@@ -71,15 +80,22 @@ void ide_drive_finish(IdeDrive *drive)
 
 void ide_drive_fail(IdeDrive *drive, uint8_t error)
 {
+    set_reason(drive, ATAPI_REASON_COMMAND | ATAPI_REASON_TO_HOST);
     drive->phase = IDE_IDLE;
     drive->status = ATA_DRDY | ATA_DSC | ATA_ERR;
     drive->error = error;
     ide_drive_interrupt(drive);
 }
 
-uint8_t ide_drive_error_bits(int status)
+static void image_failed(IdeDrive *drive, int status)
 {
-    return status == -EPERM || status == -EROFS ? ATA_ABRT : ATA_UNC;
+    const IdeDriveInfo *info = ide_drive_info(drive);
+
+    if (info->image_failed) {
+        info->image_failed(drive, status);
+    } else {
+        ide_drive_fail(drive, status == -EPERM || status == -EROFS ? ATA_ABRT : ATA_UNC);
+    }
 }
 
 void ide_drive_set_signature(IdeDrive *drive)
@@ -189,6 +205,11 @@ void ide_drive_flush(IdeDrive *drive)
 
 void ide_drive_send(IdeDrive *drive, uint32_t size)
 {
+    set_reason(drive, ATAPI_REASON_TO_HOST);
+    if (ide_drive_info(drive)->is_packet) {
+        drive->lba_mid[0] = (uint8_t)size;
+        drive->lba_high[0] = (uint8_t)(size >> 8);
+    }
     drive->phase = IDE_PIO_IN;
     drive->data_at = 0;
     drive->data_size = size;
@@ -229,7 +250,7 @@ static void advance(IdeDrive *drive, uint64_t bytes)
 static void read_block_done(IdeDrive *drive, IdeRequest *own, int status)
 {
     if (status < 0) {
-        ide_drive_fail(drive, ide_drive_error_bits(status));
+        image_failed(drive, status);
         return;
     }
     memcpy(drive->data, own->buffer, own->request.size);
@@ -246,7 +267,7 @@ void ide_drive_read_block(IdeDrive *drive)
 static void write_block_done(IdeDrive *drive, IdeRequest *own, int status)
 {
     if (status < 0) {
-        ide_drive_fail(drive, ide_drive_error_bits(status));
+        image_failed(drive, status);
         return;
     }
     advance(drive, own->request.size);
@@ -341,7 +362,7 @@ static void dma_chunk_done(IdeDrive *drive, IdeRequest *own, int status)
 
     if (status < 0) {
         dma_end(drive, IDE_DMA_ERROR);
-        ide_drive_fail(drive, ide_drive_error_bits(status));
+        image_failed(drive, status);
         return;
     }
     if (own->buffer && is_read) {
@@ -409,6 +430,23 @@ void ide_drive_start_dma(IdeDrive *drive, bool to_memory)
     bus->ops->dma_requested(bus);
 }
 
+void ide_drive_send_by_dma(IdeDrive *drive, uint32_t size)
+{
+    drive->left = 0;
+    drive->data_size = size;
+    ide_drive_start_dma(drive, true);
+}
+
+/* Moves data[] to memory at once. */
+static void dma_send_data(IdeDrive *drive)
+{
+    uint64_t size = MIN(drive->data_size, dma_bytes_left(drive->dma));
+
+    copy_segments(drive->dma, drive->data, size, true);
+    dma_end(drive, IDE_DMA_COMPLETE);
+    ide_drive_finish(drive);
+}
+
 static IdeDrive *dma_drive(const IdeBus *bus)
 {
     IdeDrive *drive = bus->drives[bus->selected];
@@ -434,7 +472,11 @@ void ide_bus_run_dma(IdeBus *bus, bool to_memory, IdeSegment *segments, size_t c
     drive->dma = g_new0(IdeDma, 1);
     drive->dma->segments = segments;
     drive->dma->count = count;
-    dma_next_chunk(drive);
+    if (drive->left > 0) {
+        dma_next_chunk(drive);
+    } else {
+        dma_send_data(drive);
+    }
 }
 
 void ide_bus_stop_dma(IdeBus *bus)

@@ -18,9 +18,12 @@ enum { /* status register */
        ATA_DRQ = 0x08,
        ATA_ERR = 0x01
 };
+enum { ATA_COMMAND_DEVICE_RESET = 0x08 };
 enum { ATA_UNC = 0x40, ATA_IDNF = 0x10, ATA_ABRT = 0x04 }; /* error register */
 enum { ATA_CONTROL_HOB = 0x80, ATA_CONTROL_SRST = 0x04, ATA_CONTROL_NIEN = 0x02 };
 enum { ATA_DEVICE_LBA = 0x40, ATA_DEVICE_DEV = 0x10, ATA_DEVICE_FIXED = 0xa0 };
+
+enum { ATAPI_REASON_COMMAND = 0x01, ATAPI_REASON_TO_HOST = 0x02 };
 
 /* What the data register or the DMA engine is about. */
 typedef enum IdePhase {
@@ -37,6 +40,9 @@ typedef struct IdeDriveInfo {
     void (*command)(IdeDrive *drive, uint8_t opcode);
     /* PIO: the guest has read, or written, all of data[0, data_size). */
     void (*data_done)(IdeDrive *drive);
+    /* The image failed with a negative errno; NULL: the error register says it all. */
+    void (*image_failed)(IdeDrive *drive, int status);
+    bool is_packet; /* ATAPI: the count register tells the reason of an interrupt */
     uint8_t signature_mid, signature_high;
     uint8_t reset_status;
 } IdeDriveInfo;
@@ -83,8 +89,6 @@ void ide_drive_finish(IdeDrive *drive);
 void ide_drive_fail(IdeDrive *drive, uint8_t error);
 /* Raises INTRQ without a change of the status. */
 void ide_drive_interrupt(IdeDrive *drive);
-/* Error bits for a negative errno of the image. */
-uint8_t ide_drive_error_bits(int status);
 
 /* -- Transfers; lba, left, block and is_fua are set -- */
 
@@ -98,6 +102,8 @@ void ide_drive_read_block(IdeDrive *drive);
 void ide_drive_write_block(IdeDrive *drive);
 /* Waits for the DMA engine, then moves `left` sectors from `lba`. */
 void ide_drive_start_dma(IdeDrive *drive, bool to_memory);
+/* The same with data[0, size) instead of the image. */
+void ide_drive_send_by_dma(IdeDrive *drive, uint32_t size);
 /* Flushes the image, then finishes. */
 void ide_drive_flush(IdeDrive *drive);
 /* Gives up whatever is under way; its results are dropped. */

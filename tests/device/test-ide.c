@@ -434,6 +434,190 @@ static void test_dma_strange_memory(void)
     tear_down();
 }
 
+/* -- CD-ROM -------------------------------------------------------------------------------------
+ */
+
+static Drive *cd_drive;
+
+/* A CD at the secondary channel, with the disk image as its disc or without one. */
+static void set_up_cd(bool has_disc)
+{
+    g_autofree char *text = has_disc
+                                ? g_strdup_printf("file=%s,format=raw,media=cdrom,index=2", image)
+                                : g_strdup("media=cdrom,index=2");
+    Error *err = NULL;
+
+    make_image();
+    drive = NULL;
+    cd_drive = drive_new(text, &err);
+    controller = device_new("piix3-ide", &pci.bus);
+    if (!cd_drive || !object_realize(&controller->obj, &err)) {
+        g_error("%s", error_message(err));
+    }
+    object_reset(&controller->obj);
+    object_reset(object_container("/machine/unattached"));
+    pci_config_write(&pci, 0, PCI_BAR0 + 16, BM, 4);
+    pci_config_write(&pci, 0, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER, 2);
+    memset(irq_edges, 0, sizeof(irq_edges));
+}
+
+static void tear_down_cd(void)
+{
+    object_free(&controller->obj);
+    object_free((Object *)cd_drive);
+}
+
+static uint8_t wait_cd(void)
+{
+    while (in(0x376, 1) & BSY) {
+        main_loop_wait(true);
+    }
+    return (uint8_t)in(0x177, 1);
+}
+
+static void send_packet(uint8_t features, uint16_t limit, const uint8_t *packet)
+{
+    out(0x171, features, 1);
+    out(0x174, limit & 0xff, 1);
+    out(0x175, limit >> 8, 1);
+    out(0x176, 0xa0, 1);
+    out(0x177, 0xa0, 1);
+    g_assert_cmphex(in(0x376, 1) & (DRQ | BSY), ==, DRQ);
+    g_assert_cmphex(in(0x172, 1), ==, 1);
+    for (unsigned i = 0; i < 12; i += 2) {
+        out(0x170, (uint32_t)(packet[i] | packet[i + 1] << 8), 2);
+    }
+}
+
+static void read_cd_words(uint16_t *words, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        words[i] = (uint16_t)in(0x170, 2);
+    }
+}
+
+static void test_cd_identify(void)
+{
+    uint16_t words[256];
+
+    set_up_cd(true);
+    g_assert_cmphex(in(0x174, 1), ==, 0x14);
+    g_assert_cmphex(in(0x175, 1), ==, 0xeb);
+    out(0x177, 0xec, 1);
+    g_assert_cmphex(in(0x177, 1) & ERR, ==, ERR);
+    g_assert_cmphex(in(0x171, 1), ==, ABRT);
+    g_assert_cmphex(in(0x174, 1) | in(0x175, 1) << 8, ==, 0xeb14);
+    out(0x177, 0xa1, 1);
+    wait_cd();
+    read_cd_words(words, 256);
+    g_assert_cmphex(words[0], ==, 0x85c0);
+    tear_down_cd();
+}
+
+static void test_cd_pio(void)
+{
+    const uint8_t capacity[12] = {0x25};
+    const uint8_t read[12] = {0x28, 0, 0, 0, 0, 3, 0, 0, 2};
+    uint16_t words[2048];
+
+    set_up_cd(true);
+    send_packet(0, 8, capacity);
+    g_assert_cmphex(wait_cd(), ==, 0x58);
+    g_assert_cmphex(in(0x172, 1), ==, 2);
+    g_assert_cmphex(in(0x174, 1) | in(0x175, 1) << 8, ==, 8);
+    read_cd_words(words, 4);
+    g_assert_cmphex(GUINT16_SWAP_LE_BE(words[1]), ==, DISK_SECTORS / 4 - 1);
+    g_assert_cmphex(GUINT16_SWAP_LE_BE(words[3]), ==, 2048);
+    g_assert_cmphex(wait_cd(), ==, 0x50);
+    g_assert_cmphex(in(0x172, 1), ==, 3);
+    g_assert_cmpuint(irq_edges[15], ==, 2);
+    send_packet(0, 2048, read);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmphex(wait_cd(), ==, 0x58);
+        g_assert_cmphex(in(0x174, 1) | in(0x175, 1) << 8, ==, 2048);
+        read_cd_words(words, 1024);
+        check_sector(words, 12 + 4 * i);
+        check_sector(words + 768, 15 + 4 * i);
+    }
+    g_assert_cmphex(wait_cd(), ==, 0x50);
+    g_assert_cmpuint(irq_edges[15], ==, 5);
+    tear_down_cd();
+}
+
+static void test_cd_dma(void)
+{
+    const uint8_t inquiry[12] = {0x12, 0, 0, 0, 36};
+    const uint8_t read[12] = {0xa8, 0, 0, 0, 0, 5, 0, 0, 0, 3};
+
+    set_up_cd(true);
+    put_long(TABLE, BUFFER);
+    put_long(TABLE + 4, 0x80000000 | 6144);
+    out(BM + 8 + 4, TABLE, 4);
+    send_packet(1, 0, read);
+    out(BM + 8, 9, 1);
+    g_assert_cmphex(wait_cd(), ==, 0x50);
+    g_assert_cmphex(in(BM + 10, 1) & 7, ==, 4);
+    check_sector(ram->host + BUFFER, 20);
+    check_sector(ram->host + BUFFER + 6144 - 512, 31);
+    out(BM + 8, 0, 1);
+    put_long(TABLE + 4, 0x80000000 | 36);
+    send_packet(1, 0, inquiry);
+    out(BM + 8, 9, 1);
+    g_assert_cmphex(wait_cd(), ==, 0x50);
+    g_assert_cmpmem(ram->host + BUFFER + 8, 4, "QEMU", 4);
+    tear_down_cd();
+}
+
+static void test_cd_errors(void)
+{
+    const uint8_t ready[12] = {0}, sense[12] = {0x03, 0, 0, 0, 18};
+    const uint8_t beyond[12] = {0xa8, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const uint8_t unknown[12] = {0xfe};
+    uint16_t words[9];
+
+    set_up_cd(false);
+    send_packet(0, 18, ready);
+    g_assert_cmphex(wait_cd(), ==, 0x51);
+    g_assert_cmphex(in(0x171, 1), ==, 0x24);
+    send_packet(0, 18, sense);
+    wait_cd();
+    read_cd_words(words, 9);
+    g_assert_cmphex(words[1] & 0xff, ==, 2);
+    g_assert_cmphex(words[6] & 0xff, ==, 0x3a);
+    send_packet(0, 18, unknown);
+    g_assert_cmphex(wait_cd(), ==, 0x51);
+    g_assert_cmphex(in(0x171, 1), ==, 0x54);
+    tear_down_cd();
+    set_up_cd(true);
+    send_packet(0, 18, beyond);
+    g_assert_cmphex(wait_cd(), ==, 0x51);
+    g_assert_cmphex(in(0x171, 1), ==, 0x54);
+    tear_down_cd();
+}
+
+/* Every packet opcode with a few contents ends in one way or another. */
+static void test_cd_garbage(void)
+{
+    GRand *random = g_rand_new_with_seed(21);
+
+    set_up_cd(true);
+    for (unsigned i = 0; i < 2000; i++) {
+        uint8_t packet[12];
+        for (unsigned j = 0; j < 12; j++) {
+            packet[j] = (uint8_t)(g_rand_int(random) & (j > 1 && j < 8 ? 3 : 0xff));
+        }
+        packet[0] = (uint8_t)i;
+        send_packet(i >> 10 & 1, (uint16_t)g_rand_int(random), packet);
+        while (in(0x376, 1) & BSY) {
+            main_loop_wait(true);
+        }
+        out(0x376, 4, 1);
+        out(0x376, 0, 1);
+    }
+    g_rand_free(random);
+    tear_down_cd();
+}
+
 /* -- Resets ------------------------------------------------------------------------------------ */
 
 static void test_soft_reset(void)
@@ -548,6 +732,11 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/dma/write", test_dma_write);
     g_test_add_func("/ide/dma/lengths", test_dma_lengths);
     g_test_add_func("/ide/dma/strange-memory", test_dma_strange_memory);
+    g_test_add_func("/ide/cd/identify", test_cd_identify);
+    g_test_add_func("/ide/cd/pio", test_cd_pio);
+    g_test_add_func("/ide/cd/dma", test_cd_dma);
+    g_test_add_func("/ide/cd/errors", test_cd_errors);
+    g_test_add_func("/ide/cd/garbage", test_cd_garbage);
     g_test_add_func("/ide/reset/soft", test_soft_reset);
     g_test_add_func("/ide/reset/in-flight", test_reset_in_flight);
     g_test_add_func("/ide/reset/stopped-engine", test_stopped_engine);

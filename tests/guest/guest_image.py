@@ -17,7 +17,7 @@ PACKAGE = "linux-image-cloud-amd64"
 BUSYBOX = Path("/bin/busybox")
 
 # Drivers the kernel has as modules; the guest loads them when a test says `load-modules`.
-MODULES = ["ata_piix", "sd_mod"]
+MODULES = ["ata_piix", "sd_mod", "sr_mod"]
 
 INIT = """\
 #!/bin/busybox sh
@@ -178,11 +178,16 @@ def is_fresh(path, *sources):
                                  for source in sources if source.exists())
 
 
+def modules_folder(cache):
+    """Another list of modules is another folder."""
+    return Path(cache, "-".join(["modules"] + MODULES))
+
+
 def kernel(cache):
     if os.environ.get("GUEST_KERNEL"):
         return Path(os.environ["GUEST_KERNEL"])
-    path, modules = Path(cache, "vmlinuz"), Path(cache, "modules")
-    if not path.exists():
+    path, modules = Path(cache, "vmlinuz"), modules_folder(cache)
+    if not path.exists() or not modules.exists():
         modules.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             tree = unpack_kernel(folder)
@@ -196,7 +201,7 @@ def initrd(cache):
     if os.environ.get("GUEST_INITRD"):
         return Path(os.environ["GUEST_INITRD"])
     path = Path(cache, "initrd.img")
-    if not is_fresh(path, Path(__file__), BUSYBOX, Path(cache, "modules")):
+    if not is_fresh(path, Path(__file__), BUSYBOX, modules_folder(cache)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, initramfs_bytes(Path(cache, "modules")))
+        write_whole(path, initramfs_bytes(modules_folder(cache)))
     return path

@@ -78,6 +78,20 @@ def test_ide_disk():
         expect(text.startswith(b"1\n2\n") and text.endswith(b"\n100000\n"), "what was written")
 
 
+def test_cdrom():
+    """The kernel finds the CD-ROM drive and reads the disc."""
+    size = 2 << 20
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "disc.iso")
+        with open(image, "wb") as file:
+            file.write(bytes(range(256)) * (size // 256))
+        with start("-cdrom", image) as guest:
+            wait_shell(guest)
+            command(guest, "load-modules; echo loaded$?", rb"loaded0\r")
+            command(guest, "until test -b /dev/sr0; do sleep 1; done; echo disc", rb"disc\r")
+            command(guest, "md5sum < /dev/sr0", rb"db1f7d786f6e0317456fac1628349973  -\r")
+
+
 def test_no_reboot_ends():
     with start("-no-reboot") as guest:
         wait_shell(guest)
