@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands: finding one in the table, reading its arguments, running it, helping with it. */
 #include "softmmu/monitor/monitor-private.h"
+#include "util/object.h"
 #include "util/suggest.h"
 
 #include <string.h>
@@ -381,6 +382,23 @@ bool monitor_print_help(Monitor *monitor, const char *name, Error **err)
     return true;
 }
 
+/* Children of the object whose path ends before the last slash of `path`. */
+static size_t complete_path(const char *path, GPtrArray *words)
+{
+    const char *last = strrchr(path, '/') + 1;
+    g_autofree char *above = g_strndup(path, (gsize)(last - path));
+    const Object *obj = object_resolve(last - path > 1 ? above : "/");
+
+    for (guint i = 0; obj && i < obj->children->len; i++) {
+        const Object *child = obj->children->pdata[i];
+        if (g_str_has_prefix(child->name, last)) {
+            g_ptr_array_add(words, g_strconcat(child->name, child->children->len ? "/" : "", NULL));
+        }
+    }
+    g_ptr_array_sort(words, compare_names);
+    return strlen(last);
+}
+
 size_t monitor_complete(const char *text, GPtrArray *words)
 {
     text = skip_blanks(text);
@@ -396,8 +414,9 @@ size_t monitor_complete(const char *text, GPtrArray *words)
     if (sub) {
         text = skip_blanks(text + 4);
     }
-    if (strpbrk(text, " \t")) {
-        return 0;
+    const char *blank = strrchr(text, ' ');
+    if (blank) {
+        return blank[1] == '/' ? complete_path(blank + 1, words) : 0;
     }
     list_names(sub, text, words);
     return strlen(text);

@@ -250,9 +250,9 @@ static void complete(Readline *self)
         g_autofree char *rest = g_strndup((char *)words->pdata[0] + given, common - given);
         insert(self, rest);
     }
-    if (words->len == 1) {
+    if (words->len == 1 && !g_str_has_suffix(words->pdata[0], "/")) {
         insert(self, " ");
-    } else if (common <= given) {
+    } else if (words->len > 1 && common <= given) {
         list_words(self, words);
     }
 }

@@ -283,6 +283,11 @@ static void test_session(void)
     g_assert_cmpint(recv(pair[1], buffer, sizeof(buffer) - 1, 0), >, 0);
     g_assert_true(
         g_str_has_suffix(buffer, "info status \033[K\r\nVM status: paused (prelaunch)\r\n(qemu) "));
+    send_text(pair[1], "info fields /char\tm\t");
+    turn(4);
+    memset(buffer, 0, sizeof(buffer));
+    g_assert_cmpint(recv(pair[1], buffer, sizeof(buffer) - 1, 0), >, 0);
+    g_assert_true(g_str_has_suffix(buffer, "info fields /chardevs/m0 \033[K"));
     Error *error = NULL;
     g_assert_false(monitor_new_hmp(chardev, &error));
     g_assert_cmpstr(error_message(error), ==, "character device 'm0' is in use");
