@@ -140,7 +140,7 @@ static void store_time(Rtc *rtc, int64_t now)
     rtc->cmos[RTC_DAY_OF_WEEK] = encode(rtc, tm.tm_wday + 1);
     rtc->cmos[RTC_DAY_OF_MONTH] = encode(rtc, tm.tm_mday);
     rtc->cmos[RTC_MONTH] = encode(rtc, tm.tm_mon + 1);
-    rtc->cmos[RTC_YEAR] = encode(rtc, tm.tm_year % 100);
+    rtc->cmos[RTC_YEAR] = encode(rtc, (tm.tm_year + 1900) % 100);
     rtc->cmos[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
 }
 
@@ -156,6 +156,7 @@ static void load_time(Rtc *rtc, int64_t now, int64_t fraction_ns)
         .tm_year =
             decode(rtc, rtc->cmos[RTC_CENTURY]) * 100 + decode(rtc, rtc->cmos[RTC_YEAR]) - 1900,
     };
+    /* What 64 bits of nanoseconds hold around 1970: years 1843 to 2255. */
     int64_t seconds = CLAMP(timegm(&tm), -4000000000ll, 9000000000ll);
 
     rtc->offset_ns = seconds * NS_PER_SECOND + fraction_ns - now;

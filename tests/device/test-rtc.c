@@ -165,6 +165,17 @@ static void test_alarm(void)
     tear_down();
 }
 
+static void test_old_years(void)
+{
+    set_up("2024-01-01");
+    set(0x32, 0x18);
+    set(9, 0x95);
+    assert_time("1895-01-01 00:00:00");
+    set(0x32, 0x01); /* out of reach: the time stays one that can be shown */
+    g_assert_cmphex(get(0x32), ==, 0x18);
+    tear_down();
+}
+
 static void test_cmos(void)
 {
     set_up("2024-01-01");
@@ -202,6 +213,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/periodic", test_periodic);
     g_test_add_func("/rtc/update", test_update_interrupt);
     g_test_add_func("/rtc/alarm", test_alarm);
+    g_test_add_func("/rtc/old-years", test_old_years);
     g_test_add_func("/rtc/cmos", test_cmos);
     g_test_add_func("/rtc/base", test_base);
     return g_test_run();
