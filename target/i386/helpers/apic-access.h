@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls from light helpers into the local APIC model: park the FPU state, take the machine lock. */
+/* Calls from light helpers into devices, mostly the local APIC: park the FPU state, take the
+ * machine lock. */
 #ifndef TARGET_I386_HELPERS_APIC_ACCESS_H
 #define TARGET_I386_HELPERS_APIC_ACCESS_H
 

@@ -142,24 +142,30 @@ static bool is_address(const X86Cpu *cpu, uint64_t value)
     return (uint64_t)((int64_t)(value << shift) >> shift) == value;
 }
 
-/* #GP(0), told once for each MSR (as far as a small table goes) under -d unimp. */
-static bool unknown_msr(X86Cpu *cpu, uint32_t msr, const char *verb)
+/* Says it once for each MSR, as far as a small table goes. Under the machine lock. */
+static void tell_unknown(const X86Cpu *cpu, uint32_t msr, const char *verb)
 {
     static uint32_t told[64];
     static unsigned told_count;
 
-    if (log_enabled(LOG_UNIMP)) {
-        bool is_new = told_count < sizeof(told) / sizeof(told[0]);
+    for (unsigned i = 0; i < told_count; i++) {
+        if (told[i] == msr) {
+            return;
+        }
+    }
+    if (told_count < sizeof(told) / sizeof(told[0])) {
+        told[told_count++] = msr;
+        log_printf("%s of unknown MSR 0x%x at 0x%llx: #GP\n", verb, (unsigned)msr,
+                   (unsigned long long)cpu->rip);
+    }
+}
 
-        for (unsigned i = 0; i < told_count; i++) {
-            is_new = is_new && told[i] != msr;
-        }
-        if (is_new) {
-            told[told_count++] = msr;
-            fpu_park(cpu);
-            log_printf("%s of unknown MSR 0x%x at 0x%llx: #GP\n", verb, (unsigned)msr,
-                       (unsigned long long)cpu->rip);
-        }
+static bool unknown_msr(X86Cpu *cpu, uint32_t msr, const char *verb)
+{
+    if (log_enabled(LOG_UNIMP)) {
+        apic_enter(cpu);
+        tell_unknown(cpu, msr, verb);
+        apic_leave();
     }
     return fault_gp(cpu, 0);
 }
