@@ -9,20 +9,23 @@
  * it is queued, the vCPUs are kicked, and they drop the blocks before they run on.
  */
 #include "accel/tcg/block-pool.h"
+#include "target/i386/helpers/access.h"
 #include "util/bitmap.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sys/mman.h>
 
 #define MAX_BLOCKS (1u << 20)
 #define ARENA_SIZE (1ull << 30)   /* reserved, touched as used */
 #define BLOCK_HEADROOM (1u << 16) /* more than one block can take of cache or arena */
 #define GRANULE_BITS 6
+#define INSN_MAX_BYTES 15
 
 typedef struct CodePage {
     uint64_t ram_page;
-    Block *blocks;
+    GPtrArray *blocks;
     uint64_t granules; /* a bit per 64 bytes that hold translated code */
 } CodePage;
 
@@ -55,21 +58,54 @@ static CodePage *page_get(uint64_t ram_page)
     if (!page) {
         page = g_new0(CodePage, 1);
         page->ram_page = ram_page;
+        page->blocks = g_ptr_array_new();
         g_hash_table_insert(pages, &page->ram_page, page);
     }
     return page;
 }
 
-static void page_add(CodePage *page, Block *block)
+static void page_free(void *opaque)
 {
-    unsigned offset = block->ram_address & (TARGET_PAGE_SIZE - 1);
-    unsigned last = offset + block->guest_size - 1;
+    CodePage *page = opaque;
 
-    for (unsigned g = offset >> GRANULE_BITS; g <= last >> GRANULE_BITS && g < 64; g++) {
-        page->granules |= 1ull << g;
+    g_ptr_array_free(page->blocks, TRUE);
+    g_free(page);
+}
+
+/* First and last byte of the block in one of its pages. */
+static void block_extent(const Block *block, uint64_t ram_page, unsigned *ret_first,
+                         unsigned *ret_last)
+{
+    unsigned start = block->ram_address & (TARGET_PAGE_SIZE - 1);
+    unsigned last = start + block->guest_size - 1;
+
+    if (ram_page != (block->ram_address & ~(TARGET_PAGE_SIZE - 1))) { /* the tail of a straddler */
+        *ret_first = 0;
+        *ret_last = last - (unsigned)TARGET_PAGE_SIZE;
+        return;
     }
-    block->next_page = page->blocks;
-    page->blocks = block;
+    *ret_first = start;
+    *ret_last = MIN(last, (unsigned)TARGET_PAGE_SIZE - 1);
+}
+
+static uint64_t granules_of(unsigned first, unsigned last)
+{
+    uint64_t mask = 0;
+
+    for (unsigned g = first >> GRANULE_BITS; g <= last >> GRANULE_BITS; g++) {
+        mask |= 1ull << g;
+    }
+    return mask;
+}
+
+static void page_add(uint64_t ram_page, Block *block)
+{
+    CodePage *page = page_get(ram_page);
+    unsigned first, last;
+
+    block_extent(block, ram_page, &first, &last);
+    page->granules |= granules_of(first, last);
+    g_ptr_array_add(page->blocks, block);
 }
 
 /* Withdraws write permission first, so that the bytes cannot change unseen after they were read. */
@@ -85,73 +121,117 @@ static void page_protect(const FlatRange *range, uint64_t ram_page)
     }
 }
 
-Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range)
+static void make_room(void)
 {
-    unsigned offset = target->physical & (TARGET_PAGE_SIZE - 1);
-    Emitter e;
-    Block *block;
-    bool full = false;
-
-    page_protect(range, target->ram_page);
     if (block_pool_count == MAX_BLOCKS || code_cache.used + BLOCK_HEADROOM > code_cache.size ||
         arena_used + BLOCK_HEADROOM > ARENA_SIZE) {
         blocks_flush();
     }
-    block = &block_pool[block_pool_count];
+}
+
+static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
+{
+    Block *block = &block_pool[block_pool_count];
+
     memset(block, 0, sizeof(*block));
     block->rip = cpu->rip;
-    block->ram_address = target->ram_page + offset;
+    block->ram_address = ram_address;
+    block->second_page = BLOCK_NO_PAGE;
     block->cs_base = cpu->seg[SEG_CS].base;
     block->mode = cpu->mode;
-    e = (Emitter){code_cache.write + code_cache.used, code_cache.write + code_cache.size,
-                  code_cache.execute - code_cache.write};
-    if (!target_translate(cpu, block, target->host, (unsigned)TARGET_PAGE_SIZE - offset, &e,
-                          &full)) {
-        return NULL;
+    return block;
+}
+
+static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
+                       unsigned max_insns)
+{
+    Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_cache.size,
+                 code_cache.execute - code_cache.write};
+
+    if (!target_translate(cpu, block, bytes, size, max_insns, &e)) {
+        return false;
     }
     code_cache.used = ((size_t)(e.p - code_cache.write) + 15) & ~(size_t)15;
     block_insert(block);
-    page_add(page_get(target->ram_page), block);
     stat_translated++;
+    return true;
+}
+
+/* An instruction that begins in the last bytes of one page and ends in the next is a block of its
+ * own; who finds it checks that the next page is still the same. */
+static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigned offset)
+{
+    unsigned room = (unsigned)TARGET_PAGE_SIZE - offset;
+    uint64_t next = cpu->seg[SEG_CS].base + cpu->rip + room;
+    uint8_t bytes[16];
+    PageTarget second;
+    Block *block;
+
+    if (room >= INSN_MAX_BYTES) {
+        return NULL;
+    }
+    if (!(cpu->mode & CPU_MODE_CS_L)) {
+        next = (uint32_t)next;
+    }
+    if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
+        return NULL;
+    }
+    page_protect(address_space_lookup(&address_space_memory, second.physical), second.ram_page);
+    memcpy(bytes, target->host, room);
+    memcpy(bytes + room, second.host, INSN_MAX_BYTES - room);
+    block = block_begin(cpu, target->ram_page + offset);
+    block->second_page = second.ram_page;
+    if (!block_fill(cpu, block, bytes, INSN_MAX_BYTES, 1)) {
+        return NULL;
+    }
+    page_add(target->ram_page, block);
+    page_add(second.ram_page, block);
+    return block;
+}
+
+Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range)
+{
+    unsigned offset = target->physical & (TARGET_PAGE_SIZE - 1);
+    Block *block;
+
+    page_protect(range, target->ram_page);
+    make_room();
+    block = block_begin(cpu, target->ram_page + offset);
+    if (!block_fill(cpu, block, target->host, (unsigned)TARGET_PAGE_SIZE - offset, UINT_MAX)) {
+        return translate_straddler(cpu, target, offset);
+    }
+    page_add(target->ram_page, block);
     return block;
 }
 
 /* -- Dropping --------------------------------------------------------------------------------- */
 
-static uint64_t granules_of(unsigned first, unsigned last)
-{
-    uint64_t mask = 0;
-
-    for (unsigned g = first >> GRANULE_BITS; g <= last >> GRANULE_BITS; g++) {
-        mask |= 1ull << g;
-    }
-    return mask;
-}
-
-/* Drops the blocks of a page that overlap [first, last]; the page may be written freely again when
- * none is left. */
+/* Drops the blocks of a page that overlap [first, last]. */
 static void page_invalidate(CodePage *page, unsigned first, unsigned last)
 {
-    Block **link = &page->blocks;
     uint64_t granules = 0;
+    unsigned kept = 0;
 
     if (!(page->granules & granules_of(first, last))) {
         stat_misses_of_granules++;
         return;
     }
-    while (*link) {
-        Block *block = *link;
-        unsigned start = block->ram_address & (TARGET_PAGE_SIZE - 1);
-        unsigned end = start + block->guest_size - 1;
-        if (start <= last && end >= first) {
+    for (unsigned i = 0; i < page->blocks->len; i++) {
+        Block *block = page->blocks->pdata[i];
+        unsigned block_first, block_last;
+        if (!block->valid) {
+            continue; /* dropped through its other page */
+        }
+        block_extent(block, page->ram_page, &block_first, &block_last);
+        if (block_first <= last && block_last >= first) {
             block_drop(block);
             stat_invalidated++;
-            *link = block->next_page;
         } else {
-            granules |= granules_of(start, MIN(end, (unsigned)TARGET_PAGE_SIZE - 1));
-            link = &block->next_page;
+            granules |= granules_of(block_first, block_last);
+            page->blocks->pdata[kept++] = block;
         }
     }
+    g_ptr_array_set_size(page->blocks, (int)kept);
     page->granules = granules;
 }
 
@@ -175,7 +255,7 @@ bool blocks_page_is_clear(uint64_t ram_address)
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
     CodePage *page = g_hash_table_lookup(pages, &ram_page);
-    return !page || !page->blocks;
+    return !page || !page->blocks->len;
 }
 
 void blocks_flush(void)
@@ -255,7 +335,7 @@ bool blocks_init(Error **err)
     if (!block_pool || !arena) {
         return error_set_errno(err, errno, "cannot reserve memory for translated blocks");
     }
-    pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+    pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, page_free);
     queue = g_array_new(FALSE, FALSE, sizeof(CodeWrite));
     ram_code_written = code_written;
     return true;

@@ -55,8 +55,9 @@ void block_link(JumpSlot *slot, Block *to)
 {
     Block *from = slot->from;
 
-    if (slot->to || !from->valid || !to->valid || from->mode != to->mode ||
-        from->cs_base != to->cs_base || page_of(from, from->rip) != page_of(to, to->rip)) {
+    if (to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid || !to->valid ||
+        from->mode != to->mode || from->cs_base != to->cs_base ||
+        page_of(from, from->rip) != page_of(to, to->rip)) {
         return;
     }
     slot->to = to;

@@ -34,6 +34,24 @@ static void remember(X86Cpu *cpu, const Block *block)
     entry->code = block->code;
 }
 
+/* Is the page behind a straddling instruction still the one it was translated from? */
+static bool tail_is_same(X86Cpu *cpu, const Block *block, uint64_t linear)
+{
+    const TlbTable *table = cpu->tcg.own->contexts[cpu->tcg.own->current].table;
+    unsigned i;
+    PageTarget target;
+
+    if (!(cpu->mode & CPU_MODE_CS_L)) {
+        linear = (uint32_t)linear;
+    }
+    i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+    if (table->entries[i].tag_exec == linear) {
+        return table->ram_page[i] == block->second_page;
+    }
+    return paging_is_canonical(cpu, linear) && tlb_resolve(cpu, linear, ACCESS_EXEC, &target) &&
+           target.ram_page == block->second_page;
+}
+
 static Block *find_block(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
@@ -62,8 +80,10 @@ static Block *find_block(X86Cpu *cpu)
         fpu_park(cpu);
         block = block_translate(cpu, &target, range);
     }
-    if (block) {
+    if (block && block->second_page == BLOCK_NO_PAGE) {
         remember(cpu, block);
+    } else if (block && !tail_is_same(cpu, block, page + TARGET_PAGE_SIZE)) {
+        return NULL;
     }
     return block;
 }
@@ -134,6 +154,7 @@ void tcg_exec(Vcpu *vcpu)
     X86Cpu *cpu = vcpu->cpu;
     JumpSlot *slot = NULL;
     Block *block;
+    uint64_t flushes;
     unsigned turns = 0;
 
     for (;;) {
@@ -147,6 +168,7 @@ void tcg_exec(Vcpu *vcpu)
         if (++turns % QUIESCENT_TURNS == 0) {
             vcpu_quiescent(vcpu);
         }
+        flushes = code_cache.flush_count;
         block = cpu->interrupt_shadow || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)
                     ? NULL
                     : find_block(cpu);
@@ -155,7 +177,7 @@ void tcg_exec(Vcpu *vcpu)
             slot = NULL;
             continue;
         }
-        if (slot) {
+        if (slot && flushes == code_cache.flush_count) {
             block_link(slot, block);
         }
         slot = run_block(cpu, block);

@@ -132,6 +132,8 @@ void stubs_emit(Emitter *e);
 
 typedef struct Block Block;
 
+#define BLOCK_NO_PAGE UINT64_MAX
+
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
 typedef struct JumpSlot {
     Block *from, *to;
@@ -157,7 +159,8 @@ struct Block {
     const uint8_t *code_direct; /* entry behind the poll */
     uint32_t code_size, mark_count;
     InsnMark *marks;
-    Block *next_hash, *next_page;
+    uint64_t second_page; /* RAM page of a straddler's tail, else BLOCK_NO_PAGE */
+    Block *next_hash;
     JumpSlot slots[2];
     JumpSlot *incoming;
 };
@@ -192,11 +195,10 @@ char *blocks_info_text(void);
 /* -- What the target provides (target/i386/translate)
  * -------------------------------------------------------------------- */
 
-/* Translates from the CPU's RIP, which lies in a page whose bytes are at `bytes` (`size` to its
- * end). Fills block->guest_size, code, marks, slots; false: nothing translatable here, or the cache
- * is full (*ret_full). */
-bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size, Emitter *e,
-                      bool *ret_full);
+/* Translates up to `max_insns` instructions from the CPU's RIP, whose bytes are at `bytes` (`size`
+ * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
+bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
+                      unsigned max_insns, Emitter *e);
 /* Runs exactly one instruction at RIP, faults included. */
 void target_exact_step(X86Cpu *cpu);
 /* Runs a helper's instruction that was decoded before. */

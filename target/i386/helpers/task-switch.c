@@ -254,8 +254,9 @@ static bool load_segments(X86Cpu *cpu, const Tss *tss)
 {
     static const uint8_t data_segments[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
 
-    if (!load_code(cpu, tss_selector(tss, SEG_CS)) ||
-        !load_segment(cpu, SEG_SS, tss_selector(tss, SEG_SS))) {
+    /* SS first: with a usable stack, #TS about the others can go through an ordinary gate. */
+    if (!load_segment(cpu, SEG_SS, tss_selector(tss, SEG_SS)) ||
+        !load_code(cpu, tss_selector(tss, SEG_CS))) {
         return false;
     }
     for (unsigned i = 0; i < sizeof(data_segments); i++) {

@@ -288,18 +288,31 @@ static void finish_block(Translator *t, uint64_t next_rip)
     memcpy(block->marks, t->marks, t->mark_count * sizeof(InsnMark));
 }
 
-bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size, Emitter *e,
-                      bool *ret_full)
+static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e)
 {
-    Translator t = {.cpu = cpu, .block = block, .e = e, .mode = cpu->mode, .start = e->p};
+    t->cpu = cpu;
+    t->block = block;
+    t->e = e;
+    t->mode = cpu->mode;
+    t->flags = FLAGS_HOST;
+    t->start = e->p;
+    t->mark_count = t->cold_count = 0;
+    t->ended = false;
+}
+
+bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
+                      unsigned max_insns, Emitter *e)
+{
+    Translator t; /* its tables are too large to be cleared for each block */
     unsigned offset = 0;
     Insn insn;
 
-    *ret_full = false;
+    translator_init(&t, cpu, block, e);
+    max_insns = MIN(max_insns, MAX_BLOCK_INSNS);
     block->code = emit_address(e);
     emit_poll(e);
     block->code_direct = emit_address(e);
-    while (!t.ended && block->insn_count < MAX_BLOCK_INSNS && offset < size &&
+    while (!t.ended && block->insn_count < max_insns && offset < size &&
            decode_next(&t, block->rip + offset, bytes + offset, size - offset, &insn)) {
         t.insn = &insn;
         emit_insn(&t);
