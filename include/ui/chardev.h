@@ -34,6 +34,7 @@ struct Chardev {
     ChardevFrontend frontend;
     bool attached, connected, is_mux;
     char *label;
+    char *filename; /* what is behind it, for people: "unix:PATH,server=on" */
     uint8_t
         *out; /* ring of CHARDEV_BUFFER_SIZE bytes the back end did not take yet; NULL: unused */
     size_t out_start, out_used;

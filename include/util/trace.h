@@ -29,6 +29,9 @@ void trace_emit(const TracePoint *point, const char *format, ...) G_GNUC_PRINTF(
  * matches. */
 bool trace_enable(const char *pattern, Error **err);
 
+/* Disables all points matching a glob; fails when nothing matches. */
+bool trace_disable(const char *pattern, Error **err);
+
 /* Names of all points, one a line, sorted; caller frees. */
 char *trace_help(void);
 

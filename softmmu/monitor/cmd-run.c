@@ -2,7 +2,6 @@
 /* Commands about the machine as a whole: help, quit, stop and go, reset, power, status. */
 #include "softmmu/monitor/monitor-private.h"
 #include "softmmu/run.h"
-#include "util/log.h"
 #include "util/version.h"
 
 static bool run_help(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -124,20 +123,3 @@ static const MonitorCommand info_version_command = {
     .run = run_info_version,
 };
 MONITOR_COMMAND(info_version_command);
-
-static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
-{
-    if (g_str_equal(values[0].text, "none")) {
-        log_enabled_items = 0;
-        return true;
-    }
-    return log_enable(values[0].text, err);
-}
-
-static const MonitorCommand log_command = {
-    .name = "log",
-    .help = "log these items too, as -d does, or none",
-    .args = {{"items", MONITOR_ARG_WORD}},
-    .run = run_log,
-};
-MONITOR_COMMAND(log_command);

@@ -72,9 +72,9 @@ static void test_trace_and_log_file(void)
     g_autofree char *text = NULL;
 
     g_assert_true(log_set_file(path, &error));
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         TRACE(test_point, "value %d", i);
-        g_assert_true(trace_enable("test_*", &error));
+        g_assert_true(i == 0 ? trace_enable("test_*", &error) : trace_disable("*_point", &error));
     }
     LOG(LOG_INT, "not enabled\n");
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));

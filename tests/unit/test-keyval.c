@@ -144,6 +144,32 @@ static void test_sizes(void)
     }
 }
 
+static void test_garbage(void)
+{
+    static const char letters[] = "ab,,==.0x9GKno?\\help";
+
+    for (int i = 0; i < 100000; i++) {
+        char text[24];
+        uint64_t value;
+        bool flag;
+        int length = g_test_rand_int_range(0, sizeof(text) - 1);
+        for (int k = 0; k < length; k++) {
+            text[k] = letters[g_test_rand_int_range(0, sizeof(letters) - 1)];
+        }
+        text[length] = 0;
+        g_autoptr(Error) error = NULL;
+        g_autoptr(KeyVal) kv = keyval_parse(text, i % 2 ? "driver" : NULL, &error);
+        g_assert_true((kv != NULL) == (error == NULL));
+        if (kv) {
+            keyval_wants_help(kv);
+            keyval_get_bool(kv, "a", &flag, NULL);
+            keyval_check_unused(kv, NULL, NULL);
+        }
+        parse_size(text, 1, &value, NULL);
+        parse_u64(text, &value, NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -154,5 +180,6 @@ int main(int argc, char **argv)
     g_test_add_func("/keyval/help", test_help);
     g_test_add_func("/parse/numbers", test_numbers);
     g_test_add_func("/parse/sizes", test_sizes);
+    g_test_add_func("/keyval/garbage", test_garbage);
     return g_test_run();
 }

@@ -49,6 +49,9 @@ static void test_errors(void)
           "Error: 'isa-seiral' is neither a type nor a path; did you mean 'isa-serial'?\r\n");
     check("info pci", "Error: No PCI devices found\r\n");
     check("log in_asn", "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n");
+    check("trace-event no_such on", "Error: no trace point matches 'no_such'\r\n");
+    check("trace-event x maybe", "Error: 'maybe' is neither on nor off\r\n");
+    check("nmi", "Error: this machine has no CPU\r\n");
     check("help nope", "Error: unknown command: 'nope'\r\n");
 }
 
@@ -288,6 +291,8 @@ static void test_session(void)
     memset(buffer, 0, sizeof(buffer));
     g_assert_cmpint(recv(pair[1], buffer, sizeof(buffer) - 1, 0), >, 0);
     g_assert_true(g_str_has_suffix(buffer, "info fields /chardevs/m0 \033[K"));
+    g_autofree char *expected = g_strdup_printf("m0: filename=fd:%d\r\n", pair[0]);
+    check("info chardev", expected);
     Error *error = NULL;
     g_assert_false(monitor_new_hmp(chardev, &error));
     g_assert_cmpstr(error_message(error), ==, "character device 'm0' is in use");

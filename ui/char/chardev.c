@@ -207,6 +207,9 @@ Chardev *chardev_create(const Type *type, const char *label, KeyVal *options, Er
         object_free(&chardev->obj);
         return NULL;
     }
+    if (!chardev->filename) {
+        chardev->filename = g_strdup(info->backend);
+    }
     object_add_child(object_container("/chardevs"), label, &chardev->obj);
     chardev->obj.realized = true;
     return chardev;
@@ -232,6 +235,7 @@ static void chardev_finalize(Object *obj)
 
 static const Field chardev_fields[] = {
     PROP(Chardev, label, .read_only = true, .desc = "id"),
+    PROP(Chardev, filename, .read_only = true, .desc = "what is behind it"),
     LINK(Chardev, frontend),
     DERIVED(Chardev, attached),
     DERIVED(Chardev, connected),

@@ -255,6 +255,7 @@ Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err)
     ChardevFrontend frontend = template;
 
     mux->chardev.label = g_strdup(label);
+    mux->chardev.filename = g_strdup("mux");
     mux->chardev.is_mux = true;
     mux->base = base;
     frontend.opaque = mux;

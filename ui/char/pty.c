@@ -31,6 +31,7 @@ static bool open_slave(PtyChardev *pty, int master, Error **err)
     cfmakeraw(&settings);
     tcsetattr(pty->slave_fd, TCSANOW, &settings);
     pty->path = g_strdup(name);
+    pty->fds.chardev.filename = g_strdup_printf("pty:%s", name);
     return true;
 }
 

@@ -274,10 +274,9 @@ static void socket_acceptable(void *opaque)
 
 static void wait_for_client(SocketChardev *self)
 {
-    g_autofree char *where = socket_address_text(&self->address);
     int fd;
 
-    info_report("QEMU waiting for connection on: disconnected:%s,server=on", where);
+    info_report("QEMU waiting for connection on: disconnected:%s", self->chardev.filename);
     do {
         fd = accept4(self->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
@@ -345,6 +344,8 @@ static bool socket_open(Chardev *chardev, KeyVal *options, Error **err)
     if (self->reconnect_s > 1000000) {
         return error_set(err, "reconnect= takes seconds, up to 1000000");
     }
+    g_autofree char *where = socket_address_text(&self->address);
+    chardev->filename = g_strdup_printf("%s%s", where, self->is_server ? ",server=on" : "");
     return self->is_server ? open_server(self, wait, err) : open_client(self, err);
 }
 

@@ -17,28 +17,39 @@ void trace_emit(const TracePoint *point, const char *format, ...)
     log_printf("%s%s%s\n", point->name, *text ? " " : "", text);
 }
 
-bool trace_enable(const char *pattern, Error **err)
+static bool set_matching(const char *pattern, bool enabled, Error **err)
 {
     bool found = false;
     Suggest suggest;
 
-    if (g_str_has_prefix(pattern, "enable=")) {
-        pattern += strlen("enable=");
-    }
     suggest_init(&suggest, pattern);
     LINKER_SET_FOREACH(TracePoint, point, trace_points)
     {
         if (g_pattern_match_simple(pattern, (*point)->name)) {
-            (*point)->enabled = true;
+            (*point)->enabled = enabled;
             found = true;
         }
         suggest_offer(&suggest, (*point)->name);
     }
-    if (!found) {
-        return error_set(err, "no trace point matches '%s'%s", pattern, suggest_text(&suggest));
+    return found ||
+           error_set(err, "no trace point matches '%s'%s", pattern, suggest_text(&suggest));
+}
+
+bool trace_enable(const char *pattern, Error **err)
+{
+    if (g_str_has_prefix(pattern, "enable=")) {
+        pattern += strlen("enable=");
+    }
+    if (!set_matching(pattern, true, err)) {
+        return false;
     }
     log_enabled_items |= LOG_TRACE;
     return true;
+}
+
+bool trace_disable(const char *pattern, Error **err)
+{
+    return set_matching(pattern, false, err);
 }
 
 static gint compare_names(gconstpointer a, gconstpointer b)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands for who looks for an error: log, logfile, trace-event, info trace-events, nmi. */
+#include "softmmu/monitor/monitor-private.h"
+#include "target/i386/cpu.h"
+#include "util/trace.h"
+
+static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (g_str_equal(values[0].text, "none")) {
+        log_enabled_items = 0;
+        return true;
+    }
+    return log_enable(values[0].text, err);
+}
+
+static const MonitorCommand log_command = {
+    .name = "log",
+    .help = "log these items too, as -d does, or none",
+    .args = {{"items", MONITOR_ARG_WORD}},
+    .run = run_log,
+};
+MONITOR_COMMAND(log_command);
+
+static bool run_logfile(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    return log_set_file(values[0].text, err);
+}
+
+static const MonitorCommand logfile_command = {
+    .name = "logfile",
+    .help = "send the log to this file",
+    .args = {{"path", MONITOR_ARG_WORD}},
+    .run = run_logfile,
+};
+MONITOR_COMMAND(logfile_command);
+
+static bool run_trace_event(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    bool on;
+
+    if (!parse_bool(values[1].text, &on, err)) {
+        return false;
+    }
+    return on ? trace_enable(values[0].text, err) : trace_disable(values[0].text, err);
+}
+
+static const MonitorCommand trace_event_command = {
+    .name = "trace-event",
+    .help = "switch the trace points that match a pattern on or off",
+    .args = {{"pattern", MONITOR_ARG_WORD}, {"on|off", MONITOR_ARG_WORD}},
+    .run = run_trace_event,
+};
+MONITOR_COMMAND(trace_event_command);
+
+static bool run_info_trace_events(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    g_autofree char *names = trace_help();
+
+    monitor_printf(monitor, "%s", names);
+    return true;
+}
+
+static const MonitorCommand info_trace_events_command = {
+    .name = "info trace-events",
+    .help = "list the trace points",
+    .run = run_info_trace_events,
+};
+MONITOR_COMMAND(info_trace_events_command);
+
+static bool run_nmi(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (!monitor_cpu(err)) {
+        return false;
+    }
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        cpu_raise_event(cpu_get(i), CPU_EVENT_NMI);
+    }
+    return true;
+}
+
+static const MonitorCommand nmi_command = {
+    .name = "nmi",
+    .help = "inject a non-maskable interrupt into all CPUs",
+    .run = run_nmi,
+};
+MONITOR_COMMAND(nmi_command);
