@@ -40,25 +40,66 @@ static bool tcg_init(KeyVal *options, Error **err)
     return code_cache_init(mib << 20, err) && blocks_init(err) && host_signals_init(err);
 }
 
+static void flush_posted(Vcpu *vcpu, void *opaque)
+{
+    tcg_flush_tlb(vcpu->cpu);
+}
+
+/* The map of guest memory changed: entries point at what was there before. */
+static void on_map_changed(AddressSpace *as, void *opaque)
+{
+    Vcpu *vcpu = opaque;
+
+    if (vcpu_self() == vcpu) {
+        tcg_flush_tlb(vcpu->cpu);
+    } else {
+        vcpu_post(vcpu, flush_posted, NULL);
+    }
+}
+
+static void listen_to_map(Vcpu *vcpu, bool listen)
+{
+    bool held = machine_lock_held();
+
+    if (!held) {
+        machine_lock();
+    }
+    if (listen) {
+        address_space_listen(&address_space_memory, on_map_changed, vcpu);
+    } else {
+        address_space_unlisten(&address_space_memory, vcpu);
+    }
+    if (!held) {
+        machine_unlock();
+    }
+}
+
 /* What translated code and signal handlers need must be there before the first fault. */
 static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
 {
     X86Cpu *cpu = vcpu->cpu;
-    TcgCpu *own = g_new0(TcgCpu, 1);
     size_t tables = sizeof(TlbTable) * TLB_CONTEXTS;
-    uint8_t *memory =
-        mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *memory;
+    TcgCpu *own;
 
-    if (memory == MAP_FAILED || !host_signals_init_thread(cpu, err)) {
-        g_free(own);
-        return memory == MAP_FAILED ? error_set(err, "cannot allocate a TLB") : false;
+    if (vcpu->index > 0) {
+        return error_set(err, "tcg runs one CPU so far: use -smp 1");
     }
+    if (!host_signals_init_thread(cpu, err)) {
+        return false;
+    }
+    memory = mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return error_set(err, "cannot allocate a TLB");
+    }
+    own = g_new0(TcgCpu, 1);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         own->contexts[i].table = (TlbTable *)(memory + i * sizeof(TlbTable));
     }
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
     syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+    listen_to_map(vcpu, true);
     return tlb_init(cpu);
 }
 
@@ -67,6 +108,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     X86Cpu *cpu = vcpu->cpu;
     TcgCpu *own = cpu->tcg.own;
 
+    listen_to_map(vcpu, false);
     cpu->tcg.own = NULL;
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
     g_free(own);

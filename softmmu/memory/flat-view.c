@@ -227,7 +227,7 @@ void address_space_listen(AddressSpace *as, AddressSpaceListener *fn, void *opaq
 
 void address_space_unlisten(AddressSpace *as, void *opaque)
 {
-    for (guint i = as->listeners->len; i-- > 0;) {
+    for (guint i = as->listeners ? as->listeners->len : 0; i-- > 0;) {
         if (((Listener *)g_ptr_array_index(as->listeners, i))->opaque == opaque) {
             g_ptr_array_remove_index(as->listeners, i);
         }
