@@ -2,6 +2,7 @@
 /* What the PC board tells its firmware: fw_cfg items, boot order, ACPI tables, direct boot. */
 #include "hw/i386/pc-internal.h"
 
+#include "hw/ide.h"
 #include "hw/rtc.h"
 
 enum { /* CMOS bytes */
@@ -13,7 +14,10 @@ enum { /* CMOS bytes */
 };
 
 enum { EQUIPMENT_FPU = 0x02, EQUIPMENT_PS2_MOUSE = 0x04 };
-enum { DISK_TRANSLATION_LBA = 0x55 }; /* for all four drives */
+enum { DISK_TRANSLATION_LBA = 1 }; /* two bits for each of four drives; 0: none */
+
+/* What fits into cylinder, head and sector numbers of the BIOS as the drive has them. */
+#define UNTRANSLATED_SECTORS (1024u * 16 * 63)
 
 #define BOOT_DEVICES_MAX 3
 
@@ -81,6 +85,19 @@ static bool describe_boot(PcMachine *pc, const char *first, Error **err)
     return set_number_file(pc->fw_cfg, "etc/boot-fail-wait", machine->boot_reboot_timeout, 4, err);
 }
 
+static uint8_t disk_translations(void)
+{
+    uint8_t translations = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        const IdeBus *bus = (const IdeBus *)bus_find(&ide_bus_type, i < 2 ? "ide.0" : "ide.1");
+        if (bus && ide_bus_drive_sectors(bus, i % IDE_UNITS) > UNTRANSLATED_SECTORS) {
+            translations |= (uint8_t)(DISK_TRANSLATION_LBA << (2 * i));
+        }
+    }
+    return translations;
+}
+
 static void describe_machine(PcMachine *pc)
 {
     const Machine *machine = &pc->machine;
@@ -93,7 +110,7 @@ static void describe_machine(PcMachine *pc)
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_BOOT_MENU, machine->boot_menu, 2);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_IRQ0_OVERRIDE, 1, 4);
     rtc_set_cmos(pc->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_PS2_MOUSE);
-    rtc_set_cmos(pc->rtc, CMOS_DISK_TRANSLATION, DISK_TRANSLATION_LBA);
+    rtc_set_cmos(pc->rtc, CMOS_DISK_TRANSLATION, disk_translations());
     rtc_set_cmos(pc->rtc, CMOS_CPU_COUNT, (uint8_t)(machine->cpus.count - 1));
 }
 

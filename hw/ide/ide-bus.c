@@ -284,6 +284,11 @@ void ide_bus_free_drives(IdeBus *bus)
     }
 }
 
+uint64_t ide_bus_drive_sectors(const IdeBus *bus, unsigned unit)
+{
+    return bus->drives[unit] ? bus->drives[unit]->sectors : 0;
+}
+
 static const Field ide_bus_fields[] = {
     STATE(IdeBus, selected), STATE(IdeBus, control),   LINK(IdeBus, index), DERIVED(IdeBus, drives),
     LINK(IdeBus, ops),       LINK(IdeBus, controller), FIELDS_END,

@@ -60,6 +60,9 @@ void ide_bus_write(IdeBus *bus, unsigned index, uint32_t value, unsigned size);
 uint8_t ide_bus_read_alternate_status(IdeBus *bus);
 void ide_bus_write_control(IdeBus *bus, uint8_t value);
 
+/* Size of a drive in sectors of 512 bytes; 0: there is none, or no medium in it. */
+uint64_t ide_bus_drive_sectors(const IdeBus *bus, unsigned unit);
+
 /* Level of INTRQ. */
 bool ide_bus_irq_level(const IdeBus *bus);
 
