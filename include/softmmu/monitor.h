@@ -51,8 +51,8 @@ typedef struct MonitorCommand {
 
 void monitor_printf(Monitor *monitor, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* An HMP session on a character device, readline mode for terminals and sockets; lives until the
- * process ends. */
+/* An HMP session on a character device, readline mode for terminals and sockets; lives as long
+ * as the chardev. */
 bool monitor_new_hmp(Chardev *chardev, Error **err);
 
 /* Runs one HMP line and returns its output; caller frees. Used by tests and human-monitor-command.

@@ -23,6 +23,8 @@ typedef struct ChardevFrontend {
     size_t (*can_receive)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *bytes, size_t count);
     void (*event)(void *opaque, ChardevEvent event); /* may be NULL */
+    /* The chardev is being freed; may be NULL. */
+    void (*released)(void *opaque);
     void *opaque;
     bool is_monitor; /* on a mux: leaves the first focus to the others */
 } ChardevFrontend;

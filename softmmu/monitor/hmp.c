@@ -166,8 +166,11 @@ static Monitor *monitor_new(void)
     return monitor;
 }
 
-static void monitor_free(Monitor *monitor)
+static void monitor_free(void *opaque)
 {
+    Monitor *monitor = opaque;
+
+    timer_del(&monitor->flush_timer);
     g_string_free(monitor->text, TRUE);
     readline_free(monitor->readline);
     bottom_half_free(monitor->show);
@@ -181,6 +184,7 @@ bool monitor_new_hmp(Chardev *chardev, Error **err)
     ChardevFrontend frontend = {.can_receive = session_can_receive,
                                 .receive = session_receive,
                                 .event = session_event,
+                                .released = monitor_free,
                                 .opaque = monitor,
                                 .is_monitor = true};
 

@@ -299,6 +299,7 @@ static void test_session(void)
     error_free(error);
     close(pair[1]);
     turn(4);
+    object_free(&chardev->obj);
 }
 
 /* An answer of 400 KB through buffers of 64 KiB, to a client that reads late: nothing is lost. */
@@ -309,7 +310,8 @@ static void test_long_answer(void)
     int pair[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
-    g_assert_true(monitor_new_hmp(make_chardev(pair[0], "m1"), NULL));
+    Chardev *chardev = make_chardev(pair[0], "m1");
+    g_assert_true(monitor_new_hmp(chardev, NULL));
     send_text(pair[1], "xp /65536xb 0\r");
     turn(20);
     for (int i = 0; i < 2000 && !strstr(all->str, "000000000000fff0:"); i++) {
@@ -328,6 +330,7 @@ static void test_long_answer(void)
         g_assert_true(at || line == 4095);
     }
     close(pair[1]);
+    object_free(&chardev->obj);
     turn(4);
 }
 

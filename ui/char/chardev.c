@@ -224,6 +224,10 @@ static void chardev_finalize(Object *obj)
 {
     Chardev *chardev = (Chardev *)obj;
 
+    if (chardev->attached && chardev->frontend.released) {
+        chardev->frontend.released(chardev->frontend.opaque);
+    }
+    chardev->attached = false;
     if (info_of(chardev)->close) {
         info_of(chardev)->close(chardev);
     }
