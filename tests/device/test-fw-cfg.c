@@ -3,9 +3,12 @@
  */
 #include "tests/device/pc-bench.h"
 
+#include "block/block.h"
+
 #include <elf.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DMA_BUFFER 0x9000u
 #define DMA_DATA 0x20000u
@@ -143,6 +146,43 @@ static void test_cmos(void)
     pc_bench_free();
 }
 
+static char *write_file(const void *bytes, size_t size)
+{
+    char *path = NULL;
+    int fd = g_file_open_tmp("boot-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_close(fd, NULL);
+    g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
+    return path;
+}
+
+static char *add_disk(unsigned index, off_t size)
+{
+    char *path = write_file("", 0);
+    g_autofree char *text =
+        g_strdup_printf("file=%s,format=raw,if=ide,index=%u,id=disk%u", path, index, index);
+
+    g_assert_cmpint(truncate(path, size), ==, 0);
+    g_assert_nonnull(drive_new(text, NULL));
+    return path;
+}
+
+static void test_disk_translation(void)
+{
+    g_autofree char *small = add_disk(0, 512);
+    g_autofree char *large = add_disk(3, 2ll << 30);
+
+    pc_bench_make("64M");
+    port_out(0x70, 0x39, 1);
+    g_assert_cmphex(port_in(0x71, 1), ==, 0x40); /* LBA for the fourth drive alone */
+    pc_bench_free();
+    g_unlink(small);
+    g_unlink(large);
+    object_free(object_resolve("/drives/disk0"));
+    object_free(object_resolve("/drives/disk3"));
+}
+
 static unsigned boot_order(void)
 {
     port_out(0x70, 0x3d, 1);
@@ -184,17 +224,6 @@ static void test_empty_machine(void)
 }
 
 /* -- Direct boot ------------------------------------------------------------------------------- */
-
-static char *write_file(const void *bytes, size_t size)
-{
-    char *path = NULL;
-    int fd = g_file_open_tmp("boot-XXXXXX", &path, NULL);
-
-    g_assert_cmpint(fd, >=, 0);
-    g_close(fd, NULL);
-    g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
-    return path;
-}
 
 static Error *try_kernel(const char *memory, const void *bytes, size_t size)
 {
@@ -365,6 +394,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fw-cfg/dma", test_dma);
     g_test_add_func("/fw-cfg/files", test_files);
     g_test_add_func("/pc/cmos", test_cmos);
+    g_test_add_func("/pc/disk-translation", test_disk_translation);
     g_test_add_func("/pc/boot-once", test_boot_once);
     g_test_add_func("/pc/names", test_names);
     g_test_add_func("/none/empty", test_empty_machine);
