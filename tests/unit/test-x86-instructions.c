@@ -83,9 +83,27 @@ static void test_sti_shadow(void)
     tear_down();
 
     set_up();
+    mock_enter_real(cpu); /* IOPL does not count */
+    g_assert_cmpint(run(helper_cli, 16), ==, INSN_NEXT);
+    cpu->shadow_is_mov_ss = true;
+    g_assert_cmpint(run(helper_sti, 16), ==, INSN_NEXT);
+    g_assert_true(cpu->interrupt_shadow);
+    g_assert_false(cpu->shadow_is_mov_ss);
+    tear_down();
+
+    set_up();
     mock_enter_v8086(cpu, 0);
     cpu->cr4 |= CR4_VME;
     cpu->eflags |= EFLAGS_VIP;
+    for (unsigned image = 0; image < 4; image++) { /* TF alone, or IF with VIP, is refused */
+        uint64_t top = cpu->seg[SEG_SS].base + cpu->gpr[R_RSP];
+
+        mock_poke(top, (image & 1 ? EFLAGS_TF : 0) | (image & 2 ? EFLAGS_IF : 0), 2);
+        if (image) {
+            g_assert_cmpint(run(helper_popf, 16), ==, INSN_FAULT);
+            mock_expect_fault(cpu, VECTOR_GP, 0);
+        }
+    }
     g_assert_cmpint(run(helper_sti, 16), ==, INSN_FAULT); /* a pending virtual interrupt */
     mock_expect_fault(cpu, VECTOR_GP, 0);
     tear_down();

@@ -558,6 +558,52 @@ static void test_debug(void)
     tear_down();
 }
 
+/* Traps push RF clear whatever it was; INT1 asks no DPL and marks its errors external. */
+static void test_traps(void)
+{
+    Insn insn = make_insn(32);
+
+    set_up();
+    mock_enter_protected(cpu, 3);
+    mock_gate(cpu, VECTOR_BP, 0xee, SEL_CODE0, HANDLER, 0);
+    mock_gate(cpu, VECTOR_DB, 0x8e, SEL_CODE0, HANDLER, 0);
+    cpu->eflags |= EFLAGS_RF;
+    g_assert_cmpint(helper_int1(cpu, &insn), ==, INSN_JUMP);
+    g_assert_cmphex(stacked(2, 4), ==, EFLAGS_FIXED | EFLAGS_IF);
+    g_assert_cmphex(cpu->dr[6], ==, 0xffff0ff0);
+    cpu->eflags |= EFLAGS_RF;
+    g_assert_cmpint(helper_int3(cpu, &insn), ==, INSN_JUMP);
+    g_assert_cmphex(stacked(2, 4), ==, EFLAGS_FIXED);
+    mock_gate(cpu, VECTOR_DB, 0x0e, SEL_CODE0, HANDLER, 0);
+    g_assert_cmpint(helper_int1(cpu, &insn), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_NP, IDT_ERROR(VECTOR_DB) | 1);
+    tear_down();
+}
+
+static void test_idt_limit(void)
+{
+    set_up();
+    mock_enter_protected(cpu, 0);
+    mock_gate(cpu, 0x50, 0x8e, SEL_CODE0, HANDLER, 0);
+    cpu->idtr.limit = 0x50 * 8 + 6;
+    g_assert_cmpint(run_int(0x50), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_GP, IDT_ERROR(0x50));
+    cpu->idtr.limit++;
+    cpu->halted = true;
+    interrupt_deliver(cpu, 0x50);
+    g_assert_cmphex(cpu->rip, ==, HANDLER);
+    g_assert_false(cpu->halted);
+    g_assert_false(cpu->nmi_masked);
+    tear_down();
+
+    set_up();
+    mock_enter_real(cpu);
+    cpu->idtr.limit = 0x50 * 4 + 2;
+    g_assert_cmpint(run_int(0x50), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_GP, IDT_ERROR(0x50));
+    tear_down();
+}
+
 static void test_into_bound_ud(void)
 {
     Insn insn = make_insn(32);
@@ -669,5 +715,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-system/into-bound-ud", test_into_bound_ud);
     g_test_add_func("/x86-system/iret-errors", test_iret_errors);
     g_test_add_func("/x86-system/iret-flags", test_iret_flags);
+    g_test_add_func("/x86-system/traps", test_traps);
+    g_test_add_func("/x86-system/idt-limit", test_idt_limit);
     return g_test_run();
 }

@@ -739,6 +739,108 @@ static void test_task_gate_interrupt(void)
     tear_down();
 }
 
+/* A 16-bit TSS has 16-bit registers and four segments; FS and GS become null. */
+static void test_task_16bit(void)
+{
+    Insn insn = make_insn(32);
+
+    set_up();
+    mock_enter_protected(cpu, 0);
+    cpu->dr[7] |= 0x3ff;
+    mock_descriptor(SEL_OTHER_TSS, MOCK_OTHER_TSS, 0x2b, SEG_P | SYSTEM_TSS16);
+    mock_poke(MOCK_OTHER_TSS + 0x0e, TARGET, 2);
+    mock_poke(MOCK_OTHER_TSS + 0x10, EFLAGS_FIXED, 2);
+    for (unsigned i = 0; i < 8; i++) {
+        mock_poke(MOCK_OTHER_TSS + 0x12 + 2 * i, 0x7000 + i, 2);
+    }
+    mock_poke(MOCK_OTHER_TSS + 0x22, SEL_DATA3, 2);
+    mock_poke(MOCK_OTHER_TSS + 0x24, SEL_CODE16, 2);
+    mock_poke(MOCK_OTHER_TSS + 0x26, SEL_DATA16, 2);
+    mock_poke(MOCK_OTHER_TSS + 0x28, SEL_DATA0, 2);
+    g_assert_cmpint(run_call(SEL_OTHER_TSS, 0), ==, INSN_JUMP);
+    g_assert_cmphex(cpu->rip, ==, TARGET);
+    g_assert_cmphex(cpu->gpr[R_RBX] & 0xffff, ==, 0x7003);
+    g_assert_cmphex(cpu->seg[SEG_ES].selector, ==, SEL_DATA3);
+    g_assert_cmphex(cpu->seg[SEG_SS].selector, ==, SEL_DATA16);
+    g_assert_cmphex(cpu->seg[SEG_FS].selector, ==, 0);
+    g_assert_cmphex(cpu->ldtr.selector, ==, 0);
+    g_assert_cmphex(cpu->dr[7], ==, 0x400 | 0x2aa); /* local breakpoints are the old task's */
+    g_assert_cmphex(tss_type(SEL_OTHER_TSS), ==, SYSTEM_TSS16_BUSY);
+    cpu->gpr[R_RDI] = 0xabcd;
+    mock_poke(MOCK_OTHER_TSS + 0x2a, 0x5a5a, 2); /* not written by a switch */
+    g_assert_cmpint(helper_iret(cpu, &insn), ==, INSN_JUMP);
+    g_assert_cmphex(mock_peek(MOCK_OTHER_TSS + 0x20, 2), ==, 0xabcd);
+    g_assert_cmphex(mock_peek(MOCK_OTHER_TSS + 0x28, 4), ==, 0x5a5a0000 | SEL_DATA0);
+    g_assert_cmphex(cpu->rip, ==, 0x102);
+    tear_down();
+}
+
+/* The T bit traps in the new task; a v8086 task takes its selectors as they are. */
+static void test_task_trap_and_v8086(void)
+{
+    set_up();
+    mock_enter_protected(cpu, 0);
+    fill_other_task();
+    mock_poke(MOCK_OTHER_TSS + 0x64, 1, 2);
+    mock_poke(MOCK_OTHER_TSS + 0x24, EFLAGS_FIXED | EFLAGS_VM, 4);
+    g_assert_cmpint(run_jmp(SEL_OTHER_TSS, 0), ==, INSN_FAULT);
+    g_assert_cmphex(cpu->fault.vector, ==, VECTOR_DB);
+    g_assert_cmphex(cpu->fault.dr6, ==, 1u << 15);
+    g_assert_cmphex(cpu->rip, ==, TARGET);
+    g_assert_cmpuint(cpu->cpl, ==, 3);
+    g_assert_cmphex(cpu->seg[SEG_CS].base, ==, SEL_CODE0 << 4);
+    g_assert_cmphex(cpu->seg[SEG_GS].base, ==, SEL_DATA3 << 4);
+    g_assert_cmphex(cpu->seg[SEG_GS].limit, ==, 0xffff);
+    tear_down();
+}
+
+/* A return to a 16-bit stack writes SP only: the upper half of ESP stays the inner ring's. */
+static void test_outer_16bit_stack(void)
+{
+    Insn insn = make_insn(32);
+
+    for (unsigned is_iret = 0; is_iret < 2; is_iret++) {
+        uint64_t pointer = MOCK_STACK + (is_iret ? 12 : 8);
+
+        set_up();
+        mock_enter_protected(cpu, 0);
+        mock_descriptor(SEL_GATE, 0, 0xffff, 0xf2);
+        cpu->seg[SEG_SS].base = (uint32_t)-0x12340000;
+        cpu->gpr[R_RSP] = 0x12340000 + MOCK_STACK;
+        mock_poke(MOCK_STACK, TARGET, 4);
+        mock_poke(MOCK_STACK + 4, SEL_CODE3 | 3, 4);
+        mock_poke(MOCK_STACK + 8, EFLAGS_FIXED, 4);
+        mock_poke(pointer, 0x5678c000, 4);
+        mock_poke(pointer + 4, SEL_GATE | 3, 4);
+        g_assert_cmpint(is_iret ? helper_iret(cpu, &insn) : run_ret(32, 0), ==, INSN_JUMP);
+        g_assert_cmphex(cpu->gpr[R_RSP], ==, 0x1234c000);
+        g_assert_cmphex(cpu->seg[SEG_SS].selector, ==, SEL_GATE | 3);
+        tear_down();
+    }
+}
+
+/* Long mode knows fewer system types. */
+static void test_long_queries(void)
+{
+    static const uint16_t seen_by_lar = 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12;
+    static const uint16_t seen_by_lsl = 1 << 2 | 1 << 9 | 1 << 11;
+    Insn insn = make_insn(32);
+
+    insn.operands[0] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RDX, .size = 4};
+    insn.operands[1] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RCX, .size = 2};
+    set_up();
+    mock_enter_long(cpu, 0);
+    cpu->gpr[R_RCX] = SEL_GATE;
+    for (unsigned type = 0; type < 16; type++) {
+        mock_descriptor(SEL_GATE, 0, 0x1234, SEG_P | type);
+        helper_lar(cpu, &insn);
+        g_assert_cmpint(!!(cpu->eflags & EFLAGS_ZF), ==, seen_by_lar >> type & 1);
+        helper_lsl(cpu, &insn);
+        g_assert_cmpint(!!(cpu->eflags & EFLAGS_ZF), ==, seen_by_lsl >> type & 1);
+    }
+    tear_down();
+}
+
 static void test_task_errors(void)
 {
     set_up();
@@ -790,5 +892,9 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-transfer/task-call-iret", test_task_call_iret);
     g_test_add_func("/x86-transfer/task-gate-interrupt", test_task_gate_interrupt);
     g_test_add_func("/x86-transfer/task-errors", test_task_errors);
+    g_test_add_func("/x86-transfer/task-16bit", test_task_16bit);
+    g_test_add_func("/x86-transfer/task-trap-and-v8086", test_task_trap_and_v8086);
+    g_test_add_func("/x86-transfer/outer-16bit-stack", test_outer_16bit_stack);
+    g_test_add_func("/x86-transfer/long-queries", test_long_queries);
     return g_test_run();
 }
