@@ -30,15 +30,15 @@ static bool build_machine(const Config *config, Error **err)
     const ConfigItem *pidfile = config_last(config, OPT_PIDFILE);
     Machine *machine;
 
+    if (pidfile && !process_write_pidfile(pidfile->text, err)) {
+        error_prefix(err, "%s: ", pidfile->origin);
+        return false;
+    }
     if (!startup_accelerator(config, err)) {
         return false;
     }
     machine = startup_machine(config, err);
     if (!machine || !startup_back_ends(config, machine, err) || !process_watch_signals(err)) {
-        return false;
-    }
-    if (pidfile && !process_write_pidfile(pidfile->text, err)) {
-        error_prefix(err, "%s: ", pidfile->origin);
         return false;
     }
     if (!object_realize(&machine->obj, err) || !startup_devices(config, err)) {

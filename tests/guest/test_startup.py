@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Start-up and end: garbage on every option, signals, the daemon, and that nothing is left behind.
+
+Run alone: python3 tests/guest/test_startup.py [NAME...]
+"""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from machine import SCALE, emulator, expect, expect_in, run_tests
+
+QUIET = ["-display", "none", "-nodefaults", "-S"]
+GARBAGE = ["", ",", "=", "=,=", "help=", "a" * 5000, "%s%n%d", "\x01\xff", "-1",
+           "18446744073709551616", "/", ",id=x", "driver=,", "1e9"]
+
+
+def run(arguments, seconds=30):
+    return subprocess.run([emulator(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=seconds * SCALE, check=False,
+                          encoding="utf-8", errors="replace")
+
+
+def expect_orderly(result, what):
+    expect(result.returncode in (0, 1) and "anitizer" not in result.stderr,
+           f"{what}: status {result.returncode}: {result.stderr}")
+
+
+def test_garbage():
+    """Every option with every kind of garbage; a wrong device at the end sees to it that it ends."""
+    names = re.findall(r"^-(\w[\w-]*) \S", run(["-help"]).stdout, re.MULTILINE)
+    expect(len(names) > 35, f"only {names}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in names:
+            for text in GARBAGE:
+                result = run([*QUIET, "-" + name, text, "-device", "nonsense"])
+                expect_orderly(result, f"-{name} {text[:20]!r}")
+        os.chdir("/")
+
+
+def test_dump_config():
+    result = run(["-m", "1G", "-nographic", "-hda", "x,y", "-enable-kvm", "--dump-config"])
+    expect(result.stdout.splitlines() == [
+        "-machine memory.size=1073741824", "-machine graphics=off", "-display none",
+        "-drive file=x,,y,if=ide,index=0,media=disk", "-accel kvm", "-accel tcg",
+        "-serial mon:stdio"], result.stdout)
+
+
+def wait_until(condition, what, seconds=20):
+    deadline = time.monotonic() + seconds * SCALE
+    while not condition():
+        expect(time.monotonic() < deadline, f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def expect_empty(folder):
+    expect(not list(Path(folder).iterdir()), f"left behind: {list(Path(folder).iterdir())}")
+
+
+def test_signals():
+    with tempfile.TemporaryDirectory() as folder:
+        pidfile, path = Path(folder, "pid"), Path(folder, "socket")
+        arguments = [*QUIET, "-pidfile", pidfile, "-monitor", f"unix:{path},server,nowait"]
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = subprocess.Popen([emulator(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, encoding="utf-8")
+            wait_until(path.exists, "monitor socket")
+            expect(pidfile.read_text() == f"{process.pid}\n", pidfile.read_text())
+            second = run(arguments)
+            expect_in("is in use by another process", second.stderr)
+            expect(path.exists(), "the second process has taken the socket of the first")
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30 * SCALE)
+            expect_in(f": terminating on signal {number.value}", errors)
+            expect(process.returncode == 0, f"status {process.returncode}: {errors}")
+            expect_empty(folder)
+
+
+def test_failure_leaves_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        result = run([*QUIET, "-pidfile", f"{folder}/pid", "-serial",
+                      f"unix:{folder}/serial,server,nowait", "-device", "nonsense"])
+        expect(result.returncode == 1, f"status {result.returncode}: {result.stderr}")
+        expect_in("unknown device 'nonsense'", result.stderr)
+        expect_empty(folder)
+
+
+def test_daemonize():
+    with tempfile.TemporaryDirectory() as folder:
+        pidfile = Path(folder, "pid")
+        result = run([*QUIET, "-daemonize", "-pidfile", pidfile])
+        expect(result.returncode == 0, result.stderr)
+        os.kill(int(pidfile.read_text()), signal.SIGTERM)
+        wait_until(lambda: not pidfile.exists(), "end of the daemon")
+        result = run([*QUIET, "-daemonize", "-pidfile", pidfile, "-device", "nonsense"])
+        expect(result.returncode == 1, f"status {result.returncode}")
+        expect_in("unknown device 'nonsense'", result.stderr)
+        expect_empty(folder)
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()))
