@@ -60,21 +60,6 @@ static uint16_t port_number(const X86Cpu *cpu, const Insn *insn)
     return is_immediate ? insn->immediate & 0xff : (uint16_t)cpu->gpr[R_RDX];
 }
 
-static void set_accumulator(X86Cpu *cpu, unsigned size, uint64_t value)
-{
-    switch (size) {
-    case 1:
-        cpu->gpr[R_RAX] = (cpu->gpr[R_RAX] & ~UINT64_C(0xff)) | (value & 0xff);
-        break;
-    case 2:
-        cpu->gpr[R_RAX] = (cpu->gpr[R_RAX] & ~UINT64_C(0xffff)) | (value & 0xffff);
-        break;
-    default:
-        cpu->gpr[R_RAX] = (uint32_t)value;
-        break;
-    }
-}
-
 InsnResult helper_in(X86Cpu *cpu, const Insn *insn)
 {
     unsigned size = port_size(insn);
@@ -88,7 +73,7 @@ InsnResult helper_in(X86Cpu *cpu, const Insn *insn)
     machine_lock();
     value = address_space_load(&address_space_io, port, size, NULL);
     machine_unlock();
-    set_accumulator(cpu, size, value);
+    gpr_write(cpu, R_RAX, value, size);
     return INSN_NEXT;
 }
 
@@ -112,7 +97,8 @@ InsnResult helper_out(X86Cpu *cpu, const Insn *insn)
 
 /* One call's worth of a string instruction. */
 typedef struct StringRun {
-    uint64_t mask;  /* of the address size */
+    uint64_t mask; /* of the address size */
+    unsigned address_size;
     uint64_t count; /* elements left, at least 1 */
     unsigned size;  /* bytes of an element */
     unsigned segment, index;
@@ -156,6 +142,7 @@ static StringRun string_run(const X86Cpu *cpu, const Insn *insn, bool is_output)
 {
     StringRun run = {
         .mask = insn->address_bits == 64 ? UINT64_MAX : (UINT64_C(1) << insn->address_bits) - 1,
+        .address_size = insn->address_bits / 8,
         .count = 1,
         .size = port_size(insn),
         .segment = is_output ? source_segment(cpu, insn) : SEG_ES,
@@ -189,24 +176,15 @@ static unsigned string_chunk(const X86Cpu *cpu, const StringRun *run)
     return n ? (unsigned)n : 1;
 }
 
-/* Writes a register as the address size asks for: 16-bit ones keep the rest, 32-bit ones clear
- * it. */
-static void set_register(X86Cpu *cpu, unsigned reg, uint64_t mask, uint64_t value)
-{
-    uint64_t keep = mask == 0xffff ? cpu->gpr[reg] & ~mask : 0;
-
-    cpu->gpr[reg] = keep | (value & mask);
-}
-
 static InsnResult string_advance(X86Cpu *cpu, const StringRun *run, unsigned done)
 {
     int64_t step = run->is_backward ? -(int64_t)run->size : run->size;
 
-    set_register(cpu, run->index, run->mask, cpu->gpr[run->index] + (uint64_t)(step * done));
+    gpr_write(cpu, run->index, cpu->gpr[run->index] + (uint64_t)(step * done), run->address_size);
     if (!run->is_repeated) {
         return INSN_NEXT;
     }
-    set_register(cpu, R_RCX, run->mask, run->count - done);
+    gpr_write(cpu, R_RCX, run->count - done, run->address_size);
     return run->count == done ? INSN_NEXT : INSN_REPEAT;
 }
 

@@ -5,22 +5,6 @@
 
 #define ENTER_MAX_LEVEL 31
 
-/* A register at operand size: 16 bits keep the rest, 32 clear the upper half. */
-static void set_register(X86Cpu *cpu, unsigned reg, unsigned size, uint64_t value)
-{
-    switch (size) {
-    case 2:
-        cpu->gpr[reg] = (cpu->gpr[reg] & ~UINT64_C(0xffff)) | (value & 0xffff);
-        break;
-    case 4:
-        cpu->gpr[reg] = (uint32_t)value;
-        break;
-    default:
-        cpu->gpr[reg] = value;
-        break;
-    }
-}
-
 InsnResult helper_pusha(X86Cpu *cpu, const Insn *insn)
 {
     Stack stack;
@@ -45,7 +29,7 @@ InsnResult helper_popa(X86Cpu *cpu, const Insn *insn)
     }
     for (unsigned i = 0; i < 8; i++) {
         if (7 - i != R_RSP) {
-            set_register(cpu, 7 - i, size, values[i]);
+            gpr_write(cpu, 7 - i, values[i], size);
         }
     }
     stack_commit_pointer(cpu, &stack);
@@ -100,7 +84,7 @@ InsnResult helper_enter(X86Cpu *cpu, const Insn *insn)
     if (!stack_probe_write(cpu, &stack, size)) {
         return INSN_FAULT;
     }
-    set_register(cpu, R_RBP, size, frame_pointer);
+    gpr_write(cpu, R_RBP, frame_pointer, size);
     stack_commit_pointer(cpu, &stack);
     return INSN_NEXT;
 }
@@ -117,6 +101,6 @@ InsnResult helper_leave(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     stack_commit_pointer(cpu, &stack);
-    set_register(cpu, R_RBP, size, value);
+    gpr_write(cpu, R_RBP, value, size);
     return INSN_NEXT;
 }
