@@ -2,11 +2,13 @@
 """Light objects run while the guest's FPU state is live: they may only call each other and what
 tests/lint/light-symbols allows."""
 
+import re
 import subprocess
 
 from tree import Finding
 
 LIST = "tests/lint/light-symbols"
+SYMBOL = re.compile(r"^(.*):(?:[0-9a-f]{16}| {16}) (\w) (\S+)$")
 
 
 def read_list(tree, findings):
@@ -28,9 +30,10 @@ def symbols(library):
     run = subprocess.run(["nm", "-A", library], capture_output=True, text=True, check=True)
     defined, undefined = set(), {}
     for line in run.stdout.splitlines():
-        place, _, rest = line.partition(": ")
-        fields = rest.split()
-        name, kind = fields[-1], fields[-2]
+        match = SYMBOL.match(line)
+        if not match:
+            continue
+        place, kind, name = match.groups()
         if kind == "U":
             undefined[name] = place.split(":")[-1]
         elif kind.isupper() or kind == "w":

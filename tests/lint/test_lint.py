@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Shows each lint rule a file that breaks it and one that does not. Run alone: python3 test_lint.py"""
 
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -134,6 +135,18 @@ class LintTest(unittest.TestCase):
         findings = []
         self.assertEqual(set(light.read_list(Tree(self.root), findings)), {"memcpy", "free"})
         self.assertEqual(len(findings), 1)
+
+    def test_light_symbols(self):
+        self.write(light.LIST, "allowed  because\n")
+        self.write("a.c", "int known(void); int foreign(void); int allowed(void);\n"
+                   "int one(void) { return known() + foreign() + allowed(); }\n")
+        self.write("b.c", "int known(void); int known(void) { return 2; }\n")
+        for name in "ab":
+            subprocess.run(["gcc", "-O0", "-c", f"{name}.c"], cwd=self.root, check=True)
+        subprocess.run(["ar", "rcsT", "light.a", "a.o", "b.o"], cwd=self.root, check=True)
+        found = light.check(Tree(self.root), self.root / "light.a")
+        self.assertEqual(len(found), 1, [str(finding) for finding in found])
+        self.assertIn("refers to foreign", str(found[0]))
 
     def test_counts(self):
         tap = "1..3\nok 1 /a\nnot ok 2 /b\nok 3 /c # SKIP no kvm\n"

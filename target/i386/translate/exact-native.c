@@ -60,7 +60,8 @@ static const void *thunk_make(const uint8_t *code, unsigned size, unsigned base,
     return code_cache_add_thunk(bytes, (size_t)(e.p - bytes));
 }
 
-static const void *thunk_find(const uint8_t *code, unsigned size, unsigned base, unsigned stand_in)
+static const void *thunk_find(X86Cpu *cpu, const uint8_t *code, unsigned size, unsigned base,
+                              unsigned stand_in)
 {
     uint8_t key[REHOST_MAX_BYTES + 2] = {0};
     uint64_t hash = 14695981039346656037ull;
@@ -79,6 +80,7 @@ static const void *thunk_find(const uint8_t *code, unsigned size, unsigned base,
     for (i = 0; slot->code && i < sizeof(key) && slot->key[i] == key[i]; i++) {
     }
     if (!slot->code || i < sizeof(key)) {
+        fpu_park(cpu); /* what makes a thunk may use SSE */
         const void *made = thunk_make(code, size, base, stand_in);
         if (!made) {
             code_cache_reset_thunks();
@@ -100,6 +102,7 @@ static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
 {
     uint8_t code[REHOST_MAX_BYTES];
     uint8_t base = HOST_RSI, stand_in = HOST_RDI;
+    const void *thunk;
     RehostMap map;
     unsigned size;
 
@@ -115,10 +118,11 @@ static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
         return INSN_FAULT;
     }
     cpu->tcg.scratch[4] = (uint64_t)memory;
+    thunk = thunk_find(cpu, code, size, base, stand_in);
     if (insn->gate != GATE_NONE) {
         fpu_unpark(cpu);
     }
-    if (stubs.thunk(cpu, thunk_find(code, size, base, stand_in))) {
+    if (stubs.thunk(cpu, thunk)) {
         exact_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return INSN_FAULT;
     }
