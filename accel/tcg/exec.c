@@ -103,10 +103,10 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
 }
 
 /* Runs translated code once; returns the slot to chain when a direct jump led out. */
-static JumpSlot *run_block(X86Cpu *cpu, Block *block)
+static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 {
     fpu_unpark(cpu);
-    switch (stubs.enter(cpu, block->code_direct)) {
+    switch (stubs.enter(cpu, code)) {
     case EXIT_CHAIN:
         merge_flags(cpu);
         return (JumpSlot *)cpu->tcg.exit_value;
@@ -133,9 +133,13 @@ static JumpSlot *run_block(X86Cpu *cpu, Block *block)
     }
 }
 
-/* True when the loop has to be left. */
+/* What was asked for from outside. True when the loop has to be left. */
 static bool handle_requests(Vcpu *vcpu, X86Cpu *cpu)
 {
+    if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
+        /* kicked: disarm before looking at what was asked for */
+        __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
+    }
     if (__atomic_load_n(&vcpu->exit_request, __ATOMIC_SEQ_CST)) {
         return true;
     }
@@ -149,38 +153,64 @@ static bool handle_requests(Vcpu *vcpu, X86Cpu *cpu)
     return cpu->halted;
 }
 
+/* Single steps, breakpoints, and an instruction in an interrupt shadow while something waits: the
+ * next look must come right behind it. Without anything waiting the shadow ends unseen. */
+static bool needs_exact_step(X86Cpu *cpu)
+{
+    bool waiting = cpu->interrupt_shadow && __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
+
+    if (waiting || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) {
+        return true;
+    }
+    cpu->interrupt_shadow = false;
+    return false;
+}
+
+/* The place a block has in the jump cache, for jumps that need no chaining. */
+static const void *find_in_jump_cache(const X86Cpu *cpu)
+{
+    const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
+
+    return entry->rip == cpu->rip && entry->key == cpu->tcg.jump_key ? entry->code : NULL;
+}
+
+/* One turn; returns the slot that waits for its target. */
+static JumpSlot *turn(X86Cpu *cpu, JumpSlot *slot)
+{
+    uint64_t flushes = code_cache.flush_count;
+    const void *code = slot ? NULL : find_in_jump_cache(cpu);
+    Block *block;
+
+    if (code) {
+        return run_code(cpu, code);
+    }
+    block = find_block(cpu);
+    if (!block) {
+        target_exact_step(cpu);
+        return NULL;
+    }
+    if (slot && flushes == code_cache.flush_count) {
+        block_link(slot, block);
+    }
+    return run_code(cpu, block->code_direct);
+}
+
 void tcg_exec(Vcpu *vcpu)
 {
     X86Cpu *cpu = vcpu->cpu;
     JumpSlot *slot = NULL;
-    Block *block;
-    uint64_t flushes;
     unsigned turns = 0;
 
-    for (;;) {
-        if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
-            /* kicked: disarm before looking at what was asked for */
-            __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
-        }
-        if (handle_requests(vcpu, cpu)) {
-            break;
-        }
+    while (!handle_requests(vcpu, cpu)) {
         if (++turns % QUIESCENT_TURNS == 0) {
             vcpu_quiescent(vcpu);
         }
-        flushes = code_cache.flush_count;
-        block = cpu->interrupt_shadow || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)
-                    ? NULL
-                    : find_block(cpu);
-        if (!block) {
+        if (needs_exact_step(cpu)) {
             target_exact_step(cpu);
             slot = NULL;
-            continue;
+        } else {
+            slot = turn(cpu, slot);
         }
-        if (slot && flushes == code_cache.flush_count) {
-            block_link(slot, block);
-        }
-        slot = run_block(cpu, block);
     }
     vcpu->halted = cpu->halted;
     fpu_park(cpu);

@@ -50,6 +50,14 @@ static void table_flush(TlbTable *table, bool keep_global)
 static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
 {
     table_flush(context->table, keep_global);
+    if (!keep_global) {
+        for (unsigned i = 0; i < 16; i++) {
+            context->large_2m[i] = 0;
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            context->large_1g[i] = 0;
+        }
+    }
     context->epoch = ++own->next_epoch;
     own->flushes++;
 }
@@ -140,6 +148,31 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     tcg_context_changed(cpu);
 }
 
+/* -- Large pages ------------------------------------------------------------------------------ */
+
+static unsigned region_hash(uint64_t linear, unsigned bits, unsigned size)
+{
+    return (unsigned)((linear >> bits) * 0x9e3779b97f4a7c15ull >> 32) % size;
+}
+
+static void remember_large(TlbContext *context, uint64_t linear, unsigned page_bits)
+{
+    if (page_bits >= 30) {
+        bitmap_set(context->large_1g, region_hash(linear, 30, 256));
+    } else if (page_bits > TARGET_PAGE_BITS) {
+        bitmap_set(context->large_2m, region_hash(linear, 21, 1024));
+        if (page_bits == 22) {
+            bitmap_set(context->large_2m, region_hash(linear ^ 1u << 21, 21, 1024));
+        }
+    }
+}
+
+static bool may_be_large(const TlbContext *context, uint64_t linear)
+{
+    return bitmap_test(context->large_1g, region_hash(linear, 30, 256)) ||
+           bitmap_test(context->large_2m, region_hash(linear, 21, 1024));
+}
+
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
 {
     TcgCpu *own = cpu->tcg.own;
@@ -153,6 +186,10 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
         uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
         TlbEntry *entry = &context->table->entries[i];
         if (!context->valid) {
+            continue;
+        }
+        if (may_be_large(context, linear)) {
+            context_flush(own, context, false);
             continue;
         }
         if (entry->tag_exec == page) {
@@ -190,6 +227,7 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
     entry->host = (uint64_t)target->host - (linear & (TARGET_PAGE_SIZE - 1));
     table->ram_page[i] = target->ram_page;
     table->flags[i] = walk->global ? TLB_FLAG_GLOBAL : 0;
+    remember_large(context, linear, walk->page_bits);
 }
 
 /* A page that holds translated code has its DIRTY_CODE bit clear. */

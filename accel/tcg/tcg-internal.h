@@ -29,6 +29,9 @@ typedef struct TlbContext {
     uint32_t epoch;    /* changes with each flush of this context */
     uint64_t last_use; /* turn of its last selection, for replacement */
     TlbTable *table;
+    /* Hashed numbers of 2 MiB and 1 GiB regions that were filled from large pages: INVLPG in one of
+     * them has to drop more than one entry. */
+    uint64_t large_2m[16], large_1g[4];
 } TlbContext;
 
 #define JUMP_KEY_SLOTS 64

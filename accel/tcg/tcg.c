@@ -114,6 +114,12 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     g_free(own);
 }
 
+static void tcg_run(Vcpu *vcpu)
+{
+    cpu_tsc_resume();
+    tcg_exec(vcpu);
+}
+
 static void tcg_kick(Vcpu *vcpu)
 {
     X86Cpu *cpu = vcpu->cpu;
@@ -144,7 +150,7 @@ static const VcpuOps tcg_vcpu_ops = {
     .name = "tcg",
     .init = tcg_cpu_init,
     .fini = tcg_cpu_fini,
-    .run = tcg_exec,
+    .run = tcg_run,
     .kick = tcg_kick,
 };
 

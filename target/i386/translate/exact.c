@@ -141,9 +141,43 @@ static Fetch fetch_bytes(X86Cpu *cpu, uint8_t *bytes, unsigned *size, bool cross
     return FETCH_OK;
 }
 
-/* False: a fault was recorded. */
-static bool fetch_insn(X86Cpu *cpu, Insn *insn)
+/* Instructions that come here come again (device registers, first touches of pages), and decoding
+ * would cost more than the rest: the last ones are kept, found by place, mode and bytes. */
+#define KEPT_INSNS 256
+
+typedef struct KeptInsn {
+    uint32_t mode;
+    Insn insn;
+} KeptInsn;
+
+static __thread KeptInsn kept_insns[KEPT_INSNS];
+
+static KeptInsn *kept_slot(const X86Cpu *cpu)
 {
+    return &kept_insns[(cpu->rip ^ cpu->rip >> 8) % KEPT_INSNS];
+}
+
+static const Insn *find_kept(const X86Cpu *cpu, const uint8_t *bytes, unsigned size)
+{
+    const KeptInsn *kept = kept_slot(cpu);
+    const Insn *insn = &kept->insn;
+
+    if (!insn->length || insn->length > size || insn->rip != cpu->rip || kept->mode != cpu->mode) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < insn->length; i++) {
+        if (insn->bytes[i] != bytes[i]) {
+            return NULL;
+        }
+    }
+    return insn;
+}
+
+/* NULL: a fault was recorded. */
+static const Insn *fetch_insn(X86Cpu *cpu)
+{
+    Insn *insn = &kept_slot(cpu)->insn;
+    const Insn *found;
     uint8_t bytes[INSN_MAX_LENGTH];
     unsigned size = 0;
     bool too_long;
@@ -152,16 +186,28 @@ static bool fetch_insn(X86Cpu *cpu, Insn *insn)
     for (int cross = 0; cross < 2 && decoded == DECODE_SHORT; cross++) {
         Fetch fetched = fetch_bytes(cpu, bytes, &size, cross);
         if (fetched != FETCH_OK) {
-            return fetched == FETCH_END_OF_SEGMENT ? fault_gp(cpu, 0) : false;
+            if (fetched == FETCH_END_OF_SEGMENT) {
+                fault_gp(cpu, 0);
+            }
+            return NULL;
+        }
+        if ((found = find_kept(cpu, bytes, size))) {
+            return found;
         }
         fpu_park(cpu);
         decoded = decode_insn(cpu->mode, cpu->rip, bytes, size, insn, &too_long);
     }
     if (decoded == DECODE_OK) {
-        return true;
+        kept_slot(cpu)->mode = cpu->mode;
+        return insn;
     }
-    /* bytes end where the segment ends, or there is no such instruction */
-    return decoded == DECODE_SHORT || too_long ? fault_gp(cpu, 0) : fault_ud(cpu);
+    insn->length = 0;
+    if (decoded == DECODE_SHORT || too_long) { /* bytes end where the segment ends */
+        fault_gp(cpu, 0);
+    } else {
+        fault_ud(cpu);
+    }
+    return NULL;
 }
 
 /* -- One instruction -------------------------------------------------------------------------- */
@@ -193,14 +239,10 @@ static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_sh
 void target_exact_step(X86Cpu *cpu)
 {
     bool had_shadow = cpu->interrupt_shadow, had_tf = cpu->eflags & EFLAGS_TF;
-    Insn insn;
+    const Insn *insn = fetch_insn(cpu);
 
     cpu->tcg.own->exact_steps++;
-    if (!fetch_insn(cpu, &insn)) {
-        finish(cpu, &insn, INSN_FAULT, had_shadow, had_tf);
-        return;
-    }
-    finish(cpu, &insn, exact_run(cpu, &insn), had_shadow, had_tf);
+    finish(cpu, insn, insn ? exact_run(cpu, insn) : INSN_FAULT, had_shadow, had_tf);
 }
 
 void target_run_insn(X86Cpu *cpu, const void *insn)
