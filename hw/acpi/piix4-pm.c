@@ -17,7 +17,8 @@ enum { /* configuration space */
        PM_SMBHSTCFG = 0xd2
 };
 
-enum { DEVACTB_APMC_ENABLE = 0x02 }; /* in byte 3: port B2h raises an SMI */
+enum { DEVACTB_APMC_ENABLE = 0x02 };             /* in byte 3: port B2h raises an SMI */
+enum { DECODE_COM1 = 0x08, DECODE_COM2 = 0x90 }; /* DEVRESC, byte 3 */
 enum { PMREGMISC_ENABLE = 0x01, SMBHSTCFG_ENABLE = 0x01 };
 
 enum { PM1_TIMER = 0x0001, PM1_GLOBAL = 0x0020, PM1_POWER_BUTTON = 0x0100, PM1_RTC = 0x0400 };
@@ -57,6 +58,7 @@ struct Piix4Pm {
     PciDevice pci;
     bool smm_enabled;
     Irq sci, smi;
+    unsigned serial_ports; /* bit N: COM N+1 is there */
     Region pm_ports, smbus_ports, gpe_ports, smi_ports;
 
     uint16_t pm1_status, pm1_enable, pm1_control;
@@ -294,8 +296,9 @@ static void smbus_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
-void piix4_pm_connect(Piix4Pm *pm, Irq sci, Irq smi)
+void piix4_pm_connect(Piix4Pm *pm, Irq sci, Irq smi, unsigned serial_ports)
 {
+    pm->serial_ports = serial_ports;
     pm->sci = sci;
     pm->smi = smi;
 }
@@ -323,9 +326,10 @@ static void fill_config(Piix4Pm *pm)
     set_mask(pci, PM_DEVACTA, PM_DEVRESJ + 4 - PM_DEVACTA, 0xff);
     /* SeaBIOS takes the bit for "SMM is set up already". */
     pci->config[PM_DEVACTB + 3] = pm->smm_enabled ? 0 : DEVACTB_APMC_ENABLE;
-    pci->config[PM_DEVRESA + 3] = 0x90; /* serial and parallel ports are decoded on ISA */
+    pci->config[PM_DEVRESA + 3] = 0x10; /* floppy disk controller; which ports are decoded */
     pci->config[PM_DEVRESA + 7] = 0x60;
-    pci->config[PM_DEVRESA + 11] = 0x98;
+    pci->config[PM_DEVRESA + 11] =
+        (pm->serial_ports & 1 ? DECODE_COM1 : 0) | (pm->serial_ports & 2 ? DECODE_COM2 : 0);
 }
 
 static const RegionOps pm_ops = {.read = pm_read, .write = pm_write};
@@ -389,6 +393,7 @@ static const Field piix4_pm_fields[] = {
     PROP(Piix4Pm, smm_enabled, .desc = "the machine has system management mode"),
     LINK(Piix4Pm, sci),
     LINK(Piix4Pm, smi),
+    LINK(Piix4Pm, serial_ports),
     DERIVED(Piix4Pm, pm_ports),
     DERIVED(Piix4Pm, smbus_ports),
     DERIVED(Piix4Pm, gpe_ports),

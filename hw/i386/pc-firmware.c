@@ -144,6 +144,7 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
     };
-    return describe_boot(pc, boot_rom, err) && acpi_tables_add(pc->fw_cfg, &acpi, err) &&
+    return describe_boot(pc, boot_rom, err) &&
+           (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err)) &&
            add_user_items(pc, err) && object_realize((Object *)pc->fw_cfg, err);
 }

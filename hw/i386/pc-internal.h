@@ -11,9 +11,12 @@
 #define PC_GSI_COUNT 24
 #define PC_4_GIB (1ull << 32)
 
+typedef enum OnOffAuto { CHOICE_AUTO, CHOICE_ON, CHOICE_OFF } OnOffAuto;
+
 typedef struct PcMachine {
     Machine machine;
-    bool smm; /* PROP: system management mode */
+    OnOffAuto smm, vmport, acpi; /* PROP */
+    bool hpet;                   /* PROP */
 
     Region memory, io; /* roots of the two address spaces */
     RamBlock *ram_block;

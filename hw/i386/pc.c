@@ -54,9 +54,10 @@ static bool create_pci_functions(PcMachine *pc, Error **err)
     Bus *pci = &i440fx_pci_bus(pc->host)->bus;
     Piix4Pm *pm = (Piix4Pm *)pc_device_new(
         "PIIX4_PM", pci,
-        (const char *[]){"addr=1.3", pc->smm ? "smm-enabled=on" : "smm-enabled=off", NULL});
+        (const char *[]){"addr=1.3", pc->smm == CHOICE_ON ? "smm-enabled=on" : "smm-enabled=off",
+                         NULL});
 
-    piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc));
+    piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc), pc->serial_ports);
     return add_device("piix3-ide", pci, (const char *[]){"addr=1.1", NULL}, err) &&
            object_realize((Object *)pm, err);
 }
@@ -107,11 +108,22 @@ static bool create_isa_devices(PcMachine *pc, Error **err)
 
 /* -- Machine ----------------------------------------------------------------------------------- */
 
+static bool check_properties(const PcMachine *pc, Error **err)
+{
+    if (pc->vmport == CHOICE_ON) {
+        return error_set(err, "-machine: vmport=on: this machine has no VMware port");
+    }
+    if (pc->hpet) {
+        return error_set(err, "-machine: hpet=on: this machine has no HPET");
+    }
+    return true;
+}
+
 static bool build(PcMachine *pc, Error **err)
 {
-    return pc_memory_create(pc, err) && create_bridges(pc, err) && pc_interrupts_create(pc, err) &&
-           pc_cpus_create(pc, err) && create_isa_devices(pc, err) &&
-           create_pci_functions(pc, err) &&
+    return check_properties(pc, err) && pc_memory_create(pc, err) && create_bridges(pc, err) &&
+           pc_interrupts_create(pc, err) && pc_cpus_create(pc, err) &&
+           create_isa_devices(pc, err) && create_pci_functions(pc, err) &&
            firmware_rom_load(&pc->firmware_rom, &pc->machine, i440fx_pci_memory(pc->host), err) &&
            pc_firmware_create(pc, err) && pc_cpus_start(pc, err);
 }
@@ -148,8 +160,13 @@ static void pc_reset(Machine *machine)
     pc_cpus_reset(pc);
 }
 
+static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
+
 static const Field pc_fields[] = {
-    PROP(PcMachine, smm, .desc = "system management mode"),
+    PROP_ENUM(PcMachine, smm, .choices = on_off_auto, .desc = "system management mode; auto: off"),
+    PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
+    PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
+    PROP(PcMachine, hpet, .desc = "high precision event timer; not available"),
     DERIVED(PcMachine, memory),
     DERIVED(PcMachine, io),
     DERIVED(PcMachine, ram_block),

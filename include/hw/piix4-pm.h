@@ -26,7 +26,8 @@ enum { /* offsets in the PM block */
        PIIX4_PM_TIMER = 8
 };
 
-/* LINK: the SCI and, where the machine has SMM, the SMI line. */
-void piix4_pm_connect(Piix4Pm *pm, Irq sci, Irq smi);
+/* LINK, before realize: the SCI, the SMI line where the machine has SMM, and the serial ports there
+ * are (bit N: COM N+1), which configuration space tells. */
+void piix4_pm_connect(Piix4Pm *pm, Irq sci, Irq smi, unsigned serial_ports);
 
 #endif

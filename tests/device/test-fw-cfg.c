@@ -200,6 +200,20 @@ static void test_boot_once(void)
     pc_bench_free();
 }
 
+static void test_choices(void)
+{
+    Error *err = NULL;
+    uint32_t size;
+
+    g_assert_true(pc_bench_try("64M", "acpi", "off", &err));
+    g_assert_cmpuint(find_file("etc/table-loader", &size), ==, 0);
+    pc_bench_free();
+    g_assert_false(pc_bench_try("64M", "hpet", "on", &err));
+    g_assert_nonnull(strstr(error_message(err), "no HPET"));
+    error_free(err);
+    pc_bench_free();
+}
+
 static void test_names(void)
 {
     static const char *const names[] = {"pc", "pc-i440fx-7.2", "pc-i440fx-2.0", "pc-1.3",
@@ -396,6 +410,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/cmos", test_cmos);
     g_test_add_func("/pc/disk-translation", test_disk_translation);
     g_test_add_func("/pc/boot-once", test_boot_once);
+    g_test_add_func("/pc/choices", test_choices);
     g_test_add_func("/pc/names", test_names);
     g_test_add_func("/none/empty", test_empty_machine);
     g_test_add_func("/boot/linux", test_linux);
