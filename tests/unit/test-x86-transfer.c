@@ -134,6 +134,13 @@ static void test_segment_unpack(void)
     g_assert_cmphex(segment.base, ==, 0xa1b2c3d4);
     g_assert_cmphex(segment.limit, ==, 0x12345fff);
     g_assert_cmphex(segment.attributes, ==, 0xd093);
+
+    mock_poke(MOCK_LDT + 8, mock_peek(MOCK_GDT + SEL_GATE, 8), 8);
+    g_assert_true(segment_load(cpu, SEG_FS, 0xc)); /* the LDT's */
+    g_assert_cmphex(cpu->seg[SEG_FS].base, ==, 0xa1b2c3d4);
+    cpu->ldtr.attributes = 0;
+    g_assert_false(segment_load(cpu, SEG_FS, 0xc));
+    mock_expect_fault(cpu, VECTOR_GP, 0xc);
     tear_down();
 }
 
@@ -598,6 +605,31 @@ static void test_sysret_compatibility(void)
     tear_down();
 }
 
+/* Outside of long mode only AMD has it. */
+static void test_syscall_legacy(void)
+{
+    Insn insn = make_insn(32);
+
+    set_up();
+    mock_enter_protected(cpu, 3);
+    cpu->efer = EFER_SCE;
+    cpu->star = (uint64_t)SEL_CODE3 << 48 | (uint64_t)SEL_CODE0 << 32 | TARGET;
+    g_assert_cmpint(helper_syscall(cpu, &insn), ==, INSN_FAULT);
+    g_assert_cmphex(cpu->fault.vector, ==, VECTOR_UD);
+    cpu->model->is_amd = true;
+    g_assert_cmpint(helper_syscall(cpu, &insn), ==, INSN_JUMP);
+    g_assert_cmphex(cpu->rip, ==, TARGET);
+    g_assert_cmphex(cpu->gpr[R_RCX], ==, 0x102);
+    g_assert_cmphex(cpu->eflags, ==, EFLAGS_FIXED);
+    g_assert_cmphex(cpu->seg[SEG_SS].selector, ==, SEL_CODE0 + 8);
+    g_assert_cmphex(cpu->seg[SEG_CS].attributes, ==, 0xc09b);
+    g_assert_cmpint(helper_sysret(cpu, &insn), ==, INSN_JUMP);
+    g_assert_cmphex(cpu->rip, ==, 0x102);
+    g_assert_cmphex(cpu->eflags, ==, EFLAGS_FIXED | EFLAGS_IF);
+    g_assert_cmphex(cpu->seg[SEG_CS].attributes, ==, 0xc0fb);
+    tear_down();
+}
+
 static void test_sysenter(void)
 {
     Insn insn = make_insn(32);
@@ -887,6 +919,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-transfer/syscall", test_syscall);
     g_test_add_func("/x86-transfer/sysret-canonical", test_sysret_canonical);
     g_test_add_func("/x86-transfer/sysret-compatibility", test_sysret_compatibility);
+    g_test_add_func("/x86-transfer/syscall-legacy", test_syscall_legacy);
     g_test_add_func("/x86-transfer/sysenter", test_sysenter);
     g_test_add_func("/x86-transfer/task-jmp", test_task_jmp);
     g_test_add_func("/x86-transfer/task-call-iret", test_task_call_iret);
