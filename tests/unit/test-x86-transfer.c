@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Segment loads, far JMP CALL RET, call gates, SYSCALL and SYSENTER, task switches. */
+/* Segment loads, far JMP CALL RET, call gates, SYSCALL and SYSENTER, task switches. Long, because
+ * each rule of the manual has its row or its few lines, and they share one small set of runners. */
 #include "tests/unit/x86-mock.h"
 
 #include "target/i386/cpu-model.h"
