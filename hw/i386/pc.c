@@ -49,17 +49,26 @@ static bool create_bridges(PcMachine *pc, Error **err)
     return object_realize((Object *)pc->piix3, err);
 }
 
+/* Without ACPI there is no function for it either: firmware would describe it by itself. */
+static bool create_power_management(PcMachine *pc, Bus *pci, Error **err)
+{
+    const char *smm = pc->smm == CHOICE_ON ? "smm-enabled=on" : "smm-enabled=off";
+
+    if (pc->acpi == CHOICE_OFF) {
+        return true;
+    }
+    Piix4Pm *pm =
+        (Piix4Pm *)pc_device_new("PIIX4_PM", pci, (const char *[]){"addr=1.3", smm, NULL});
+    piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc), pc->serial_ports);
+    return object_realize((Object *)pm, err);
+}
+
 static bool create_pci_functions(PcMachine *pc, Error **err)
 {
     Bus *pci = &i440fx_pci_bus(pc->host)->bus;
-    Piix4Pm *pm = (Piix4Pm *)pc_device_new(
-        "PIIX4_PM", pci,
-        (const char *[]){"addr=1.3", pc->smm == CHOICE_ON ? "smm-enabled=on" : "smm-enabled=off",
-                         NULL});
 
-    piix4_pm_connect(pm, pc_gsi(pc, PIIX4_PM_SCI_IRQ), pc_smi(pc), pc->serial_ports);
     return add_device("piix3-ide", pci, (const char *[]){"addr=1.1", NULL}, err) &&
-           object_realize((Object *)pm, err);
+           create_power_management(pc, pci, err);
 }
 
 /* -- ISA --------------------------------------------------------------------------------------- */

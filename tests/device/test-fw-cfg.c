@@ -207,6 +207,7 @@ static void test_choices(void)
 
     g_assert_true(pc_bench_try("64M", "acpi", "off", &err));
     g_assert_cmpuint(find_file("etc/table-loader", &size), ==, 0);
+    g_assert_cmphex(config_get(PCI_DEVFN(1, 3), 0, 4), ==, UINT32_MAX);
     pc_bench_free();
     g_assert_false(pc_bench_try("64M", "hpet", "on", &err));
     g_assert_nonnull(strstr(error_message(err), "no HPET"));
