@@ -202,6 +202,8 @@ char *blocks_info_text(void);
  * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                       unsigned max_insns, Emitter *e);
+/* Bytes of cpu->tcg.kept_insns, zeroed by the owner. */
+size_t target_kept_insns_size(void);
 /* Runs exactly one instruction at RIP, faults included. */
 void target_exact_step(X86Cpu *cpu);
 /* Runs a helper's instruction that was decoded before. */

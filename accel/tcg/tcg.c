@@ -98,6 +98,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     }
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
+    cpu->tcg.kept_insns = g_malloc0(target_kept_insns_size());
     syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
     listen_to_map(vcpu, true);
     return tlb_init(cpu);
@@ -110,6 +111,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
 
     listen_to_map(vcpu, false);
     cpu->tcg.own = NULL;
+    g_clear_pointer(&cpu->tcg.kept_insns, g_free);
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
     g_free(own);
 }

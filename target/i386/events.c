@@ -72,7 +72,6 @@ bool target_process_events(X86Cpu *cpu)
     }
     if (events & CPU_EVENT_SMI && !cpu->smm) {
         __atomic_and_fetch(&cpu->events, ~CPU_EVENT_SMI, __ATOMIC_SEQ_CST);
-        cpu->halted = false;
         smm_enter(cpu);
         return true;
     }

@@ -150,11 +150,9 @@ typedef struct KeptInsn {
     Insn insn;
 } KeptInsn;
 
-static __thread KeptInsn kept_insns[KEPT_INSNS];
-
 static KeptInsn *kept_slot(const X86Cpu *cpu)
 {
-    return &kept_insns[(cpu->rip ^ cpu->rip >> 8) % KEPT_INSNS];
+    return &((KeptInsn *)cpu->tcg.kept_insns)[(cpu->rip ^ cpu->rip >> 8) % KEPT_INSNS];
 }
 
 static const Insn *find_kept(const X86Cpu *cpu, const uint8_t *bytes, unsigned size)
@@ -171,6 +169,11 @@ static const Insn *find_kept(const X86Cpu *cpu, const uint8_t *bytes, unsigned s
         }
     }
     return insn;
+}
+
+size_t target_kept_insns_size(void)
+{
+    return KEPT_INSNS * sizeof(KeptInsn);
 }
 
 /* NULL: a fault was recorded. */

@@ -368,6 +368,7 @@ static const RehostRow mov_segment = {.carry = CARRY_HELPER, .helper = helper_mo
                        bit_string = {.carry = CARRY_BIT_STRING};
 
 static const RehostRow *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+static bool set_is_offered[ZYDIS_ISA_SET_MAX_VALUE + 1];
 static const RehostRow *by_set[ZYDIS_ISA_SET_MAX_VALUE + 1];
 
 static void index_rows(void)
@@ -381,6 +382,9 @@ static void index_rows(void)
             } else {
                 by_set[rows[i].isa_set] = &rows[i];
             }
+        }
+        for (unsigned set = 0; set <= ZYDIS_ISA_SET_MAX_VALUE; set++) {
+            set_is_offered[set] = rehost_set_is_offered(set);
         }
         g_once_init_leave(&ready, 1);
     }
@@ -438,6 +442,9 @@ const RehostRow *rehost_find_row(const Insn *insn)
     const RehostRow *row;
 
     index_rows();
+    if (!set_is_offered[insn->isa_set]) {
+        return NULL;
+    }
     row = row_of_shared_mnemonic(insn);
     if (!row) {
         row = by_mnemonic[insn->mnemonic];

@@ -27,6 +27,9 @@ typedef struct RehostRow {
 /* The row that carries `insn`, NULL: not carried (#UD). */
 const RehostRow *rehost_find_row(const Insn *insn);
 
+/* Does the CPU model offer the instructions of a Zydis ISA set (isa-features.c)? */
+bool rehost_set_is_offered(unsigned isa_set);
+
 /* How guest operands map to the host in one emission. */
 typedef struct RehostMap {
     uint8_t gpr[16];     /* host register number of each guest GPR */
