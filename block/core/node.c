@@ -45,6 +45,7 @@ static const BlockDriver *driver_find(const char *name, Error **err)
         suggest_offer(&suggest, (*driver)->name);
     }
     error_set(err, "unknown block format '%s'%s", name, suggest_text(&suggest));
+    error_hint(err, "'qemu-img convert -O raw' makes a raw image of any other");
     return NULL;
 }
 

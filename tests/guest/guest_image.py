@@ -170,6 +170,7 @@ def write_whole(path, content):
     """Writes a file so that nobody ever sees half of it."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)
+    os.chmod(file.name, 0o644)
     os.replace(file.name, path)
 
 

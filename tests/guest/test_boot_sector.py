@@ -48,5 +48,13 @@ def test_second_channel():
             check_texts(guest)
 
 
+def test_device_option():
+    with tempfile.TemporaryDirectory() as folder:
+        image = boot_sector("boot-sector.S", folder, SECTORS)
+        with Machine(["-m", "64", "-drive", f"file={image},format=raw,if=none,id=d0,cache=none",
+                      "-device", "ide-hd,drive=d0,bus=ide.1,unit=1,serial=abc"]) as guest:
+            check_texts(guest)
+
+
 if __name__ == "__main__":
     run_tests(dict(globals()))
