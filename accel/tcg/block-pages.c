@@ -20,14 +20,7 @@
 #define MAX_BLOCKS (1u << 20)
 #define ARENA_SIZE (1ull << 30)   /* reserved, touched as used */
 #define BLOCK_HEADROOM (1u << 16) /* more than one block can take of cache or arena */
-#define GRANULE_BITS 6
 #define INSN_MAX_BYTES 15
-
-typedef struct CodePage {
-    uint64_t ram_page;
-    GPtrArray *blocks;
-    uint64_t granules; /* a bit per 64 bytes that hold translated code */
-} CodePage;
 
 static uint8_t *arena;
 static size_t arena_used;
@@ -60,6 +53,7 @@ static CodePage *page_get(uint64_t ram_page)
         page->ram_page = ram_page;
         page->blocks = g_ptr_array_new();
         g_hash_table_insert(pages, &page->ram_page, page);
+        block_remember_page(page);
     }
     return page;
 }
@@ -68,6 +62,7 @@ static void page_free(void *opaque)
 {
     CodePage *page = opaque;
 
+    block_forget_page(page);
     g_ptr_array_free(page->blocks, TRUE);
     g_free(page);
 }
@@ -88,23 +83,13 @@ static void block_extent(const Block *block, uint64_t ram_page, unsigned *ret_fi
     *ret_last = MIN(last, (unsigned)TARGET_PAGE_SIZE - 1);
 }
 
-static uint64_t granules_of(unsigned first, unsigned last)
-{
-    uint64_t mask = 0;
-
-    for (unsigned g = first >> GRANULE_BITS; g <= last >> GRANULE_BITS; g++) {
-        mask |= 1ull << g;
-    }
-    return mask;
-}
-
 static void page_add(uint64_t ram_page, Block *block)
 {
     CodePage *page = page_get(ram_page);
     unsigned first, last;
 
     block_extent(block, ram_page, &first, &last);
-    page->granules |= granules_of(first, last);
+    page->granules |= block_granules(first, last);
     g_ptr_array_add(page->blocks, block);
 }
 
@@ -212,7 +197,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
     uint64_t granules = 0;
     unsigned kept = 0;
 
-    if (!(page->granules & granules_of(first, last))) {
+    if (!(page->granules & block_granules(first, last))) {
         stat_misses_of_granules++;
         return;
     }
@@ -227,7 +212,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
             block_drop(block);
             stat_invalidated++;
         } else {
-            granules |= granules_of(block_first, block_last);
+            granules |= block_granules(block_first, block_last);
             page->blocks->pdata[kept++] = block;
         }
     }

@@ -28,6 +28,38 @@ Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t 
     return block;
 }
 
+/* Pages with code, for writes beside it: direct mapped, a page not found here may overlap. */
+#define KNOWN_PAGES 4096u
+
+static CodePage *known_pages[KNOWN_PAGES];
+
+static CodePage **known_page(uint64_t ram_page)
+{
+    return &known_pages[(ram_page >> TARGET_PAGE_BITS) % KNOWN_PAGES];
+}
+
+void block_remember_page(CodePage *page)
+{
+    *known_page(page->ram_page) = page;
+}
+
+void block_forget_page(const CodePage *page)
+{
+    if (*known_page(page->ram_page) == page) {
+        *known_page(page->ram_page) = NULL;
+    }
+}
+
+bool blocks_overlap(uint64_t ram_address, unsigned size)
+{
+    uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
+    unsigned first = (unsigned)(ram_address - ram_page);
+    const CodePage *page = *known_page(ram_page);
+
+    return !page || page->ram_page != ram_page ||
+           page->granules & block_granules(first, first + size - 1);
+}
+
 void block_insert(Block *block)
 {
     Block **slot = hash_slot(block->ram_address, block->rip, block->mode);

@@ -271,13 +271,14 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     ret_target->host = range->host + (walk.physical - range->start);
     ret_target->ram_page = range->region->ram->ram_address + ram_offset;
     may_write = !range->read_only && !page_has_code(range, ram_offset);
-    if (may_write && walk.may_write) {
+    if (!range->read_only && walk.may_write) {
         mark_written(range->region->ram, ram_offset);
     }
     if (!(access & ACCESS_SYSTEM)) {
         entry_fill(&own->contexts[own->current], linear, &walk, ret_target, may_write);
     }
     if (access & ACCESS_WRITE && !may_write) {
+        ret_target->beside_code = range->read_only ? NULL : ret_target->host;
         ret_target->host = NULL;
     }
     return true;

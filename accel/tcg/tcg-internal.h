@@ -53,9 +53,10 @@ typedef struct TcgCpu {
 
 /* What a linear address is for an access that has been checked. */
 typedef struct PageTarget {
-    uint8_t *host;     /* address of the byte, NULL: not plain RAM for this access */
-    uint64_t physical; /* of the byte */
-    uint64_t ram_page; /* unique RAM address of the page, UINT64_MAX when not RAM */
+    uint8_t *host;        /* address of the byte, NULL: not plain RAM for this access */
+    uint64_t physical;    /* of the byte */
+    uint64_t ram_page;    /* unique RAM address of the page, UINT64_MAX when not RAM */
+    uint8_t *beside_code; /* a write's host address in a page with code: see blocks_overlap() */
 } PageTarget;
 
 /* Walks, fills the entry of the current context and describes the target; `access` as in
@@ -176,6 +177,8 @@ Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t 
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);
 /* Memory that lives until the next flush. */
 void *blocks_arena_alloc(size_t size);
+/* Could a write of these RAM bytes (in one page) hit translated code? Light. */
+bool blocks_overlap(uint64_t ram_address, unsigned size);
 /* True when no block is left in the page of a RAM address. */
 bool blocks_page_is_clear(uint64_t ram_address);
 /* Patches the slot to jump to `to` when that is allowed. */

@@ -32,7 +32,8 @@ static bool may_use_tlb(const X86Cpu *cpu, unsigned access)
     return !(access & ACCESS_SYSTEM) || (cpu->cpl < 3 && !(cpu->cr4 & CR4_SMAP));
 }
 
-static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target)
+static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access,
+                    PageTarget *ret_target)
 {
     const TlbEntry *entry = &cpu->tcg.tlb[linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1)];
     uint64_t tag = access & ACCESS_WRITE  ? entry->tag_write
@@ -43,7 +44,14 @@ static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *r
         ret_target->host = (uint8_t *)entry->host + (linear & (TARGET_PAGE_SIZE - 1));
         return true;
     }
-    return tlb_resolve(cpu, linear, access, ret_target);
+    if (!tlb_resolve(cpu, linear, access, ret_target)) {
+        return false;
+    }
+    if (!ret_target->host && ret_target->beside_code &&
+        !blocks_overlap(ret_target->ram_page + (linear & (TARGET_PAGE_SIZE - 1)), size)) {
+        ret_target->host = ret_target->beside_code;
+    }
+    return true;
 }
 
 /* Splits into at most two pages and resolves both; returns the count, 0 for a fault. */
@@ -53,14 +61,15 @@ static unsigned resolve_all(X86Cpu *cpu, uint64_t linear, unsigned size, unsigne
     unsigned room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
 
     pieces[0].size = size < room ? size : room;
-    if (!resolve(cpu, wrap(cpu, linear), access, &pieces[0].target)) {
+    if (!resolve(cpu, wrap(cpu, linear), pieces[0].size, access, &pieces[0].target)) {
         return 0;
     }
     if (size <= room) {
         return 1;
     }
     pieces[1].size = size - room;
-    return resolve(cpu, wrap(cpu, linear + room), access, &pieces[1].target) ? 2 : 0;
+    return resolve(cpu, wrap(cpu, linear + room), pieces[1].size, access, &pieces[1].target) ? 2
+                                                                                             : 0;
 }
 
 static bool is_scalar(unsigned size)
