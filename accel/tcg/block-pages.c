@@ -42,7 +42,7 @@ void *blocks_arena_alloc(size_t size)
     return memory;
 }
 
-/* -- Making ----------------------------------------------------------------------------------- */
+/* -- Making ------------------------------------------------------------------------------------ */
 
 static CodePage *page_get(uint64_t ram_page)
 {
@@ -189,7 +189,7 @@ Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *r
     return block;
 }
 
-/* -- Dropping --------------------------------------------------------------------------------- */
+/* -- Dropping ---------------------------------------------------------------------------------- */
 
 /* Drops the blocks of a page that overlap [first, last]. */
 static void page_invalidate(CodePage *page, unsigned first, unsigned last)
@@ -258,7 +258,7 @@ void blocks_flush(void)
     stat_flushes++;
 }
 
-/* -- Writes ----------------------------------------------------------------------------------- */
+/* -- Writes ------------------------------------------------------------------------------------ */
 
 typedef struct CodeWrite {
     RamBlock *ram;

@@ -70,7 +70,7 @@ void block_insert(Block *block)
     *slot = block;
 }
 
-/* -- Chaining --------------------------------------------------------------------------------- */
+/* -- Chaining ---------------------------------------------------------------------------------- */
 
 static void slot_set(JumpSlot *slot, const uint8_t *target_writable)
 {
@@ -140,7 +140,7 @@ void block_drop(Block *block)
     forget_in_jump_caches(block);
 }
 
-/* -- From a host address ---------------------------------------------------------------------- */
+/* -- From a host address ----------------------------------------------------------------------- */
 
 Block *block_from_host(const void *host_pc)
 {

@@ -45,7 +45,7 @@ static void table_flush(TlbTable *table, bool keep_global)
     table->filled_count = kept;
 }
 
-/* -- Contexts and jump keys ------------------------------------------------------------------- */
+/* -- Contexts and jump keys -------------------------------------------------------------------- */
 
 static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
 {
@@ -148,7 +148,7 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     tcg_context_changed(cpu);
 }
 
-/* -- Large pages ------------------------------------------------------------------------------ */
+/* -- Large pages ------------------------------------------------------------------------------- */
 
 static unsigned region_hash(uint64_t linear, unsigned bits, unsigned size)
 {
@@ -202,7 +202,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
     tcg_context_changed(cpu);
 }
 
-/* -- Filling ---------------------------------------------------------------------------------- */
+/* -- Filling ----------------------------------------------------------------------------------- */
 
 static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *walk,
                        const PageTarget *target, bool may_write)

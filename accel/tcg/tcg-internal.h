@@ -8,8 +8,7 @@
 #include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 
-/* -- Soft TLB (soft-tlb.c, light)
- * ---------------------------------------------------------------------------------- */
+/* -- Soft TLB (soft-tlb.c, light) -------------------------------------------------------------- */
 
 #define TLB_FLAG_GLOBAL 1u
 
@@ -69,8 +68,7 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page);
 bool tlb_init(X86Cpu *cpu);
 
-/* -- Code cache (code-cache.c)
- * --------------------------------------------------------------------------------------- */
+/* -- Code cache (code-cache.c) ----------------------------------------------------------------- */
 
 typedef struct CodeCache {
     uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
@@ -104,8 +102,7 @@ static inline uint8_t *code_cache_writable(const void *host_pc)
     return (uint8_t *)host_pc - (code_cache.execute - code_cache.write);
 }
 
-/* -- Stubs (stubs.c): fixed code at the start of the cache
- * ------------------------------------------------------------ */
+/* -- Stubs (stubs.c): fixed code at the start of the cache ------------------------------------- */
 
 typedef enum ExitReason {
     EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
@@ -130,9 +127,7 @@ typedef struct Stubs {
 extern Stubs stubs;
 void stubs_emit(Emitter *e);
 
-/* -- Blocks (block.c)
- * -------------------------------------------------------------------------------------------------
- */
+/* -- Blocks (block.c) -------------------------------------------------------------------------- */
 
 typedef struct Block Block;
 
@@ -198,8 +193,7 @@ uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flag
 /* Number of writes to pages with code that hit none, translations...: text of info jit. */
 char *blocks_info_text(void);
 
-/* -- What the target provides (target/i386/translate)
- * -------------------------------------------------------------------- */
+/* -- What the target provides (target/i386/translate) ------------------------------------------ */
 
 /* Translates up to `max_insns` instructions from the CPU's RIP, whose bytes are at `bytes` (`size`
  * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
@@ -224,8 +218,7 @@ void target_append_jit_info(GString *text);
 /* Loads guest FPU state into the registers if it is parked. */
 void fpu_unpark(X86Cpu *cpu);
 
-/* -- Signals (host-signals.c)
- * ------------------------------------------------------------------------------------------ */
+/* -- Signals (host-signals.c) ------------------------------------------------------------------ */
 
 /* The execution loop: VcpuOps.run. */
 void tcg_exec(Vcpu *vcpu);

@@ -34,8 +34,7 @@ typedef struct FileState {
 
 typedef ssize_t TransferCall(int fd, const struct iovec *iov, int count, off_t offset);
 
-/* -- Transfers ----------------------------------------------------------------------------------
- */
+/* -- Transfers --------------------------------------------------------------------------------- */
 
 /* Fills `batch` with what lies `skip` bytes into the iovecs; returns how many entries. */
 static int iov_slice(const struct iovec *iov, unsigned count, uint64_t skip, struct iovec *batch)
@@ -118,8 +117,7 @@ static int write_request(const FileState *file, const BlockRequest *request)
     return (uint64_t)got == request->size ? 0 : -EIO;
 }
 
-/* -- Alignment ----------------------------------------------------------------------------------
- */
+/* -- Alignment --------------------------------------------------------------------------------- */
 
 static bool is_aligned(const FileState *file, const BlockRequest *request)
 {
@@ -181,8 +179,7 @@ static int transfer_bounced(FileState *file, const BlockRequest *request)
     return status;
 }
 
-/* -- Operations ---------------------------------------------------------------------------------
- */
+/* -- Operations -------------------------------------------------------------------------------- */
 
 static int file_transfer(FileState *file, const BlockRequest *request)
 {
@@ -271,8 +268,7 @@ static uint64_t file_size(BlockNode *node)
     return file->size;
 }
 
-/* -- Open and close -----------------------------------------------------------------------------
- */
+/* -- Open and close ---------------------------------------------------------------------------- */
 
 /* The smallest block O_DIRECT takes here: a read tells. */
 static unsigned probe_alignment(int fd)

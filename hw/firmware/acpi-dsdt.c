@@ -52,8 +52,7 @@ static void add_routing(Aml *aml)
     aml_end(aml);
 }
 
-/* -- Interrupt links: a register of the PIIX3 each ----------------------------------------------
- */
+/* -- Interrupt links: a register of the PIIX3 each --------------------------------------------- */
 
 static void add_link_state(Aml *aml, const char *reg)
 {

@@ -22,8 +22,7 @@ typedef struct Aml {
 void aml_init(Aml *aml);
 void aml_fini(Aml *aml);
 
-/* -- Terms with a body: everything up to the matching aml_end() is inside -----------------------
- */
+/* -- Terms with a body: everything up to the matching aml_end() is inside ---------------------- */
 
 void aml_scope(Aml *aml, const char *name);
 void aml_device(Aml *aml, const char *name);

@@ -81,7 +81,7 @@ static inline IdeBus *ide_drive_bus(const IdeDrive *drive)
 
 const IdeDriveInfo *ide_drive_info(const IdeDrive *drive);
 
-/* -- Ends of a command -- */
+/* -- Ends of a command ------------------------------------------------------------------------- */
 
 /* Command done: DRDY, and an interrupt. */
 void ide_drive_finish(IdeDrive *drive);
@@ -90,7 +90,7 @@ void ide_drive_fail(IdeDrive *drive, uint8_t error);
 /* Raises INTRQ without a change of the status. */
 void ide_drive_interrupt(IdeDrive *drive);
 
-/* -- Transfers; lba, left, block and is_fua are set -- */
+/* -- Transfers; lba, left, block and is_fua are set -------------------------------------------- */
 
 /* Offers data[0, size) to the guest with DRQ and an interrupt. */
 void ide_drive_send(IdeDrive *drive, uint32_t size);

@@ -55,7 +55,7 @@ static inline uint32_t apic_id(const Apic *apic)
     return apic->cpu->apic_id;
 }
 
-/* -- lapic.c */
+/* -- lapic.c ----------------------------------------------------------------------------------- */
 
 /* LDR, computed in x2APIC mode. */
 uint32_t apic_logical_id(const Apic *apic);
@@ -67,7 +67,7 @@ void apic_set_error(Apic *apic, uint32_t bit);
 bool apic_read_register(Apic *apic, unsigned index, uint32_t *ret_value);
 bool apic_write_register(Apic *apic, unsigned index, uint32_t value);
 
-/* -- apic-bus.c */
+/* -- apic-bus.c -------------------------------------------------------------------------------- */
 
 void apic_bus_add(Apic *apic);
 void apic_bus_remove(Apic *apic);

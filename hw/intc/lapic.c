@@ -517,7 +517,7 @@ bool apic_write_register(Apic *apic, unsigned index, uint32_t value)
     return true;
 }
 
-/* -- What the CPU asks ------------------------------------------------------------------------ */
+/* -- What the CPU asks ------------------------------------------------------------------------- */
 
 static int acknowledge(void *opaque)
 {
@@ -657,7 +657,7 @@ static const CpuApicOps cpu_ops = {.has_interrupt = has_interrupt,
                                    .msr_read = msr_read,
                                    .msr_write = msr_write};
 
-/* -- Life ------------------------------------------------------------------------------------- */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 static void timer_expired(void *opaque)
 {

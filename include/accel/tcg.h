@@ -40,8 +40,8 @@ typedef struct JumpCacheEntry {
 } JumpCacheEntry;
 
 typedef struct TcgState {
-    TlbEntry *tlb;       /* table of the current context */
-    uint64_t jump_key;   /* names mode, context, mapping epoch and CS base; never 0 */
+    TlbEntry *tlb;     /* table of the current context */
+    uint64_t jump_key; /* names mode, context, mapping epoch and CS base; never 0 */
     uint64_t jump_key_not;
     const void *poll;    /* points at poll_word; a kick points it into page 0 */
     uint64_t host_stack; /* C stack pointer while in translated code */
@@ -49,19 +49,18 @@ typedef struct TcgState {
     uint64_t scratch[8];
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
-    uint64_t fault_pc;      /* host address of a host fault in translated code, for the exit */
-    uint32_t fault_trap;    /* its trap number */
+    uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */
+    uint32_t fault_trap; /* its trap number */
     uint64_t fault_address;
-    struct TcgCpu *own;     /* private part: accel/tcg */
-    X86Cpu *self;           /* this CPU: the value of GS base */
-    void *kept_insns; /* exact mode's decoded instructions: the target's */
-    uint64_t host_flags;    /* RFLAGS when translated code was left */
+    struct TcgCpu *own;  /* private part: accel/tcg */
+    X86Cpu *self;        /* this CPU: the value of GS base */
+    void *kept_insns;    /* exact mode's decoded instructions: the target's */
+    uint64_t host_flags; /* RFLAGS when translated code was left */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
 } TcgState;
 
-/* -- Called by the target on the CPU's own thread, no lock needed
- * ------------------------------------------------------------ */
+/* -- Called by the target on the CPU's own thread, no lock needed ------------------------------ */
 
 /* Drops every cached translation of addresses of this CPU (CR0.PG, CR4 bits, EFER.NXE, SMM,
  * A20...). */

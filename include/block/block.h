@@ -87,8 +87,7 @@ void block_submit(BlockNode *node, BlockRequest *request);
 void block_drain(BlockNode *node);
 void block_drain_all(void);
 
-/* -- Drives: -drive, -hda; what `drive=ID` of a device finds
- * ---------------------------------------------------------------- */
+/* -- Drives: -drive, -hda; what `drive=ID` of a device finds ----------------------------------- */
 
 typedef struct Drive Drive;
 extern const struct Type drive_type; /* "drive", objects below /drives */

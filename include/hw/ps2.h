@@ -71,7 +71,7 @@ uint8_t ps2_keyboard_leds(const Object *obj);
  * right, 2 middle, 3 and 4 the side ones. `obj` is a "ps2-mouse". */
 void ps2_mouse_event(Object *obj, int dx, int dy, int dz, unsigned buttons);
 
-/* -- Controller */
+/* -- Controller -------------------------------------------------------------------------------- */
 
 typedef struct I8042 I8042; /* "i8042" */
 

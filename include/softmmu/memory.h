@@ -18,9 +18,7 @@ typedef struct FlatView FlatView;
 #define TARGET_PAGE_BITS 12
 #define TARGET_PAGE_SIZE 4096ull
 
-/* -- RAM blocks
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- RAM blocks -------------------------------------------------------------------------------- */
 
 typedef enum DirtyClient { DIRTY_VGA, DIRTY_MIGRATION, DIRTY_CODE, DIRTY_CLIENT_COUNT } DirtyClient;
 
@@ -52,9 +50,7 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err);
 RamBlock *ram_block_ref(RamBlock *block);
 void ram_block_unref(RamBlock *block);
 
-/* -- Regions
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Regions ----------------------------------------------------------------------------------- */
 
 /* Access callbacks: `offset` from the region's start, `size` 1, 2, 4 or 8 bytes, little endian
  * values. Under the lock. */
@@ -131,8 +127,7 @@ void region_set_read_only(Region *region,
 void region_transaction_begin(void);
 void region_transaction_commit(void);
 
-/* -- Address spaces and flat views
- * ------------------------------------------------------------------------------------- */
+/* -- Address spaces and flat views ------------------------------------------------------------- */
 
 typedef struct FlatRange {
     uint64_t start, size;   /* bytes of the address space */
@@ -194,8 +189,7 @@ void *address_space_map(AddressSpace *as, uint64_t address, uint64_t *size, bool
                         RamBlock **ret_block);
 void address_space_unmap(RamBlock *block, void *host, uint64_t written);
 
-/* -- Dirty pages: any thread
- * ------------------------------------------------------------------------------------------- */
+/* -- Dirty pages: any thread ------------------------------------------------------------------- */
 
 /* Marks for all clients and, where a page held translated code, has the translator drop it. Every
  * write to guest RAM that is not made by translated code itself goes through here. `offset` in the

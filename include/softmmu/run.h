@@ -9,8 +9,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* -- Machine lock: fair (FIFO), not recursive
- * ---------------------------------------------------------------------------- */
+/* -- Machine lock: fair (FIFO), not recursive -------------------------------------------------- */
 
 void machine_lock(void);
 void machine_unlock(void);
@@ -27,9 +26,7 @@ typedef struct MachineCond {
 void machine_cond_wait(MachineCond *cond);
 void machine_cond_wake_all(MachineCond *cond);
 
-/* -- vCPUs
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* -- vCPUs ------------------------------------------------------------------------------------- */
 
 typedef struct Vcpu Vcpu;
 
@@ -83,8 +80,7 @@ void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
  * it is stopped. */
 void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 
-/* -- Safe points: what a running vCPU may still be looking at is freed later
- * ------------------------------------------------- */
+/* -- Safe points: what a running vCPU may still be looking at is freed later ------------------- */
 
 /* Called by run() where its thread holds no pointer into anything that was published before (flat
  * views, RAM found through them). Entering and leaving run() count too. No lock; cheap. */
@@ -98,9 +94,7 @@ void vcpu_defer(void (*release)(void *opaque), void *opaque);
  * dropped meanwhile; any thread. */
 void vcpu_wait_safe_points(void);
 
-/* -- Run state
- * --------------------------------------------------------------------------------------------------------------
- */
+/* -- Run state --------------------------------------------------------------------------------- */
 
 typedef enum RunState { /* names as query-status prints them */
                         RUN_STATE_PRELAUNCH,

@@ -92,9 +92,7 @@ void chardev_send_break(Chardev *chardev);
  * one, 'x' sends SIGTERM to the process. */
 extern void (*chardev_mux_key)(char key);
 
-/* -- For back ends
- * -------------------------------------------------------------------------------------------------------------
- */
+/* -- For back ends ----------------------------------------------------------------------------- */
 
 size_t chardev_can_receive(Chardev *chardev);
 void chardev_receive(Chardev *chardev, const uint8_t *bytes, size_t count);

@@ -63,8 +63,7 @@ void loop_free(Loop *loop);
 /* Wakes the loop's thread out of its poll; any thread, async-signal-safe. */
 void loop_wake(Loop *loop);
 
-/* -- File descriptors (under the loop's lock)
- * ---------------------------------------------------------------------- */
+/* -- File descriptors (under the loop's lock) -------------------------------------------------- */
 
 /* Watches `fd`; level triggered. NULL callback: not interested in that direction. The fd stays the
  * caller's. */
@@ -78,8 +77,7 @@ void loop_watch_enable(LoopWatch *watch, bool readable, bool writable);
  * turn. NULL is fine. */
 void loop_watch_remove(LoopWatch *watch);
 
-/* -- Timers: embedded in their owner, one shot; under the loop's lock
- * ---------------------------------------------- */
+/* -- Timers: embedded in their owner, one shot; under the loop's lock -------------------------- */
 
 typedef struct Timer {
     Loop *loop;
@@ -108,8 +106,7 @@ static inline bool timer_pending(const Timer *timer)
 /* Earliest deadline on that clock, or TIMER_OFF. */
 int64_t loop_deadline_ns(Loop *loop, ClockType clock);
 
-/* -- Bottom halves: run once in a later turn however often posted
- * ---------------------------------------------------- */
+/* -- Bottom halves: run once in a later turn however often posted ------------------------------ */
 
 BottomHalf *bottom_half_new(Loop *loop, LoopCallback *callback, void *opaque);
 void bottom_half_post(BottomHalf *bh); /* any thread, async-signal-safe, no lock */
@@ -119,15 +116,13 @@ void bottom_half_free(BottomHalf *bh); /* NULL is fine; safe from its own callba
 /* Runs `callback` once on the loop's thread in a later turn, under its lock; any thread. */
 void loop_post(Loop *loop, LoopCallback *callback, void *opaque);
 
-/* -- Signals: by signalfd; the signal is blocked in the calling thread, so call before starting
- * threads -------------- */
+/* -- Signals, by signalfd; call before starting threads ---------------------------------------- */
 
+/* The signal is blocked in the calling thread, and by inheritance in those it starts. */
 bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque,
                        Error **err);
 
-/* -- The main loop
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- The main loop ----------------------------------------------------------------------------- */
 
 /* The process's main loop; set by main() and by tests. Always pass a Loop explicitly where a
  * function may run elsewhere. */

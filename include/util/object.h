@@ -48,9 +48,7 @@ struct Type {
 
 extern const Type object_type; /* "object", the root of all types */
 
-/* -- Types
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- Types ------------------------------------------------------------------------------------- */
 
 const Type *type_find(const char *name); /* NULL if there is none */
 bool type_is_a(const Type *type, const Type *ancestor);
@@ -66,9 +64,7 @@ const Field *type_find_property(const Type *type, const char *name);
 void type_foreach_field(const Type *type, void (*fn)(const Field *field, void *opaque),
                         void *opaque);
 
-/* -- Life
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 /* Zeroed, PROP rows at their defaults (then -global), CHILD rows initialised, init hooks run. Never
  * fails. */
@@ -85,9 +81,7 @@ void object_unrealize(Object *obj);
  */
 void object_free(Object *obj);
 
-/* -- Properties
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Properties -------------------------------------------------------------------------------- */
 
 /* Fails on unknown names ("...; did you mean 'x'?"), bad values, read-only rows and after realize.
  */
@@ -107,9 +101,7 @@ void object_foreach_field(const Object *obj,
                           void (*fn)(const Field *field, void *address, void *opaque),
                           void *opaque);
 
-/* -- Tree
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- Tree -------------------------------------------------------------------------------------- */
 
 Object *object_root(void); /* "/", made on first use */
 /* The container object at an absolute path, made as needed ("/machine/peripheral"). */
@@ -123,9 +115,7 @@ static inline bool object_is_a(const Object *obj, const Type *type)
     return type_is_a(obj->type, type);
 }
 
-/* -- Reset and sync
- * --------------------------------------------------------------------------------------------------
- */
+/* -- Reset and sync ---------------------------------------------------------------------------- */
 
 /* Three phases over the object and everything below it: enter (STATE rows to .init, generated),
  * hold, exit; then sync. */

@@ -27,7 +27,7 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err);
 /* -device, -debugcon, -monitor, -mon: after the board is realized. */
 bool startup_devices(const Config *config, Error **err);
 
-/* -- The process (process.c) */
+/* -- The process (process.c) ------------------------------------------------------------------- */
 
 /* -daemonize: returns in the child; the parent waits for process_ready() or the child's end and
  * ends with its status. */

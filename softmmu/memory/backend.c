@@ -89,7 +89,7 @@ MemoryBackend *memory_backend_find(const char *id, Error **err)
     return (MemoryBackend *)obj;
 }
 
-/* -- memory-backend-ram */
+/* -- memory-backend-ram ------------------------------------------------------------------------ */
 
 static bool ram_realize(Object *obj, Error **err)
 {
@@ -117,7 +117,7 @@ static const Type ram_backend_type = {
 };
 OBJECT_TYPE(ram_backend_type);
 
-/* -- memory-backend-file */
+/* -- memory-backend-file ----------------------------------------------------------------------- */
 
 static bool file_realize(Object *obj, Error **err)
 {
@@ -152,7 +152,7 @@ static const Type file_backend_type = {
 };
 OBJECT_TYPE(file_backend_type);
 
-/* -- memory-backend-memfd */
+/* -- memory-backend-memfd ---------------------------------------------------------------------- */
 
 static bool memfd_realize(Object *obj, Error **err)
 {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* -- flat-view.c */
+/* -- flat-view.c ------------------------------------------------------------------------------- */
 
 /* Every address space, in the order of address_space_init(). Under the lock. */
 extern GPtrArray *address_spaces;
@@ -19,8 +19,9 @@ void flat_views_update(void);
 FlatView *flat_view_new(const Region *root);
 void flat_view_unref(FlatView *view);
 
-/* -- access.c: one access inside one region, of 1 to 8 bytes; sizes and alignment are seen to. */
+/* -- access.c: one access inside one region, of 1 to 8 bytes ----------------------------------- */
 
+/* The callers have seen to sizes and alignment. */
 MemResult region_read(Region *region, uint64_t offset, unsigned size, uint64_t *ret_value);
 MemResult region_write(Region *region, uint64_t offset, unsigned size, uint64_t value);
 

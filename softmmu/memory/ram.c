@@ -70,7 +70,7 @@ RamBlock *ram_block_from_host(const void *host, uint64_t *ret_offset)
     return found;
 }
 
-/* -- Backing files */
+/* -- Backing files ----------------------------------------------------------------------------- */
 
 static int open_in_directory(const RamDesc *desc, Error **err)
 {
@@ -188,7 +188,7 @@ static bool open_backing(RamBlock *block, const RamDesc *desc, Error **err)
     return block->fd >= 0 && size_file(block->fd, desc, err);
 }
 
-/* -- Mapping */
+/* -- Mapping ----------------------------------------------------------------------------------- */
 
 /* Address space for the block and one inaccessible page behind it, aligned for huge pages. */
 static uint8_t *reserve(uint64_t size, uint64_t align)
@@ -234,7 +234,7 @@ static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
     return true;
 }
 
-/* -- Preallocation */
+/* -- Preallocation ----------------------------------------------------------------------------- */
 
 static __thread sigjmp_buf *touch_failed;
 
@@ -292,7 +292,7 @@ static bool populate(RamBlock *block, Error **err)
     return true;
 }
 
-/* -- Life */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 static void ram_block_free(RamBlock *block)
 {

@@ -58,7 +58,7 @@ static const MonitorCommand cpu_command = {
 };
 MONITOR_COMMAND(cpu_command);
 
-/* -- info registers, mem, tlb: a text made on the CPU's thread */
+/* -- info registers, mem, tlb: a text made on the CPU's thread --------------------------------- */
 
 static void make_registers(X86Cpu *cpu, void *opaque)
 {
@@ -138,7 +138,7 @@ static const MonitorCommand info_tlb_command = {
 };
 MONITOR_COMMAND(info_tlb_command);
 
-/* -- info cpus, jit */
+/* -- info cpus, jit ---------------------------------------------------------------------------- */
 
 /* Linux puts the thread's id into the name of its clock: (~id << 3) and three flag bits. */
 static int thread_id(const Vcpu *vcpu)

@@ -11,7 +11,7 @@
 #define MAX_UNITS 65536
 #define MAX_INSN 15
 
-/* -- Reading */
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 typedef struct Dump {
     Monitor *monitor;
@@ -52,7 +52,7 @@ static size_t read_bytes(X86Cpu *cpu, const Dump *dump, uint64_t address, uint8_
     return done;
 }
 
-/* -- Numbers */
+/* -- Numbers ----------------------------------------------------------------------------------- */
 
 static void print_character(Monitor *monitor, uint8_t c)
 {
@@ -117,7 +117,7 @@ static void dump_numbers(X86Cpu *cpu, void *opaque)
     }
 }
 
-/* -- Instructions */
+/* -- Instructions ------------------------------------------------------------------------------ */
 
 static void init_decoder(ZydisDecoder *decoder, const X86Cpu *cpu)
 {
@@ -177,7 +177,7 @@ static void dump_instructions(X86Cpu *cpu, void *opaque)
     }
 }
 
-/* -- Commands */
+/* -- Commands ---------------------------------------------------------------------------------- */
 
 static unsigned unit_bytes(char size)
 {

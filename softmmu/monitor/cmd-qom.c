@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* -- Finding */
+/* -- Finding ----------------------------------------------------------------------------------- */
 
 static Object *resolve(const char *path, Error **err)
 {
@@ -35,7 +35,7 @@ static Object *resolve(const char *path, Error **err)
     return NULL;
 }
 
-/* -- qom-list */
+/* -- qom-list ---------------------------------------------------------------------------------- */
 
 static void list_field(const Field *field, void *address, void *opaque)
 {
@@ -69,7 +69,7 @@ static const MonitorCommand qom_list_command = {
 };
 MONITOR_COMMAND(qom_list_command);
 
-/* -- qom-get: the value as JSON */
+/* -- qom-get: the value as JSON ---------------------------------------------------------------- */
 
 typedef struct Lookup {
     const char *name;
@@ -157,7 +157,7 @@ static const MonitorCommand qom_get_command = {
 };
 MONITOR_COMMAND(qom_get_command);
 
-/* -- info qom-tree */
+/* -- info qom-tree ----------------------------------------------------------------------------- */
 
 static void print_tree(Monitor *monitor, const Object *obj, int indent)
 {
@@ -187,7 +187,7 @@ static const MonitorCommand info_qom_tree_command = {
 };
 MONITOR_COMMAND(info_qom_tree_command);
 
-/* -- info qtree: devices below the buses they are plugged into */
+/* -- info qtree: devices below the buses they are plugged into --------------------------------- */
 
 /* Found by their field rows: this layer knows no device by its struct. */
 typedef struct Qtree {
@@ -319,7 +319,7 @@ static const MonitorCommand info_qtree_command = {
 };
 MONITOR_COMMAND(info_qtree_command);
 
-/* -- info fields */
+/* -- info fields ------------------------------------------------------------------------------- */
 
 static const char *kind_name(FieldKind kind)
 {

@@ -8,7 +8,7 @@
 
 LINKER_SET_DECLARE(const MonitorCommand, monitor_commands);
 
-/* -- Names: "stop|s", "info mem" */
+/* -- Names: "stop|s", "info mem" --------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {
@@ -133,7 +133,7 @@ static bool find_command(const char **text, const MonitorCommand **ret_command, 
     return true;
 }
 
-/* -- Arguments */
+/* -- Arguments --------------------------------------------------------------------------------- */
 
 /* A quoted word may hold blanks, \" \\ \n \r. */
 static bool take_quoted(const char **text, GString *word, Error **err)
@@ -273,7 +273,7 @@ static bool take_arguments(Monitor *monitor, const MonitorCommand *command, cons
     return true;
 }
 
-/* -- Running */
+/* -- Running ----------------------------------------------------------------------------------- */
 
 static void print_error(Monitor *monitor, const char *before, Error *error)
 {
@@ -316,7 +316,7 @@ void monitor_run_line(Monitor *monitor, const char *line)
     }
 }
 
-/* -- Help */
+/* -- Help -------------------------------------------------------------------------------------- */
 
 static void append_argument(GString *out, const MonitorArg *arg)
 {

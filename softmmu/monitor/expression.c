@@ -27,7 +27,7 @@ static void skip(Parser *parser)
     }
 }
 
-/* -- Registers */
+/* -- Registers --------------------------------------------------------------------------------- */
 
 #define IN_CPU(name, member, width)                                                                \
     {                                                                                              \
@@ -130,7 +130,7 @@ static bool parse_register(Parser *parser, uint64_t *ret_value)
                         : error_set(parser->err, "unknown register '$%s'", name);
 }
 
-/* -- Grammar */
+/* -- Grammar ----------------------------------------------------------------------------------- */
 
 static bool parse_number(Parser *parser, uint64_t *ret_value)
 {

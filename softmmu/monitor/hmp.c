@@ -14,7 +14,7 @@
 #define TEXT_TOO_MUCH (16 * 1024 * 1024)
 #define FLUSH_AGAIN_NS 5000000
 
-/* -- Output */
+/* -- Output ------------------------------------------------------------------------------------ */
 
 static void append_text(Monitor *monitor, const char *text)
 {
@@ -62,7 +62,7 @@ static void flush_again(void *opaque)
     monitor_flush(opaque);
 }
 
-/* -- The session */
+/* -- The session ------------------------------------------------------------------------------- */
 
 static void session_print(void *opaque, const char *text)
 {

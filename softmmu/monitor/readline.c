@@ -102,7 +102,7 @@ void readline_start(Readline *self)
     readline_show(self);
 }
 
-/* -- Changes of the line */
+/* -- Changes of the line ----------------------------------------------------------------------- */
 
 static void insert(Readline *self, const char *text)
 {
@@ -158,7 +158,7 @@ static void replace_line(Readline *self, const char *text)
     redraw(self);
 }
 
-/* -- History */
+/* -- History ----------------------------------------------------------------------------------- */
 
 static void history_add(Readline *self)
 {
@@ -200,7 +200,7 @@ static void history_newer(Readline *self)
     }
 }
 
-/* -- Completion */
+/* -- Completion -------------------------------------------------------------------------------- */
 
 static size_t common_prefix(GPtrArray *words)
 {
@@ -257,7 +257,7 @@ static void complete(Readline *self)
     }
 }
 
-/* -- Keys */
+/* -- Keys -------------------------------------------------------------------------------------- */
 
 static void enter(Readline *self)
 {

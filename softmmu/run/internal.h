@@ -5,18 +5,18 @@
 
 #include "softmmu/run.h"
 
-/* -- vcpu.c */
+/* -- vcpu.c ------------------------------------------------------------------------------------ */
 
 /* Parks every vCPU; the lock is dropped while waiting. Main thread. */
 void vcpus_park(void);
 /* Lets them go on. */
 void vcpus_resume(void);
 
-/* -- run-state.c */
+/* -- run-state.c ------------------------------------------------------------------------------- */
 
 void run_state_set(RunState state);
 
-/* -- safe-point.c */
+/* -- safe-point.c ------------------------------------------------------------------------------ */
 
 /* After VcpuOps.run(), by the vCPU's thread, without the lock: it looks at nothing published now.
  */

@@ -43,7 +43,7 @@ Vcpu *vcpu_self(void)
     return self;
 }
 
-/* -- What others do to a vCPU */
+/* -- What others do to a vCPU ------------------------------------------------------------------ */
 
 void vcpu_kick(Vcpu *vcpu)
 {
@@ -142,7 +142,7 @@ void vcpus_resume(void)
     }
 }
 
-/* -- The thread */
+/* -- The thread -------------------------------------------------------------------------------- */
 
 static void on_kick(int signal_number)
 {

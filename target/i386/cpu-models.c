@@ -423,7 +423,7 @@ char *cpu_model_help(void)
     return g_string_free(text, FALSE);
 }
 
-/* -- What follows from the features ---------------------------------------------------------- */
+/* -- What follows from the features ------------------------------------------------------------ */
 
 static void clear_feature(CpuModel *model, const char *name)
 {

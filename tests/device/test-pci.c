@@ -9,8 +9,7 @@
 #define PROBE PCI_DEVFN(5, 0)
 #define ALL_ONES UINT32_MAX
 
-/* -- A function with one base address of each kind ----------------------------------------------
- */
+/* -- A function with one base address of each kind --------------------------------------------- */
 
 typedef struct Probe {
     PciDevice pci;
@@ -190,7 +189,7 @@ static void test_addresses_taken(void)
 static void test_shadow_ram(void)
 {
     pc_bench_make("16M");
-g_assert_cmphex(mem_get(0xffff0, 1), ==, 0xea); /* the far jump at the reset vector */
+    g_assert_cmphex(mem_get(0xffff0, 1), ==, 0xea); /* the far jump at the reset vector */
     g_assert_cmphex(mem_get(0xfffffff0, 8), ==, mem_get(0xffff0, 8));
     g_assert_cmphex(mem_get(0xc0000, 4), ==, ALL_ONES);
     mem_put(0xc0000, 0x11111111, 4);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* -- A host side that records and can be full */
+/* -- A host side that records and can be full -------------------------------------------------- */
 
 static GString *sent;
 static bool is_stuck;

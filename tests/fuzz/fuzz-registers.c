@@ -51,7 +51,7 @@ static struct {
     GHashTable *regions; /* names of those touched */
 } fuzz;
 
-/* -- Numbers */
+/* -- Numbers ----------------------------------------------------------------------------------- */
 
 /* SplitMix64 */
 static uint64_t next_random(void)
@@ -96,7 +96,7 @@ static uint64_t random_value(void)
     }
 }
 
-/* -- Accesses */
+/* -- Accesses ---------------------------------------------------------------------------------- */
 
 static void note(AddressSpace *as, uint64_t address, unsigned size, bool is_write, uint64_t value)
 {
@@ -277,7 +277,7 @@ static void touch_something(void)
     }
 }
 
-/* -- What the machine does meanwhile */
+/* -- What the machine does meanwhile ----------------------------------------------------------- */
 
 static void let_time_pass(void)
 {
@@ -300,7 +300,7 @@ static void count_reset(void *machine)
     machine_reset(machine);
 }
 
-/* -- Failure */
+/* -- Failure ----------------------------------------------------------------------------------- */
 
 static void write_text(const char *text, size_t length)
 {
@@ -349,7 +349,7 @@ static void watch_failures(void)
     }
 }
 
-/* -- The machine */
+/* -- The machine ------------------------------------------------------------------------------- */
 
 /* A disk of noise that is gone when we are. */
 static bool add_disk(Error **err)

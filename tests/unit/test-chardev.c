@@ -102,7 +102,7 @@ static char *path_of(const char *name)
     return g_build_filename(directory, name, NULL);
 }
 
-/* -- Options */
+/* -- Options ----------------------------------------------------------------------------------- */
 
 static void check_error(const char *text, const char *expected)
 {
@@ -177,7 +177,7 @@ static void test_null_and_ids(void)
     front_free(front);
 }
 
-/* -- Files, pipes, terminals */
+/* -- Files, pipes, terminals ------------------------------------------------------------------- */
 
 static void test_file(void)
 {
@@ -302,7 +302,7 @@ static void test_stdio(void)
     check_terminal("mon:stdio", false);
 }
 
-/* -- Sockets */
+/* -- Sockets ----------------------------------------------------------------------------------- */
 
 static int connect_unix(const char *path)
 {
@@ -545,7 +545,7 @@ static void test_telnet_server(void)
     object_free(&chardev->obj);
 }
 
-/* -- Mux */
+/* -- Mux --------------------------------------------------------------------------------------- */
 
 static char seen_key;
 

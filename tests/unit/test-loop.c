@@ -207,7 +207,7 @@ static void test_sleep_is_exact(void)
     teardown();
 }
 
-/* -- Other threads */
+/* -- Other threads ----------------------------------------------------------------------------- */
 
 static Timer remote_timer;
 
@@ -282,7 +282,7 @@ static void test_posts_from_threads(void)
     teardown();
 }
 
-/* -- Watches */
+/* -- Watches ----------------------------------------------------------------------------------- */
 
 static LoopWatch *first, *second;
 
@@ -360,7 +360,7 @@ static void test_signal(void)
     teardown();
 }
 
-/* -- Virtual clock. The take-over comes last: it is for good. */
+/* -- Virtual clock. The take-over comes last: it is for good. ---------------------------------- */
 
 static void test_virtual_stops(void)
 {
@@ -419,7 +419,7 @@ static void test_virtual_owned(void)
     teardown();
 }
 
-/* -- Workers */
+/* -- Workers ----------------------------------------------------------------------------------- */
 
 typedef struct Job {
     int number;

@@ -9,7 +9,7 @@
 
 #define PAGE TARGET_PAGE_SIZE
 
-/* -- A device that notes what its callbacks are asked for */
+/* -- A device that notes what its callbacks are asked for -------------------------------------- */
 
 typedef struct Call {
     char kind; /* r or w */
@@ -54,7 +54,7 @@ static void assert_call(unsigned n, char kind, uint64_t offset, uint64_t value, 
 
 static const RegionOps note_ops = {.read = note_read, .write = note_write};
 
-/* -- Helpers */
+/* -- Helpers ----------------------------------------------------------------------------------- */
 
 static RamBlock *new_ram(uint64_t size)
 {
@@ -102,7 +102,7 @@ static void assert_range(const AddressSpace *as, size_t n, uint64_t start, uint6
     g_assert_cmphex(range->region_offset, ==, offset);
 }
 
-/* -- Flat views */
+/* -- Flat views -------------------------------------------------------------------------------- */
 
 static void test_priorities(void)
 {
@@ -236,7 +236,7 @@ static void test_transactions(void)
     address_space_fini(&as);
 }
 
-/* -- Random trees against a resolver that knows no ranges */
+/* -- Random trees against a resolver that knows no ranges -------------------------------------- */
 
 #define RANDOM_REGIONS 24
 #define RANDOM_SPACE 512
@@ -370,7 +370,7 @@ static void test_random_trees(void)
     }
 }
 
-/* -- Accesses */
+/* -- Accesses ---------------------------------------------------------------------------------- */
 
 typedef struct IoFixture {
     Region root, io;
@@ -574,7 +574,7 @@ static void test_sync(void)
     object_free(owner);
 }
 
-/* -- RAM by address, and text */
+/* -- RAM by address, and text ------------------------------------------------------------------ */
 
 static void test_map(void)
 {

@@ -117,7 +117,7 @@ static void test_expression_errors(void)
     check_expression_error("1 2", "extraneous characters at the end of line: '2'");
 }
 
-/* -- Line editing */
+/* -- Line editing ------------------------------------------------------------------------------ */
 
 static GString *printed, *entered;
 
@@ -229,7 +229,7 @@ static void test_readline_long_line(void)
     end_readline(readline);
 }
 
-/* -- A session */
+/* -- A session --------------------------------------------------------------------------------- */
 
 static void turn(int times)
 {
@@ -334,7 +334,7 @@ static void test_long_answer(void)
     turn(4);
 }
 
-/* -- Garbage */
+/* -- Garbage ----------------------------------------------------------------------------------- */
 
 static const char *const tokens[] = {
     "info ",

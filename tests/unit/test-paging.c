@@ -22,7 +22,7 @@ static uint8_t memory[MEMORY_SIZE];
 static void (*before_or)(void); /* what another CPU does just before the compare-and-swap */
 static CpuModel model;
 
-/* -- What paging.c stands on -- */
+/* -- What paging.c stands on ------------------------------------------------------------------- */
 
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 {
@@ -60,7 +60,7 @@ bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t ex
     return true;
 }
 
-/* -- A CPU and its tables -- */
+/* -- A CPU and its tables ---------------------------------------------------------------------- */
 
 static X86Cpu *cpu_make(uint64_t cr4, uint64_t efer, uint64_t cr3)
 {
@@ -157,7 +157,7 @@ static PageWalk expect_page(X86Cpu *cpu, uint64_t linear, unsigned access, uint6
     return walk;
 }
 
-/* -- Tests -- */
+/* -- Tests ------------------------------------------------------------------------------------- */
 
 static void test_no_paging(void)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- The dummy guest: counts, and does once what the test asks for */
+/* -- The dummy guest: counts, and does once what the test asks for ----------------------------- */
 
 typedef enum Act { ACT_NONE, ACT_RESET, ACT_EXIT, ACT_STOP, ACT_HALT, ACT_POST, ACT_WAIT } Act;
 
@@ -154,7 +154,7 @@ static void end_dummies(void)
         }                                                                                          \
     } while (0)
 
-/* -- The lock */
+/* -- The lock ---------------------------------------------------------------------------------- */
 
 static unsigned long acquisitions; /* under the lock */
 static unsigned hogs_running;      /* atomic */
@@ -257,7 +257,7 @@ static void test_cond(void)
     g_assert_cmpuint(turn, ==, 4000);
 }
 
-/* -- vCPUs */
+/* -- vCPUs ------------------------------------------------------------------------------------- */
 
 static void test_start_stop(void)
 {
@@ -420,7 +420,7 @@ static void test_wait_safe_points(void)
     end_dummies();
 }
 
-/* -- Requests */
+/* -- Requests ---------------------------------------------------------------------------------- */
 
 static unsigned resets;
 

@@ -258,7 +258,7 @@ static void test_invpcid(void)
     mock_cpu_free(cpu);
 }
 
-/* -- MSRs -- */
+/* -- MSRs -------------------------------------------------------------------------------------- */
 
 static bool write_msr(X86Cpu *cpu, uint32_t msr, uint64_t value)
 {
@@ -392,7 +392,7 @@ static void test_xcr0(void)
     mock_cpu_free(cpu);
 }
 
-/* -- FPU state against the host -- */
+/* -- FPU state against the host ---------------------------------------------------------------- */
 
 typedef struct Image {
     uint8_t bytes[IMAGE_SIZE];

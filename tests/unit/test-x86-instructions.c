@@ -38,7 +38,7 @@ static uint64_t stacked(unsigned n, unsigned size)
     return mock_peek((cpu->gpr[R_RSP] & 0xffffffff) + n * size, size);
 }
 
-/* -- Flags -- */
+/* -- Flags ------------------------------------------------------------------------------------- */
 
 /* Who may change IF by CLI and STI: mode, IOPL, CR4 bits. */
 static void test_cli_sti(void)
@@ -181,7 +181,7 @@ static void test_clac_stac(void)
     tear_down();
 }
 
-/* -- Stack frames -- */
+/* -- Stack frames ------------------------------------------------------------------------------ */
 
 static void test_pusha_popa(void)
 {
@@ -253,7 +253,7 @@ static void test_enter_leave(void)
     tear_down();
 }
 
-/* -- Decimal arithmetic: against plain decimal numbers -- */
+/* -- Decimal arithmetic: against plain decimal numbers ----------------------------------------- */
 
 static unsigned bcd(unsigned n)
 {
@@ -338,7 +338,7 @@ static void test_ascii(void)
     tear_down();
 }
 
-/* -- Ports -- */
+/* -- Ports ------------------------------------------------------------------------------------- */
 
 static Insn port_insn(uint8_t opcode, unsigned operand_bits)
 {
@@ -504,7 +504,7 @@ static void test_outs(void)
     tear_down();
 }
 
-/* -- SMM -- */
+/* -- SMM --------------------------------------------------------------------------------------- */
 
 static void test_smm(void)
 {

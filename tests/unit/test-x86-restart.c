@@ -53,7 +53,7 @@ static void poke_frame(uint64_t address, unsigned size, unsigned count, const ui
     }
 }
 
-/* -- Interrupts and returns -- */
+/* -- Interrupts and returns -------------------------------------------------------------------- */
 
 static void prepare_int_protected(Insn *insn)
 {
@@ -136,7 +136,7 @@ static void prepare_iret_real(Insn *insn)
     insn->operand_bits = 16;
 }
 
-/* -- Far transfers -- */
+/* -- Far transfers ----------------------------------------------------------------------------- */
 
 static void prepare_call_gate(Insn *insn)
 {
@@ -199,7 +199,7 @@ static void prepare_ret_real(Insn *insn)
     insn->operand_bits = 16;
 }
 
-/* -- Segments -- */
+/* -- Segments ---------------------------------------------------------------------------------- */
 
 static void use_segment(Insn *insn, unsigned segment)
 {
@@ -259,7 +259,7 @@ static void prepare_arpl(Insn *insn)
     cpu->gpr[R_RDX] = 3;
 }
 
-/* -- Stack and ports -- */
+/* -- Stack and ports --------------------------------------------------------------------------- */
 
 static void prepare_stack(Insn *insn)
 {

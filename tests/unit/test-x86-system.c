@@ -45,7 +45,7 @@ static uint64_t stacked(unsigned n, unsigned size)
     return mock_peek(cpu->seg[SEG_SS].base + (cpu->gpr[R_RSP] & 0xffffffff) + n * size, size);
 }
 
-/* -- Real mode -- */
+/* -- Real mode --------------------------------------------------------------------------------- */
 
 static void test_real_mode(void)
 {
@@ -88,7 +88,7 @@ static void test_real_mode_stack_wrap(void)
     tear_down();
 }
 
-/* -- Protected mode -- */
+/* -- Protected mode ---------------------------------------------------------------------------- */
 
 static void test_protected_same_ring(void)
 {
@@ -168,7 +168,7 @@ static void test_conforming_handler(void)
     tear_down();
 }
 
-/* -- v8086 mode -- */
+/* -- v8086 mode -------------------------------------------------------------------------------- */
 
 static void test_v8086(void)
 {
@@ -244,7 +244,7 @@ static void test_v8086_redirection(void)
     tear_down();
 }
 
-/* -- Long mode -- */
+/* -- Long mode --------------------------------------------------------------------------------- */
 
 static void test_long_ring_change(void)
 {
@@ -350,7 +350,7 @@ static void test_long_nt(void)
     tear_down();
 }
 
-/* -- Error codes -- */
+/* -- Error codes ------------------------------------------------------------------------------- */
 
 typedef struct GateCase {
     bool is_long;
@@ -444,7 +444,7 @@ static void test_stack_errors(void)
     tear_down();
 }
 
-/* -- Escalation -- */
+/* -- Escalation -------------------------------------------------------------------------------- */
 
 static void test_external_bit(void)
 {
@@ -536,7 +536,7 @@ static void test_triple_fault(void)
     tear_down();
 }
 
-/* -- Debug exceptions, shadows, other INTs -- */
+/* -- Debug exceptions, shadows, other INTs ----------------------------------------------------- */
 
 static void test_debug(void)
 {
@@ -633,7 +633,7 @@ static void test_into_bound_ud(void)
     tear_down();
 }
 
-/* -- IRET's own errors and flags -- */
+/* -- IRET's own errors and flags --------------------------------------------------------------- */
 
 static void test_iret_errors(void)
 {

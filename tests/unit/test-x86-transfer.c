@@ -62,7 +62,7 @@ static uint64_t stacked(unsigned n, unsigned size)
     return mock_peek(cpu->gpr[R_RSP] + n * size, size);
 }
 
-/* -- Segment loads -- */
+/* -- Segment loads ----------------------------------------------------------------------------- */
 
 typedef struct LoadCase {
     unsigned ring, segment;
@@ -304,7 +304,7 @@ static void test_bases(void)
     tear_down();
 }
 
-/* -- Direct transfers -- */
+/* -- Direct transfers -------------------------------------------------------------------------- */
 
 static void test_real(void)
 {
@@ -402,7 +402,7 @@ static void test_long_jump(void)
     tear_down();
 }
 
-/* -- Call gates -- */
+/* -- Call gates -------------------------------------------------------------------------------- */
 
 static void call_gate(unsigned type, uint16_t selector, uint32_t offset, unsigned parameters)
 {
@@ -527,7 +527,7 @@ static void test_ret_errors(void)
     tear_down();
 }
 
-/* -- SYSCALL and SYSENTER -- */
+/* -- SYSCALL and SYSENTER ---------------------------------------------------------------------- */
 
 static void test_syscall(void)
 {
@@ -670,7 +670,7 @@ static void test_sysenter(void)
     tear_down();
 }
 
-/* -- Task switches -- */
+/* -- Task switches ----------------------------------------------------------------------------- */
 
 /* Ring 0 code at TARGET in the other TSS. */
 static void fill_other_task(void)

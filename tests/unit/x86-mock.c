@@ -22,7 +22,7 @@ uint32_t mock_port_log[64];
 uint16_t mock_port_last;
 AddressSpace address_space_io;
 
-/* -- access.h -- */
+/* -- access.h ---------------------------------------------------------------------------------- */
 
 static bool is_mapped(const X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
 {
@@ -169,7 +169,7 @@ void fpu_park(X86Cpu *cpu)
     cpu->fpu_live = false;
 }
 
-/* -- paging.h, tcg.h -- */
+/* -- paging.h, tcg.h --------------------------------------------------------------------------- */
 
 bool paging_is_canonical(const X86Cpu *cpu, uint64_t linear)
 {
@@ -195,7 +195,7 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     mock_flush_count++;
 }
 
-/* -- run.h, memory.h: only after fpu_park() -- */
+/* -- run.h, memory.h: only after fpu_park() ---------------------------------------------------- */
 
 static bool locked;
 
@@ -234,7 +234,7 @@ MemResult address_space_store(AddressSpace *as, uint64_t address, uint64_t value
     return MEM_OK;
 }
 
-/* -- Memory and tables -- */
+/* -- Memory and tables ------------------------------------------------------------------------- */
 
 void mock_poke(uint64_t address, uint64_t value, unsigned size)
 {

@@ -11,7 +11,7 @@ static const ChardevInfo *info_of(const Chardev *chardev)
     return chardev->obj.type->info;
 }
 
-/* -- The ring of bytes not yet taken */
+/* -- The ring of bytes not yet taken ----------------------------------------------------------- */
 
 static void ring_put(Chardev *chardev, const uint8_t *bytes, size_t count)
 {
@@ -111,7 +111,7 @@ void chardev_send_break(Chardev *chardev)
     }
 }
 
-/* -- Front ends */
+/* -- Front ends -------------------------------------------------------------------------------- */
 
 static void update_read(Chardev *chardev)
 {
@@ -179,7 +179,7 @@ void chardev_event(Chardev *chardev, ChardevEvent event)
     }
 }
 
-/* -- Life */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 static bool open_log(Chardev *chardev, KeyVal *options, Error **err)
 {

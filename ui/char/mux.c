@@ -32,7 +32,7 @@ typedef struct MuxChardev {
 
 void (*chardev_mux_key)(char key);
 
-/* -- Input */
+/* -- Input ------------------------------------------------------------------------------------- */
 
 static void port_flush(MuxPort *port)
 {
@@ -193,7 +193,7 @@ static void mux_event(void *opaque, ChardevEvent event)
     }
 }
 
-/* -- Output */
+/* -- Output ------------------------------------------------------------------------------------ */
 
 static void write_stamped(MuxChardev *mux, const uint8_t *bytes, size_t count)
 {
@@ -242,7 +242,7 @@ static void port_send_break(Chardev *chardev)
     chardev_send_break(((MuxPort *)chardev)->mux->base);
 }
 
-/* -- Life */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err)
 {

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* -- Finding */
+/* -- Finding ----------------------------------------------------------------------------------- */
 
 typedef struct BackendSearch {
     const char *wanted;
@@ -61,7 +61,7 @@ static Chardev *find_or_suggest(const char *id, Error **err)
     return chardev;
 }
 
-/* -- -chardev */
+/* -- -chardev ---------------------------------------------------------------------------------- */
 
 static bool check_unused(const Type *type, KeyVal *options, Error **err)
 {
@@ -143,7 +143,7 @@ char *chardev_help(void)
     return g_string_free(help.text, FALSE);
 }
 
-/* -- Short forms: each becomes the options of -chardev */
+/* -- Short forms: each becomes the options of -chardev ----------------------------------------- */
 
 /* "HOST:PORT" with an IPv6 host in brackets, into host= and port=. */
 static bool split_address(KeyVal *options, const char *address, Error **err)

@@ -106,7 +106,7 @@ char *socket_address_text(const SocketAddress *address)
     return g_strdup_printf("fd:%d", address->fd);
 }
 
-/* -- UNIX */
+/* -- UNIX -------------------------------------------------------------------------------------- */
 
 static socklen_t unix_address(const SocketAddress *address, struct sockaddr_un *ret_name)
 {
@@ -161,7 +161,7 @@ static int unix_open(SocketAddress *address, bool listens, Error **err)
     return -1;
 }
 
-/* -- TCP */
+/* -- TCP --------------------------------------------------------------------------------------- */
 
 static int tcp_try(const struct addrinfo *info, bool listens)
 {

@@ -45,7 +45,7 @@ static void socket_update_watch(SocketChardev *self)
     }
 }
 
-/* -- Connecting */
+/* -- Connecting -------------------------------------------------------------------------------- */
 
 static void socket_connected(SocketChardev *self, int fd);
 
@@ -117,7 +117,7 @@ static void socket_hangup(void *opaque)
     socket_disconnect(opaque);
 }
 
-/* -- Data */
+/* -- Data -------------------------------------------------------------------------------------- */
 
 static void socket_readable(void *opaque)
 {
@@ -224,7 +224,7 @@ static void socket_watch_writable(Chardev *chardev, bool on)
     socket_update_watch(self);
 }
 
-/* -- Clients come and go */
+/* -- Clients come and go ----------------------------------------------------------------------- */
 
 static void socket_connected(SocketChardev *self, int fd)
 {

@@ -45,7 +45,7 @@ static pthread_mutex_t all_loops_lock = PTHREAD_MUTEX_INITIALIZER;
 static GPtrArray *all_loops; /* of Loop * */
 static Loop *the_main_loop;
 
-/* -- Bottom halves */
+/* -- Bottom halves ----------------------------------------------------------------------------- */
 
 BottomHalf *bottom_half_new(Loop *loop, LoopCallback *callback, void *opaque)
 {
@@ -146,7 +146,7 @@ bool loop_run_bottom_halves(Loop *loop)
     return found;
 }
 
-/* -- Watches */
+/* -- Watches ----------------------------------------------------------------------------------- */
 
 static bool wants_any(const LoopWatch *watch)
 {
@@ -264,7 +264,7 @@ static void dispatch_files(Loop *loop)
     }
 }
 
-/* -- The turn */
+/* -- The turn ---------------------------------------------------------------------------------- */
 
 static int poll_events(Loop *loop, struct epoll_event *events, bool block)
 {
@@ -344,7 +344,7 @@ void loop_wake_all(void)
     pthread_mutex_unlock(&all_loops_lock);
 }
 
-/* -- Life */
+/* -- Life -------------------------------------------------------------------------------------- */
 
 static bool open_fds(Loop *loop, Error **err)
 {

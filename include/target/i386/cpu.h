@@ -107,8 +107,7 @@ struct X86Cpu {
     Object *object; /* its QOM side */
 };
 
-/* -- Derived state (target/i386/cpu.c)
- * -------------------------------------------------------------------------------------- */
+/* -- Derived state (target/i386/cpu.c) --------------------------------------------------------- */
 
 /* Recomputes cpl-dependent and mode bits after a change of CS, SS, CR0, CR4, EFER, EFLAGS.VM, XCR0
  * or SMM. */
@@ -127,15 +126,12 @@ void cpu_tsc_resume(void);
 /* Virtual-clock time at which the guest TSC reaches `tsc`. */
 int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 
-/* -- Events: any thread that holds the machine lock
- * --------------------------------------------------------------------------- */
+/* -- Events: any thread that holds the machine lock -------------------------------------------- */
 
 void cpu_raise_event(X86Cpu *cpu, int event);
 void cpu_clear_event(X86Cpu *cpu, int event);
 
-/* -- Life: hw/i386 makes CPUs
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- Life: hw/i386 makes CPUs ------------------------------------------------------------------ */
 
 /* Parses -cpu ("MODEL,+feat,-feat,prop=value"); once, before CPUs are made. NULL text: the default
  * model. */

@@ -172,7 +172,7 @@ bool access_read_u64(X86Cpu *cpu, uint64_t linear, uint64_t *ret, unsigned acces
     return access_read(cpu, linear, ret, 8, access);
 }
 
-/* -- Segments --------------------------------------------------------------------------------- */
+/* -- Segments ---------------------------------------------------------------------------------- */
 
 static bool segment_fault(X86Cpu *cpu, unsigned segment)
 {
@@ -224,7 +224,7 @@ bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size
     return true;
 }
 
-/* -- Operands --------------------------------------------------------------------------------- */
+/* -- Operands ---------------------------------------------------------------------------------- */
 
 uint64_t insn_effective_address(const X86Cpu *cpu, const Insn *insn)
 {
@@ -320,7 +320,7 @@ bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t valu
     return true;
 }
 
-/* -- Physical memory -------------------------------------------------------------------------- */
+/* -- Physical memory --------------------------------------------------------------------------- */
 
 static uint8_t *physical_pointer(uint64_t physical, unsigned size)
 {

@@ -49,7 +49,7 @@ static bool uses_pdptes(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
-/* -- CR0 -------------------------------------------------------------------------------------- */
+/* -- CR0 --------------------------------------------------------------------------------------- */
 
 /* Rules that need no memory; `pg` rules hold for a change of PG. */
 static bool cr0_is_valid(const X86Cpu *cpu, uint64_t value)
@@ -103,7 +103,7 @@ static bool write_cr0(X86Cpu *cpu, uint64_t value)
     return true;
 }
 
-/* -- CR3, CR4, CR8 ---------------------------------------------------------------------------- */
+/* -- CR3, CR4, CR8 ----------------------------------------------------------------------------- */
 
 static bool write_cr3(X86Cpu *cpu, uint64_t value)
 {
@@ -184,7 +184,7 @@ static bool write_cr8(X86Cpu *cpu, uint64_t value)
     return true;
 }
 
-/* -- MOV CR, MOV DR --------------------------------------------------------------------------- */
+/* -- MOV CR, MOV DR ---------------------------------------------------------------------------- */
 
 static bool write_control(X86Cpu *cpu, unsigned reg, uint64_t value)
 {
@@ -309,7 +309,7 @@ InsnResult helper_mov_debug(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- LMSW, SMSW, CLTS ------------------------------------------------------------------------- */
+/* -- LMSW, SMSW, CLTS -------------------------------------------------------------------------- */
 
 /* Ring 3 may not read system registers under UMIP. */
 static bool umip_allows(X86Cpu *cpu)
@@ -347,7 +347,7 @@ InsnResult helper_clts(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- Descriptor tables ------------------------------------------------------------------------ */
+/* -- Descriptor tables ------------------------------------------------------------------------- */
 
 static bool load_table(X86Cpu *cpu, const Insn *insn, DescriptorTable *table)
 {
@@ -533,7 +533,7 @@ InsnResult helper_str(X86Cpu *cpu, const Insn *insn)
     return store_selector(cpu, insn, cpu->tr.selector);
 }
 
-/* -- TLB and caches --------------------------------------------------------------------------- */
+/* -- TLB and caches ---------------------------------------------------------------------------- */
 
 InsnResult helper_invlpg(X86Cpu *cpu, const Insn *insn)
 {
@@ -621,7 +621,7 @@ InsnResult helper_wbinvd(X86Cpu *cpu, const Insn *insn)
     return result_of(require_ring0(cpu));
 }
 
-/* -- HLT, MONITOR, MWAIT ---------------------------------------------------------------------- */
+/* -- HLT, MONITOR, MWAIT ----------------------------------------------------------------------- */
 
 InsnResult helper_hlt(X86Cpu *cpu, const Insn *insn)
 {
@@ -668,7 +668,7 @@ InsnResult helper_mwait(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- XCR0, PKRU ------------------------------------------------------------------------------- */
+/* -- XCR0, PKRU -------------------------------------------------------------------------------- */
 
 static bool xcr0_is_valid(const X86Cpu *cpu, uint64_t value)
 {

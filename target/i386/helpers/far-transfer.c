@@ -5,7 +5,7 @@
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
 
-/* -- Code segments -- */
+/* -- Code segments ----------------------------------------------------------------------------- */
 
 bool code_check_offset(X86Cpu *cpu, const Segment *cs, uint64_t rip)
 {
@@ -87,7 +87,7 @@ void code_commit(X86Cpu *cpu, const Segment *cs, unsigned ring, uint64_t rip)
     cpu_update_segment(cpu, SEG_CS);
 }
 
-/* -- JMP and CALL -- */
+/* -- JMP and CALL ------------------------------------------------------------------------------ */
 
 /* Where the instruction points: ptr16:16/32 in the code, or m16:16/32/64. */
 static bool read_far_pointer(X86Cpu *cpu, const Insn *insn, uint64_t *ret_offset,
@@ -211,7 +211,7 @@ InsnResult helper_call_far(X86Cpu *cpu, const Insn *insn)
     return transfer_far(cpu, insn, true);
 }
 
-/* -- RET -- */
+/* -- RET --------------------------------------------------------------------------------------- */
 
 static InsnResult return_real(X86Cpu *cpu, Stack *stack, unsigned size, unsigned release)
 {

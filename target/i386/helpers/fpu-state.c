@@ -68,7 +68,7 @@ static unsigned vector_count(const X86Cpu *cpu)
     return mode_is_64bit(cpu) ? 16 : 8;
 }
 
-/* -- Pieces ----------------------------------------------------------------------------------- */
+/* -- Pieces ------------------------------------------------------------------------------------ */
 
 /* Bytes 0-23: x87 control words and pointers, as the guest may see them. */
 static void make_x87_header(const X86Cpu *cpu, bool wide_pointers, uint8_t bytes[24])
@@ -109,7 +109,7 @@ static bool area_begin(X86Cpu *cpu, const Insn *insn, unsigned size, unsigned al
     return !(*ret_linear & (alignment - 1)) || fault_gp(cpu, 0);
 }
 
-/* -- FXSAVE, FXRSTOR -------------------------------------------------------------------------- */
+/* -- FXSAVE, FXRSTOR --------------------------------------------------------------------------- */
 
 static bool fx_allowed(X86Cpu *cpu)
 {
@@ -169,7 +169,7 @@ InsnResult helper_fxrstor(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- XSAVE: which components are where -------------------------------------------------------- */
+/* -- XSAVE: which components are where --------------------------------------------------------- */
 
 /* Bytes of a component that this mode sees. */
 static unsigned component_size(const X86Cpu *cpu, unsigned component)
@@ -254,7 +254,7 @@ static uint64_t requested_components(const X86Cpu *cpu)
     return ((uint32_t)cpu->gpr[R_RAX] | cpu->gpr[R_RDX] << 32) & cpu->xcr0;
 }
 
-/* -- XSAVE ------------------------------------------------------------------------------------ */
+/* -- XSAVE ------------------------------------------------------------------------------------- */
 
 /* Writes x87, MXCSR and XMM as far as asked for. */
 static bool save_legacy(const Area *area, uint64_t written)
@@ -369,7 +369,7 @@ InsnResult helper_xsave(X86Cpu *cpu, const Insn *insn)
     return save_area(&area, skips_initial) ? INSN_NEXT : INSN_FAULT;
 }
 
-/* -- XRSTOR ----------------------------------------------------------------------------------- */
+/* -- XRSTOR ------------------------------------------------------------------------------------ */
 
 /* Checks the header: reserved bytes, bits outside of XCR0. */
 static bool check_header(Area *area, const uint8_t *legacy, bool supervisor_form)
@@ -508,7 +508,7 @@ InsnResult helper_xrstor(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- MXCSR ------------------------------------------------------------------------------------ */
+/* -- MXCSR ------------------------------------------------------------------------------------- */
 
 /* VLDMXCSR and VSTMXCSR are AVX instructions: the translator has checked XCR0. */
 static bool mxcsr_allowed(X86Cpu *cpu, const Insn *insn)

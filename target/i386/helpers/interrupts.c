@@ -16,7 +16,7 @@ typedef struct Gate {
     uint64_t offset;
 } Gate;
 
-/* -- Real mode and INT n of v8086 mode under VME -- */
+/* -- Real mode and INT n of v8086 mode under VME ----------------------------------------------- */
 
 bool event_deliver_real(X86Cpu *cpu, const Event *event, uint64_t table, uint32_t clear_flags)
 {
@@ -37,7 +37,7 @@ bool event_deliver_real(X86Cpu *cpu, const Event *event, uint64_t table, uint32_
     return true;
 }
 
-/* -- Gates -- */
+/* -- Gates ------------------------------------------------------------------------------------- */
 
 static bool read_gate(X86Cpu *cpu, unsigned vector, Gate *ret_gate)
 {
@@ -100,7 +100,7 @@ static void clear_flags_for_gate(X86Cpu *cpu, const Gate *gate)
     flags_set(cpu, cpu->eflags & ~(uint64_t)clear);
 }
 
-/* -- Long mode -- */
+/* -- Long mode --------------------------------------------------------------------------------- */
 
 static bool deliver_long(X86Cpu *cpu, const Event *event, const Gate *gate, const Segment *cs,
                          unsigned ring)
@@ -135,7 +135,7 @@ static bool deliver_long(X86Cpu *cpu, const Event *event, const Gate *gate, cons
     return true;
 }
 
-/* -- Protected mode -- */
+/* -- Protected mode ---------------------------------------------------------------------------- */
 
 /* The frame, from the first pushed value on. Returns how many values there are. */
 static unsigned build_frame(const X86Cpu *cpu, const Event *event, bool is_inner,
@@ -265,7 +265,7 @@ bool event_deliver(X86Cpu *cpu, const Event *event)
     return done;
 }
 
-/* -- INT n, INT3, INTO, INT1, BOUND, UD -- */
+/* -- INT n, INT3, INTO, INT1, BOUND, UD -------------------------------------------------------- */
 
 /* Under VME a clear bit of the TSS's map sends INT n of v8086 mode to the task's own handler. */
 static bool read_redirection_bit(X86Cpu *cpu, unsigned vector, bool *ret_is_set)

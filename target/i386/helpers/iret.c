@@ -31,7 +31,7 @@ static uint32_t writable_flags(const X86Cpu *cpu)
     return mask;
 }
 
-/* -- Real and v8086 mode -- */
+/* -- Real and v8086 mode ----------------------------------------------------------------------- */
 
 /* v8086 mode below IOPL 3 under VME: IF of the 16-bit image goes to VIF. */
 static bool virtual_flags(X86Cpu *cpu, uint64_t image, uint64_t *ret_flags)
@@ -73,7 +73,7 @@ static bool iret_real(X86Cpu *cpu, unsigned size)
     return true;
 }
 
-/* -- Protected and long mode -- */
+/* -- Protected and long mode ------------------------------------------------------------------- */
 
 /* EIP CS EFLAGS are popped; ESP SS ES DS FS GS follow. */
 static bool iret_to_v8086(X86Cpu *cpu, Stack *stack, const uint64_t frame[3])

@@ -9,7 +9,7 @@
 #define CHUNK_BYTES 512u
 #define PAGE_MASK 0xfffu
 
-/* -- Permission -- */
+/* -- Permission -------------------------------------------------------------------------------- */
 
 static bool bitmap_allows(X86Cpu *cpu, uint16_t port, unsigned size)
 {
@@ -41,7 +41,7 @@ static bool port_check(X86Cpu *cpu, uint16_t port, unsigned size)
     return bitmap_allows(cpu, port, size);
 }
 
-/* -- IN and OUT -- */
+/* -- IN and OUT -------------------------------------------------------------------------------- */
 
 /* Byte forms have even opcodes. */
 static unsigned port_size(const Insn *insn)
@@ -93,7 +93,7 @@ InsnResult helper_out(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- INS and OUTS -- */
+/* -- INS and OUTS ------------------------------------------------------------------------------ */
 
 /* One call's worth of a string instruction. */
 typedef struct StringRun {

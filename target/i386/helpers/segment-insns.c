@@ -107,7 +107,7 @@ InsnResult helper_load_far_pointer(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- LAR LSL VERR VERW ARPL -- */
+/* -- LAR LSL VERR VERW ARPL -------------------------------------------------------------------- */
 
 static void set_zf(X86Cpu *cpu, bool value)
 {
@@ -243,7 +243,7 @@ InsnResult helper_arpl(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* -- FS and GS bases -- */
+/* -- FS and GS bases --------------------------------------------------------------------------- */
 
 InsnResult helper_swapgs(X86Cpu *cpu, const Insn *insn)
 {

@@ -141,7 +141,7 @@ void smm_enter(X86Cpu *cpu)
     tcg_flush_tlb(cpu);
 }
 
-/* -- RSM -- */
+/* -- RSM --------------------------------------------------------------------------------------- */
 
 typedef struct ControlImage {
     uint64_t cr0, cr3, cr4, efer;

@@ -174,7 +174,7 @@ static bool save_old(X86Cpu *cpu, Tss *old, TaskSwitchCause cause, uint64_t next
                         end - first, ACCESS_WRITE | ACCESS_SYSTEM);
 }
 
-/* -- The new task's state; from here on faults are its own -- */
+/* -- The new task's state; from here on faults are its own ------------------------------------- */
 
 static bool load_address_space(X86Cpu *cpu, const Tss *tss)
 {

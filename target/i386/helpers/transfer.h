@@ -8,8 +8,7 @@
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/segments.h"
 
-/* -- stack.c: a stack in use, current or about to be
- * -------------------------------------------------------------------- */
+/* -- stack.c: a stack in use, current or about to be ------------------------------------------- */
 
 /* A working copy of SS:RSP. Nothing reaches the CPU before stack_commit(). */
 typedef struct Stack {
@@ -48,8 +47,7 @@ static inline void stack_skip(Stack *stack, int64_t bytes)
 /* Writes RSP alone. */
 void stack_commit_pointer(X86Cpu *cpu, const Stack *stack);
 
-/* -- segments.c: pieces of descriptor checks
- * ----------------------------------------------------------------------------- */
+/* -- segments.c: pieces of descriptor checks --------------------------------------------------- */
 
 static inline bool fault_selector(X86Cpu *cpu, unsigned vector, uint16_t selector)
 {
@@ -111,9 +109,7 @@ Segment segment_null_stack(unsigned ring);
 /* After a return to an outer ring: data segments it may not see become null. */
 void segments_drop_inner(X86Cpu *cpu, unsigned ring);
 
-/* -- far-transfer.c
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- far-transfer.c ---------------------------------------------------------------------------- */
 
 /* Is `rip` inside of this code segment (canonical when it is a 64-bit one)? #GP(0). */
 bool code_check_offset(X86Cpu *cpu, const Segment *cs, uint64_t rip);
@@ -130,9 +126,7 @@ void code_commit(X86Cpu *cpu, const Segment *cs, unsigned ring, uint64_t rip);
 /* call-gate.c: JMP or CALL to a system descriptor. */
 InsnResult transfer_through_system(X86Cpu *cpu, const Insn *insn, uint16_t selector, bool is_call);
 
-/* -- task-switch.c
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- task-switch.c ----------------------------------------------------------------------------- */
 
 typedef enum TaskSwitchCause {
     TASK_SWITCH_JMP,
@@ -151,9 +145,7 @@ bool task_switch(X86Cpu *cpu, uint16_t selector, TaskSwitchCause cause, uint64_t
  */
 bool task_check_target(X86Cpu *cpu, uint16_t selector);
 
-/* -- interrupts.c
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- interrupts.c ------------------------------------------------------------------------------ */
 
 /* One attempt to enter a handler. */
 typedef struct Event {

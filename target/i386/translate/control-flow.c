@@ -273,7 +273,7 @@ void control_branch(Translator *t)
     goto_both(t, target, emit_jcc(t->e, insn->opcode & 15), false);
 }
 
-/* -- Out of line ------------------------------------------------------------------------------ */
+/* -- Out of line ------------------------------------------------------------------------------- */
 
 static void emit_stub(Translator *t, const Cold *cold)
 {

@@ -104,7 +104,7 @@ void exact_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
     }
 }
 
-/* -- Fetch ------------------------------------------------------------------------------------ */
+/* -- Fetch ------------------------------------------------------------------------------------- */
 
 typedef enum Fetch { FETCH_OK, FETCH_FAULT, FETCH_END_OF_SEGMENT } Fetch;
 
@@ -213,7 +213,7 @@ static const Insn *fetch_insn(X86Cpu *cpu)
     return NULL;
 }
 
-/* -- One instruction -------------------------------------------------------------------------- */
+/* -- One instruction --------------------------------------------------------------------------- */
 
 /* Completes an instruction: RIP, shadow, single-step trap, exception. */
 static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_shadow, bool had_tf)

@@ -88,7 +88,7 @@ static void set_compare_flags(X86Cpu *cpu, uint64_t left, uint64_t right, unsign
     cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
 }
 
-/* -- One element ------------------------------------------------------------------------------ */
+/* -- One element ------------------------------------------------------------------------------- */
 
 static bool load_source(X86Cpu *cpu, const String *s, uint64_t *ret_value)
 {
@@ -148,7 +148,7 @@ static bool one_element(X86Cpu *cpu, const String *s)
     return true;
 }
 
-/* -- A run inside of one page on each side ---------------------------------------------------- */
+/* -- A run inside of one page on each side ----------------------------------------------------- */
 
 #define HOST_STRING(name, prefix, op)                                                              \
     static void name(unsigned size, void **di, const void **si, uint64_t *count, uint64_t rax,     \

@@ -34,7 +34,7 @@ void translate_mark(Translator *t)
     };
 }
 
-/* -- Registers of one instruction ------------------------------------------------------------- */
+/* -- Registers of one instruction -------------------------------------------------------------- */
 
 typedef struct Spill {
     uint8_t gpr, host;
@@ -189,7 +189,7 @@ static void emit_lea_insn(Translator *t)
     emit_mov_rr(t->e, to->size == 8 ? 64 : 32, host, HOST_T1);
 }
 
-/* -- One instruction -------------------------------------------------------------------------- */
+/* -- One instruction --------------------------------------------------------------------------- */
 
 static bool gate_is_open(const Translator *t)
 {
@@ -249,7 +249,7 @@ static void emit_insn(Translator *t)
     }
 }
 
-/* -- A block ---------------------------------------------------------------------------------- */
+/* -- A block ----------------------------------------------------------------------------------- */
 
 static void emit_poll(Emitter *e)
 {

@@ -59,8 +59,7 @@ unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch);
 /* Notes that host code from here on belongs to t->insn. */
 void translate_mark(Translator *t);
 
-/* -- flags.c ------------------------------------------------------------------------------------
- */
+/* -- flags.c ----------------------------------------------------------------------------------- */
 
 /* Before code that destroys the host's flags: they are in saved_flags afterwards. Destroys T2. */
 void flags_save(Translator *t);
@@ -70,8 +69,7 @@ void flags_restore(Translator *t);
 void flags_before(Translator *t);
 void flags_after(Translator *t);
 
-/* -- address.c ----------------------------------------------------------------------------------
- */
+/* -- address.c --------------------------------------------------------------------------------- */
 
 /* T1 = effective address of the memory operand, truncated, without segment. Destroys T2. Flags
  * stay. */
@@ -89,8 +87,7 @@ Cold *address_add_cold(Translator *t, uint8_t *place);
 /* Both for the memory operand. */
 void address_operand(Translator *t, unsigned size, unsigned access);
 
-/* -- control-flow.c -----------------------------------------------------------------------------
- */
+/* -- control-flow.c ---------------------------------------------------------------------------- */
 
 /* A copy of t->insn that lives as long as the block. */
 const Insn *control_keep_insn(Translator *t);
@@ -103,14 +100,12 @@ void control_branch(Translator *t);
 /* Out-of-line code of the block. */
 void control_emit_colds(Translator *t);
 
-/* -- string-emit.c ------------------------------------------------------------------------------
- */
+/* -- string-emit.c ----------------------------------------------------------------------------- */
 
 /* CARRY_STRING: inline where it is simple, else ends the block. */
 void string_emit(Translator *t);
 
-/* -- stack-emit.c -------------------------------------------------------------------------------
- */
+/* -- stack-emit.c ------------------------------------------------------------------------------ */
 
 /* CARRY_STACK; false: C has to do it. */
 bool stack_emit(Translator *t);
