@@ -9,8 +9,8 @@ LINKER_SET_DECLARE(const Accel, accels);
 
 static const Accel *current;
 
-/* Names that are right but may be missing in a build: a reason to try the next, not a typing error.
- */
+/* Names that are right but may be missing in a build:
+ * a reason to try the next, not a typing error. */
 static const char *const known_names[] = {"hax",   "hvf", "kvm",  "nvmm",
                                           "qtest", "tcg", "whpx", "xen"};
 

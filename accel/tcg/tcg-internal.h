@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The translator's private structures: blocks, code cache, soft TLB, exits. See docs/design/tcg.md.
- */
+/* The translator's private structures: blocks, code cache, soft TLB, exits.
+ * See docs/design/tcg.md. */
 #ifndef ACCEL_TCG_INTERNAL_H
 #define ACCEL_TCG_INTERNAL_H
 
@@ -61,8 +61,8 @@ typedef struct PageTarget {
 /* Walks, fills the entry of the current context and describes the target; `access` as in
  * helpers/access.h. False: a fault was recorded. */
 bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target);
-/* From translated code: true when the entry is now filled for `access` (0 read, 1 write, 3 both).
- */
+/* From translated code: true when the entry is now filled for `access` (0 read,
+ * 1 write, 3 both). */
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* Withdraws write permission for a RAM page in every context of this CPU. */
 void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page);
@@ -181,8 +181,8 @@ void block_link(JumpSlot *slot, Block *to);
 /* Drops blocks that overlap RAM bytes. The caller is the only one who runs translated code. */
 void blocks_invalidate(uint64_t ram_address, uint64_t size);
 void blocks_flush(void);
-/* Set while writes of other threads to pages with code wait for code_writes_process() (FPU parked).
- */
+/* Set while writes of other threads to pages with code wait for
+ * code_writes_process() (FPU parked). */
 extern int code_writes_pending;
 void code_writes_process(void);
 /* Block whose code holds the host address; NULL if none. Async-signal-safe. */

@@ -56,8 +56,8 @@ static void complete(Job *job)
     block_unref(node);
 }
 
-/* A job's turn on the loop: completes what is finished, itself included unless a drain was first.
- */
+/* A job's turn on the loop: completes what is finished,
+ * itself included unless a drain was first. */
 static void job_on_loop(void *opaque)
 {
     Job *job;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The file protocol: host files and block devices, read and written by blocking calls on workers.
- */
+/* The file protocol: host files and block devices,
+ * read and written by blocking calls on workers. */
 
 /*
  * The size the guest sees is the file's, rounded up to a sector; what a read finds missing at the

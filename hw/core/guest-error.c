@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What guests do wrong: log lines, at most a hundred a second, so that a guest cannot fill a disk.
- */
+/* What guests do wrong: log lines, at most a hundred a second,
+ * so that a guest cannot fill a disk. */
 #include "hw/device.h"
 
 #include "util/log.h"

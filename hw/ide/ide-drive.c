@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What ATA disks and ATAPI drives share: ends of commands, PIO blocks, DMA, requests to the image.
- */
+/* What ATA disks and ATAPI drives share:
+ * ends of commands, PIO blocks, DMA, requests to the image. */
 
 /*
  * Every access to the image is a block request whose completion comes back on the loop. A request

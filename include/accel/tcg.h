@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Translator state embedded in a CPU, and what a target gives and gets. Design: docs/design/tcg.md.
- */
+/* Translator state embedded in a CPU, and what a target gives and gets.
+ * Design: docs/design/tcg.md. */
 #ifndef ACCEL_TCG_H
 #define ACCEL_TCG_H
 
@@ -69,8 +69,8 @@ void tcg_flush_tlb(X86Cpu *cpu);
 void tcg_flush_tlb_non_global(X86Cpu *cpu);
 /* INVLPG: one page in every context. */
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear);
-/* The mode, CPL, PCID or EFLAGS.AC under SMAP changed: selects the context and the jump key. Cheap.
- */
+/* The mode, CPL, PCID or EFLAGS.AC under SMAP changed:
+ * selects the context and the jump key. Cheap. */
 void tcg_context_changed(X86Cpu *cpu);
 
 #endif

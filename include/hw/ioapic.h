@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* I/O APIC: input pins and the end-of-interrupt broadcast. Under the machine lock. Intel 82093AA.
- */
+/* I/O APIC: input pins and the end-of-interrupt broadcast. Under the machine lock.
+ * Intel 82093AA. */
 #ifndef HW_IOAPIC_H
 #define HW_IOAPIC_H
 

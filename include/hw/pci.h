@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI: conventional bus, configuration space with masks, BARs as regions, INTx. PCI Local Bus 3.0.
- */
+/* PCI: conventional bus, configuration space with masks, BARs as regions, INTx.
+ * PCI Local Bus 3.0. */
 #ifndef HW_PCI_H
 #define HW_PCI_H
 

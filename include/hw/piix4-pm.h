@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PIIX4 power management: the fixed addresses that firmware tables name, and its interrupt lines.
- */
+/* PIIX4 power management: the fixed addresses that firmware tables name,
+ * and its interrupt lines. */
 #ifndef HW_PIIX4_PM_H
 #define HW_PIIX4_PM_H
 

@@ -61,8 +61,8 @@ typedef struct RegionOps {
      * smaller ones: a read takes its bytes out of the aligned unit, a write fills the other bytes
      * with zeros. 0: 1 and 4. */
     uint8_t impl_min, impl_max;
-    /* Sizes the guest may use; others read all ones and are dropped as a guest error. 0: 1 and 8.
-     */
+    /* Sizes the guest may use; others read all ones and are dropped as a guest error.
+     * 0: 1 and 8. */
     uint8_t valid_min, valid_max;
     bool unaligned; /* the callbacks take accesses that are not size-aligned; otherwise the core
                        splits them */
@@ -156,8 +156,8 @@ extern AddressSpace address_space_memory, address_space_io;
 void address_space_init(AddressSpace *as, Region *root, const char *name);
 void address_space_fini(AddressSpace *as);
 
-/* Called under the lock after a new view was published; vCPUs drop what they cached of the old one.
- */
+/* Called under the lock after a new view was published;
+ * vCPUs drop what they cached of the old one. */
 typedef void AddressSpaceListener(AddressSpace *as, void *opaque);
 void address_space_listen(AddressSpace *as, AddressSpaceListener *listener, void *opaque);
 void address_space_unlisten(AddressSpace *as, void *opaque);

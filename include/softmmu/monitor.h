@@ -55,8 +55,8 @@ void monitor_printf(Monitor *monitor, const char *format, ...) G_GNUC_PRINTF(2, 
  * as the chardev. */
 bool monitor_new_hmp(Chardev *chardev, Error **err);
 
-/* Runs one HMP line and returns its output; caller frees. Used by tests and human-monitor-command.
- */
+/* Runs one HMP line and returns its output; caller frees.
+ * Used by tests and human-monitor-command. */
 char *monitor_run_hmp(const char *line);
 
 #endif

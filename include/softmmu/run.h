@@ -73,8 +73,8 @@ Vcpu *vcpu_self(void);
 void vcpu_kick(Vcpu *vcpu);
 /* The same, and makes it leave run(). */
 void vcpu_exit(Vcpu *vcpu);
-/* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point; does not wait.
- */
+/* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point;
+ * does not wait. */
 void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 /* The same and waits (dropping the lock meanwhile); runs at once on the vCPU's own thread or when
  * it is stopped. */
@@ -167,8 +167,8 @@ uint64_t system_reset_count(void);
 /* Main loop until the process should end: main_loop_wait() and the requests above; leaves the
  * machine parked, returns the exit status. */
 int run_main_loop(void);
-/* Its other half: acts on the requests made so far. True: the process should end with that status.
- */
+/* Its other half: acts on the requests made so far.
+ * True: the process should end with that status. */
 bool run_handle_requests(int *ret_status);
 
 #endif

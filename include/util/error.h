@@ -19,8 +19,8 @@ typedef struct Error Error;
  * returns false. */
 bool error_set(Error **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Like error_set() and appends ": " and the text of errno value `os_error`. Always returns false.
- */
+/* Like error_set() and appends ": " and the text of errno value `os_error`.
+ * Always returns false. */
 bool error_set_errno(Error **err, int os_error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* Puts a formatted text before the message of *err ("-device isa-serial: "). Does nothing when err

@@ -73,18 +73,18 @@ Object *object_new(const Type *type);
 void object_init(void *storage, const Type *type, Object *parent, const char *name);
 /* Adds to the composition tree; `parent` owns `obj` from now on. The name must be free there. */
 void object_add_child(Object *parent, const char *name, Object *obj);
-/* Realizes children first, then the object root type first. On failure everything done is undone.
- */
+/* Realizes children first, then the object root type first.
+ * On failure everything done is undone. */
 bool object_realize(Object *obj, Error **err);
 void object_unrealize(Object *obj);
-/* Unrealizes, finalizes, frees strings, children and itself, and leaves its parent. NULL is fine.
- */
+/* Unrealizes, finalizes, frees strings, children and itself, and leaves its parent.
+ * NULL is fine. */
 void object_free(Object *obj);
 
 /* -- Properties -------------------------------------------------------------------------------- */
 
-/* Fails on unknown names ("...; did you mean 'x'?"), bad values, read-only rows and after realize.
- */
+/* Fails on unknown names ("...; did you mean 'x'?"), bad values,
+ * read-only rows and after realize. */
 bool object_set(Object *obj, const char *property, const char *value, Error **err);
 /* Value of any row (PROP, STATE, LINK...) as text, caller frees; NULL and *err when there is no
  * such row. */

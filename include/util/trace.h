@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Trace points: declared where they are emitted, always compiled, one predictable branch when off.
- */
+/* Trace points: declared where they are emitted, always compiled,
+ * one predictable branch when off. */
 #ifndef UTIL_TRACE_H
 #define UTIL_TRACE_H
 

@@ -73,8 +73,8 @@ extern const OptionRow option_rows[], alias_rows[]; /* end with a NULL name */
 Config *config_new(void);
 void config_free(Config *config);
 
-/* Parses and rewrites the whole command line; opens and changes nothing. -help and -version end it.
- */
+/* Parses and rewrites the whole command line; opens and changes nothing.
+ * -help and -version end it. */
 bool config_parse(Config *config, int argc, char **argv, Error **err);
 
 /* Adds option `name` (canonical or alias) as if it had been typed. `origin` is what errors name. */

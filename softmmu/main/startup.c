@@ -135,8 +135,8 @@ static bool apply_global(const ConfigItem *item, void *opaque, Error **err)
     if (!equals || !dot || dot > equals) {
         return error_set(err, "the form is TYPE.PROPERTY=VALUE");
     }
-    /* Names of types and of properties may hold dots: the first split that names a type is meant.
-     */
+    /* Names of types and of properties may hold dots:
+     * the first split that names a type is meant. */
     for (const char *next = dot; next && next < equals; next = strchr(next + 1, '.')) {
         g_autofree char *name = g_strndup(item->text, (gsize)(next - item->text));
         dot = type_find(name) ? next : dot;

@@ -18,8 +18,8 @@ void run_state_set(RunState state);
 
 /* -- safe-point.c ------------------------------------------------------------------------------ */
 
-/* After VcpuOps.run(), by the vCPU's thread, without the lock: it looks at nothing published now.
- */
+/* After VcpuOps.run(), by the vCPU's thread, without the lock:
+ * it looks at nothing published now. */
 void safe_point_leave_run(Vcpu *vcpu);
 /* Then, under the lock: has what waited for this released. */
 void safe_point_check(void);

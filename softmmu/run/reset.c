@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests to stop, reset, power down and end: noted by whoever asks, acted upon by the main loop.
- */
+/* Requests to stop, reset, power down and end:
+ * noted by whoever asks, acted upon by the main loop. */
 #include "softmmu/run/internal.h"
 
 RebootAction run_reboot_action = REBOOT_ACTION_RESET;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* X86Cpu: making, resetting, waking and addressing CPUs. Reset values: Intel SDM vol. 3 table 9-1.
- */
+/* X86Cpu: making, resetting, waking and addressing CPUs.
+ * Reset values: Intel SDM vol. 3 table 9-1. */
 #include "accel/accel.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/tsc.h"

@@ -64,8 +64,8 @@ static inline void pc_bench_end_run(void *opaque)
     system_exit_request(PC_BENCH_STILL_ON, SHUTDOWN_CAUSE_HOST_QUIT);
 }
 
-/* Acts upon what was requested; PC_BENCH_STILL_ON, or the exit status when that ended the machine.
- */
+/* Acts upon what was requested; PC_BENCH_STILL_ON,
+ * or the exit status when that ended the machine. */
 static inline int pc_bench_run(void)
 {
     loop_post(main_loop(), pc_bench_end_run, NULL);

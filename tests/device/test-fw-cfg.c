@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fw_cfg: ports, directory, DMA, what the PC board puts in, and direct boot of each kernel format.
- */
+/* fw_cfg: ports, directory, DMA, what the PC board puts in,
+ * and direct boot of each kernel format. */
 #include "tests/device/pc-bench.h"
 
 #include "block/block.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 8259 pair: priorities, cascade, edge and level, end-of-interrupt forms, poll, spurious vectors.
- */
+/* 8259 pair: priorities, cascade, edge and level, end-of-interrupt forms, poll,
+ * spurious vectors. */
 #include "tests/device/isa-bench.h"
 
 #include "hw/i8259.h"

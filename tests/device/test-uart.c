@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 16550A behind isa-serial: data both ways, FIFO, every interrupt, loop-back, break, a full host.
- */
+/* 16550A behind isa-serial: data both ways, FIFO, every interrupt, loop-back, break,
+ * a full host. */
 #include "tests/device/isa-bench.h"
 
 #include "ui/chardev.h"

@@ -294,8 +294,8 @@ static void assert_view_resolves(const AddressSpace *as)
     }
 }
 
-/* Makes region i a container, leaf or alias; aliases aim at earlier regions, so there is no loop.
- */
+/* Makes region i a container, leaf or alias;
+ * aliases aim at earlier regions, so there is no loop. */
 static void init_random(Region *regions, int i)
 {
     uint64_t size = (uint64_t)g_test_rand_int_range(1, RANDOM_SPACE / 2);

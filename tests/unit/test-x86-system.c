@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions, interrupts and IRET in every mode: frames, stack switches, error codes, escalation.
- */
+/* Exceptions, interrupts and IRET in every mode:
+ * frames, stack switches, error codes, escalation. */
 #include "tests/unit/x86-mock.h"
 
 #define HANDLER 0x5000u

@@ -16,8 +16,8 @@ typedef struct SocketAddress {
     char *bound_path; /* absolute, to be removed at the end; NULL: none */
 } SocketAddress;
 
-/* Takes path=, abstract=, host=, port=, to=, ipv4=, ipv6=, fd=. socket_address_clear() in any case.
- */
+/* Takes path=, abstract=, host=, port=, to=, ipv4=, ipv6=, fd=.
+ * socket_address_clear() in any case. */
 bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err);
 void socket_address_clear(SocketAddress *address);
 

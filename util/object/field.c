@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Field rows: what is done with a struct by walking its rows: reset, defaults, printing, clearing.
- */
+/* Field rows: what is done with a struct by walking its rows:
+ * reset, defaults, printing, clearing. */
 #include "util/object/internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Types: the registry built from the linker set, inheritance, and the help text made of field rows.
- */
+/* Types: the registry built from the linker set, inheritance,
+ * and the help text made of field rows. */
 #include "util/object/internal.h"
 
 LINKER_SET_DECLARE(const Type, object_types);

@@ -52,8 +52,8 @@ bool insn_read_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t *ret_
 /* GPR (32-bit writes clear the upper half) or memory. */
 bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t value);
 
-/* Physical memory of page tables and SMRAM: RAM directly, anything else through the address space.
- */
+/* Physical memory of page tables and SMRAM:
+ * RAM directly, anything else through the address space. */
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret);
 bool physical_read_u32(X86Cpu *cpu, uint64_t physical, uint32_t *ret);
 void physical_write(X86Cpu *cpu, uint64_t physical, const void *buffer, unsigned size);

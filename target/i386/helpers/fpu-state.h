@@ -69,8 +69,8 @@ static inline void fpu_put64(X86Cpu *cpu, unsigned offset, uint64_t value)
     __builtin_memcpy(cpu->fpu + offset, &value, sizeof(value));
 }
 
-/* The components' bytes are valid from now on, also those the silicon had in their initial state.
- */
+/* The components' bytes are valid from now on,
+ * also those the silicon had in their initial state. */
 static inline void fpu_mark_valid(X86Cpu *cpu, uint64_t components)
 {
     fpu_put64(cpu, FX_XSTATE_BV, fpu_get64(cpu, FX_XSTATE_BV) | components);

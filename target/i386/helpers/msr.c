@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RDMSR, WRMSR, and the time-stamp counter's instructions. Intel SDM vol. 4, AMD APM vol. 2 app. A.
- */
+/* RDMSR, WRMSR, and the time-stamp counter's instructions.
+ * Intel SDM vol. 4, AMD APM vol. 2 app. A. */
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/apic-access.h"
 #include "target/i386/helpers/exceptions.h"

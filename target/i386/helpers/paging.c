@@ -196,8 +196,8 @@ static bool gather(Walk *walk)
     return gather_wide(walk, cpu->cr3 & PTE_ADDRESS_MASK, cpu->cr4 & CR4_LA57 ? 5 : 4);
 }
 
-/* PKRU's two bits for the page's key: bit 0 no access, bit 1 no writes; 0 where keys do not apply.
- */
+/* PKRU's two bits for the page's key: bit 0 no access, bit 1 no writes;
+ * 0 where keys do not apply. */
 static unsigned key_rights(const Walk *walk)
 {
     const X86Cpu *cpu = walk->cpu;

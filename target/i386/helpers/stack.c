@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stacks of far transfers and interrupts: frames on the current stack or on one named by the TSS.
- */
+/* Stacks of far transfers and interrupts:
+ * frames on the current stack or on one named by the TSS. */
 #include "target/i386/helpers/transfer.h"
 
 #include "target/i386/helpers/paging.h"

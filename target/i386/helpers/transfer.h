@@ -141,8 +141,8 @@ typedef enum TaskSwitchCause {
  */
 bool task_switch(X86Cpu *cpu, uint16_t selector, TaskSwitchCause cause, uint64_t next_rip,
                  const uint32_t *error_code);
-/* The same through a task gate's selector: #GP(selector) unless it is an available TSS in the GDT.
- */
+/* The same through a task gate's selector:
+ * #GP(selector) unless it is an available TSS in the GDT. */
 bool task_check_target(X86Cpu *cpu, uint16_t selector);
 
 /* -- interrupts.c ------------------------------------------------------------------------------ */

@@ -60,8 +60,8 @@ static unsigned classify(uint64_t mantissa, uint16_t sign_exponent)
     return TAG_VALID;
 }
 
-/* Tag word of physical registers out of one bit each and the values, which are kept in stack order.
- */
+/* Tag word of physical registers out of one bit each and the values,
+ * which are kept in stack order. */
 static uint16_t full_tags(const X86Cpu *cpu)
 {
     unsigned used = fpu_get16(cpu, FX_FTW), top = stack_top(cpu), tags = 0;

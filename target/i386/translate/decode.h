@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding: Zydis into Insn, and the gates that make an instruction #UD or #NM in the current mode.
- */
+/* Decoding: Zydis into Insn, and the gates that make an instruction
+ * #UD or #NM in the current mode. */
 #ifndef TARGET_I386_TRANSLATE_DECODE_H
 #define TARGET_I386_TRANSLATE_DECODE_H
 
