@@ -200,11 +200,7 @@ bool startup_accelerator(const Config *config, Error **err)
         error_prefix(err, "%s: ", config_last(config, OPT_ACCEL) ? "-accel" : "-machine accel=");
         return false;
     }
-    if (!cpu_model_select(cpu ? cpu->text : NULL, err)) {
-        error_prefix(err, "%s: ", cpu ? cpu->origin : "-cpu");
-        return false;
-    }
-    return true;
+    return cpu_model_select(cpu ? cpu->text : NULL, err);
 }
 
 /* -- Machine ----------------------------------------------------------------------------------- */
