@@ -33,25 +33,6 @@ enum {
 #define HOST_T2 HOST_R13
 #define HOST_NO_INDEX 0xff
 
-enum {
-    CC_O,
-    CC_NO,
-    CC_B,
-    CC_AE,
-    CC_E,
-    CC_NE,
-    CC_BE,
-    CC_A,
-    CC_S,
-    CC_NS,
-    CC_P,
-    CC_NP,
-    CC_L,
-    CC_GE,
-    CC_LE,
-    CC_G
-};
-
 /* `p` writes through the writable view; host addresses are `p + execute_offset`. */
 typedef struct Emitter {
     uint8_t *p, *end;
@@ -224,49 +205,6 @@ static inline void emit_movzx16(Emitter *e, unsigned to, unsigned from)
     emit_u8(e, 0x0f);
     emit_u8(e, 0xb7);
     emit_u8(e, 0xc0 | (to & 7) << 3 | (from & 7));
-}
-
-/* jcc rel32; returns the place of the displacement for emit_patch(). */
-static inline uint8_t *emit_jcc(Emitter *e, unsigned condition)
-{
-    emit_u8(e, 0x0f);
-    emit_u8(e, 0x80 | condition);
-    emit_u32(e, 0);
-    return e->p - 4;
-}
-
-static inline uint8_t *emit_jmp(Emitter *e)
-{
-    emit_u8(e, 0xe9);
-    emit_u32(e, 0);
-    return e->p - 4;
-}
-
-/* Short conditional of one opcode byte (70h-7Fh, E0h-E3h, EBh); patch with emit_patch8(). */
-static inline uint8_t *emit_short(Emitter *e, unsigned opcode)
-{
-    emit_u8(e, opcode);
-    emit_u8(e, 0);
-    return e->p - 1;
-}
-
-/* Both places and targets are addresses in the writable view. */
-static inline void emit_patch(uint8_t *place, const uint8_t *target)
-{
-    int32_t displacement = (int32_t)(target - (place + 4));
-    memcpy(place, &displacement, 4);
-}
-
-static inline void emit_patch8(uint8_t *place, const uint8_t *target)
-{
-    *place = (uint8_t)(target - (place + 1));
-}
-
-/* jmp or call (E9h, E8h) to an address in the executable view. */
-static inline void emit_branch_to(Emitter *e, unsigned opcode, const void *target)
-{
-    emit_u8(e, opcode);
-    emit_u32(e, (uint32_t)((const uint8_t *)target - (emit_address(e) + 4)));
 }
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef ACCEL_TCG_INTERNAL_H
 #define ACCEL_TCG_INTERNAL_H
 
-#include "accel/tcg/emit-x86.h"
+#include "accel/tcg/emit-branch.h"
 #include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 

@@ -69,11 +69,11 @@ struct PciDevice {
     bool multifunction;              /* PROP; set for types that always are */
     uint8_t config[PCI_CONFIG_SIZE]; /* STATE, reset to what realize left there (config_reset) */
     uint8_t config_reset[PCI_CONFIG_SIZE];
-    bool config_captured;                /* config_reset is filled: at the first reset or write */
-    uint64_t capability_map;             /* a bit per dword of configuration space in use by one */
-    uint8_t write_mask[PCI_CONFIG_SIZE]; /* guest-writable bits; from 40h on none unless the device
-                                            says so in realize */
-    uint8_t w1c_mask[PCI_CONFIG_SIZE];   /* write one to clear */
+    bool config_captured;    /* config_reset is filled: at the first reset or write */
+    uint64_t capability_map; /* a bit per dword of configuration space in use by one */
+    /* Guest-writable bits; from 40h on none unless the device says so in realize. */
+    uint8_t write_mask[PCI_CONFIG_SIZE];
+    uint8_t w1c_mask[PCI_CONFIG_SIZE]; /* write one to clear */
     Region *bars[PCI_BAR_COUNT + 1];
     PciBarKind bar_kinds[PCI_BAR_COUNT + 1];
     uint64_t bar_mapped_at[PCI_BAR_COUNT + 1]; /* DERIVED; UINT64_MAX: not mapped */

@@ -29,10 +29,10 @@ struct RamBlock {
     int fd;        /* backing file or memfd, -1 when anonymous */
     bool shared, read_only;
     unsigned references;
-    uint64_t *dirty[DIRTY_CLIENT_COUNT]; /* a bit per page; for DIRTY_CODE a clear bit means "holds
-                                            translated code" */
-    uint64_t ram_address; /* unique offset of the block in the space of all blocks: names a physical
-                             page of RAM */
+    /* A bit per page; for DIRTY_CODE a clear bit means "holds translated code". */
+    uint64_t *dirty[DIRTY_CLIENT_COUNT];
+    /* Unique offset of the block in the space of all blocks: names a physical page of RAM. */
+    uint64_t ram_address;
 };
 
 typedef struct RamDesc {
@@ -64,8 +64,8 @@ typedef struct RegionOps {
     /* Sizes the guest may use; others read all ones and are dropped as a guest error.
      * 0: 1 and 8. */
     uint8_t valid_min, valid_max;
-    bool unaligned; /* the callbacks take accesses that are not size-aligned; otherwise the core
-                       splits them */
+    /* The callbacks take accesses that are not size-aligned; otherwise the core splits them. */
+    bool unaligned;
 } RegionOps;
 
 typedef enum RegionKind {

@@ -39,8 +39,8 @@ typedef struct VcpuOps {
      * Without the lock. Entered with vcpu->halted still set when has_work(): run() takes the event
      * and clears it. */
     void (*run)(Vcpu *vcpu);
-    void (*kick)(Vcpu *vcpu); /* any thread: makes run() notice exit_request or an interrupt soon;
-                                 async-signal-safe */
+    /* Any thread: makes run() notice exit_request or an interrupt soon; async-signal-safe. */
+    void (*kick)(Vcpu *vcpu);
 } VcpuOps;
 
 struct Vcpu {

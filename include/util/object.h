@@ -35,9 +35,9 @@ struct Type {
     void (*finalize)(Object *obj);
     void (*reset_hold)(Object *obj); /* second reset phase: drive lines, touch others */
     void (*reset_exit)(Object *obj); /* third reset phase */
-    void (*sync)(Object *obj); /* recomputes DERIVED and output lines from STATE; the most derived
-                                  one is called after reset, after load and after every write to a
-                                  region the object owns */
+    /* Recomputes DERIVED and output lines from STATE; the most derived one is called after reset,
+     * after load and after every write to a region the object owns. */
+    void (*sync)(Object *obj);
     bool abstract;
     bool user_creatable; /* -device or -object may make it */
 };

@@ -51,8 +51,8 @@ void vm_stop(RunState state)
 {
     g_assert(state != RUN_STATE_RUNNING);
     if (run_state_is_running()) {
-        vcpus_park(); /* still "running" while it waits, so that what vCPUs ask meanwhile is normal
-                       */
+        /* The state is still "running" meanwhile, so that what vCPUs ask is nothing special. */
+        vcpus_park();
         clock_virtual_set_running(false);
     }
     run_state_set(state);

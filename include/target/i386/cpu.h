@@ -18,8 +18,8 @@ typedef struct Segment {
     uint16_t attributes;
     uint32_t limit; /* in bytes, G applied */
     uint64_t base;
-    uint64_t fast_read_limit;  /* DERIVED: greatest offset translated code may read without asking
-                                  (+1); 0: always ask */
+    /* DERIVED: greatest offset translated code may read without asking (+1); 0: always ask. */
+    uint64_t fast_read_limit;
     uint64_t fast_write_limit; /* DERIVED: the same for writes */
 } Segment;
 
@@ -96,8 +96,9 @@ struct X86Cpu {
      * registers. */
     bool fpu_live; /* in the host's registers: code built with SSE must not run; fpu_park() */
     uint8_t fpu[8192] __attribute__((aligned(64)));
-    uint64_t guest_fip, guest_fdp; /* x87 pointers the guest loaded last; what the registers hold
-                                      else is a host address and is never shown */
+    /* x87 pointers the guest loaded last; what the registers hold else is a host address and is
+     * never shown. */
+    uint64_t guest_fip, guest_fdp;
 
     void *apic;
     const CpuApicOps *apic_ops;

@@ -8,9 +8,9 @@
 typedef struct PageWalk {
     uint64_t physical; /* of the byte asked for */
     uint8_t page_bits; /* 12, 21, 22 or 30: size of the page */
-    bool may_read, may_write,
-        may_execute; /* by an access of the same class (user or supervisor, AC as now); may_write
-                        only when D is already set, so that the first write walks again */
+    /* By an access of the same class (user or supervisor, AC as now); may_write only when D is
+     * already set, so that the first write walks again. */
+    bool may_read, may_write, may_execute;
     bool global;
 } PageWalk;
 

@@ -51,22 +51,22 @@ typedef struct InsnOperand {
 } InsnOperand;
 
 typedef struct Insn {
-    uint64_t rip;           /* linear RIP minus CS base: the instruction's own EIP/RIP */
-    int64_t displacement;   /* memory operand, sign-extended */
-    int64_t immediate;      /* first immediate; REL: displacement of the jump; FAR: offset */
-    uint16_t immediate2;    /* ENTER's second; FAR: selector */
-    uint16_t mnemonic;      /* ZydisMnemonic */
-    uint8_t length;         /* bytes */
-    uint8_t operand_bits;   /* effective: 8 16 32 64; near branches in 64-bit code: 64 */
-    uint8_t address_bits;   /* effective: 16 32 64 */
-    uint8_t stack_bits;     /* 16 32 64, of the mode it was decoded for */
-    uint8_t operand_count;  /* explicit and implicit ones */
-    uint8_t segment;        /* SEG_* of the memory operand after overrides */
-    uint8_t base, index;    /* GPR number, INSN_NO_REG; base 16: RIP */
-    uint8_t scale;          /* 0-3: shift */
-    uint8_t memory_operand; /* index into operands of the explicit memory operand, INSN_NO_REG if
-                               none */
-    bool lock, rep, repne;  /* prefixes that have that meaning here */
+    uint64_t rip;          /* linear RIP minus CS base: the instruction's own EIP/RIP */
+    int64_t displacement;  /* memory operand, sign-extended */
+    int64_t immediate;     /* first immediate; REL: displacement of the jump; FAR: offset */
+    uint16_t immediate2;   /* ENTER's second; FAR: selector */
+    uint16_t mnemonic;     /* ZydisMnemonic */
+    uint8_t length;        /* bytes */
+    uint8_t operand_bits;  /* effective: 8 16 32 64; near branches in 64-bit code: 64 */
+    uint8_t address_bits;  /* effective: 16 32 64 */
+    uint8_t stack_bits;    /* 16 32 64, of the mode it was decoded for */
+    uint8_t operand_count; /* explicit and implicit ones */
+    uint8_t segment;       /* SEG_* of the memory operand after overrides */
+    uint8_t base, index;   /* GPR number, INSN_NO_REG; base 16: RIP */
+    uint8_t scale;         /* 0-3: shift */
+    /* Index into operands of the explicit memory operand, INSN_NO_REG if none. */
+    uint8_t memory_operand;
+    bool lock, rep, repne; /* prefixes that have that meaning here */
     bool has_immediate;
     bool operand_prefix; /* a 66h that is not a mandatory prefix */
     uint8_t bytes[16];
@@ -92,10 +92,10 @@ typedef struct Insn {
 
 /* What a C helper for an instruction answers. */
 typedef enum InsnResult {
-    INSN_NEXT,  /* done; the caller advances RIP by the length */
-    INSN_JUMP,  /* done; RIP, and whatever else, has been set */
-    INSN_FAULT, /* cpu->fault is set; nothing architectural was changed, unless the manual says so
-                 */
+    INSN_NEXT, /* done; the caller advances RIP by the length */
+    INSN_JUMP, /* done; RIP, and whatever else, has been set */
+    /* cpu->fault is set; nothing architectural was changed, unless the manual says so. */
+    INSN_FAULT,
     INSN_HALT,  /* done; cpu->halted is set; the caller advances RIP */
     INSN_REPEAT /* a page's worth of a REP is done; registers are consistent, RIP stays */
 } InsnResult;
