@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Random cases for fuzz-insn: a few instructions, where they lie, and the state they start from. */
+#ifndef TESTS_FUZZ_INSN_CASE_H
+#define TESTS_FUZZ_INSN_CASE_H
+
+#include "target/i386/translate/insn.h"
+#include "tests/insn/insn-case.h"
+
+#define FUZZ_MAX_INSNS 10
+#define FUZZ_NO_TARGET 0xff
+
+/* What of an instruction depends on where it or another one lies. */
+typedef enum FuzzFix {
+    FIX_NONE,
+    FIX_BRANCH,  /* displacement to instruction `target` */
+    FIX_ADDRESS, /* RIP-relative displacement to `address` */
+    FIX_CODE     /* RIP-relative displacement to byte `target_byte` of instruction `target` */
+} FuzzFix;
+
+typedef struct FuzzInsn {
+    uint8_t bytes[16];
+    uint8_t length;
+    uint8_t fix, fix_offset, fix_size;
+    uint8_t target, target_byte; /* target == count: what is behind the last one */
+    bool may_go;                 /* without it the others still make sense */
+    uint64_t address;
+    uint16_t isa_set;
+} FuzzInsn;
+
+typedef struct FuzzCase {
+    uint64_t seed;
+    FuzzInsn insns[FUZZ_MAX_INSNS];
+    unsigned count;
+    uint64_t start; /* linear address of the first */
+    CaseState state;
+    uint8_t gpr_target[16]; /* registers that point at an instruction, else FUZZ_NO_TARGET */
+    /* How it is run */
+    bool flush_before, forget_use, flush_between, second_opinion, watch_dirty;
+} FuzzCase;
+
+void fuzz_case_make(FuzzCase *c, uint64_t seed);
+/* Memory and registers as they are before it runs. */
+void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret_state);
+/* Address of instruction n. */
+uint64_t fuzz_case_address(const FuzzCase *c, unsigned n);
+/* Takes out instruction n. */
+void fuzz_case_drop(FuzzCase *c, unsigned n);
+
+/* Could this instruction be part of a case: carried, and the same everywhere? */
+bool fuzz_insn_is_allowed(const Insn *insn);
+bool fuzz_decode(uint64_t rip, const uint8_t *bytes, unsigned size, Insn *ret_insn);
+
+/* EFLAGS bits this instruction leaves in a state that is not a function of its inputs. */
+uint64_t fuzz_unstable_flags(const Insn *insn);
+
+#endif
