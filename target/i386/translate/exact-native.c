@@ -12,6 +12,7 @@
 
 #include "accel/tcg/tcg-internal.h"
 
+#include <Zydis/Mnemonic.h>
 #include <Zydis/SharedTypes.h>
 
 #define GPR(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
@@ -147,6 +148,43 @@ static uint64_t bit_string_address(X86Cpu *cpu, const Insn *insn, uint64_t addre
                                       : address;
 }
 
+/* Operands whose misalignment is #GP. */
+static bool must_be_aligned(const Insn *insn, unsigned size)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_CMPXCHG16B:
+    case ZYDIS_MNEMONIC_VMOVAPS:
+    case ZYDIS_MNEMONIC_VMOVAPD:
+    case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVNTPS:
+    case ZYDIS_MNEMONIC_VMOVNTPD:
+    case ZYDIS_MNEMONIC_VMOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVNTDQA:
+        return true;
+    case ZYDIS_MNEMONIC_MOVUPS:
+    case ZYDIS_MNEMONIC_MOVUPD:
+    case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU:
+    case ZYDIS_MNEMONIC_PCMPESTRI:
+    case ZYDIS_MNEMONIC_PCMPESTRM:
+    case ZYDIS_MNEMONIC_PCMPISTRI:
+    case ZYDIS_MNEMONIC_PCMPISTRM:
+        return false;
+    default:
+        return insn->gate == GATE_SSE && size == 16;
+    }
+}
+
+/* A page fault was found, but the processor looks at the alignment first. */
+static InsnResult page_fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear,
+                                           unsigned size)
+{
+    if (linear & (size - 1) && must_be_aligned(insn, size)) {
+        fault_gp(cpu, 0);
+    }
+    return INSN_FAULT;
+}
+
 static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
                                 unsigned access)
 {
@@ -160,14 +198,14 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     InsnResult result;
 
     if (is_write && !access_probe(cpu, linear, size, ACCESS_WRITE)) {
-        return INSN_FAULT;
+        return page_fault_or_misaligned(cpu, insn, linear, size);
     }
     host = access_host_pointer(cpu, linear, size, access);
     if (host) {
         return run_thunk(cpu, insn, host);
     }
     if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
-        return INSN_FAULT;
+        return page_fault_or_misaligned(cpu, insn, linear, size);
     }
     result = run_thunk(cpu, insn, slot);
     if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
