@@ -14,8 +14,8 @@
 
 typedef struct TlbTable {
     TlbEntry entries[TLB_ENTRIES];
-    uint64_t
-        ram_page[TLB_ENTRIES]; /* unique RAM address of the page (RamBlock.ram_address + offset) */
+    /* Unique RAM address of the page (RamBlock.ram_address + offset). */
+    uint64_t ram_page[TLB_ENTRIES];
     uint8_t flags[TLB_ENTRIES];
     uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
     unsigned filled_count;
