@@ -94,23 +94,28 @@ static void page_add(uint64_t ram_page, Block *block)
 }
 
 /* Withdraws write permission first, so that the bytes cannot change unseen after they were read. */
-static void page_protect(const FlatRange *range, uint64_t ram_page)
+static void page_protect(X86Cpu *cpu, const FlatRange *range, uint64_t ram_page)
 {
     RamBlock *ram = range->region->ram;
     size_t page = (ram_page - ram->ram_address) >> TARGET_PAGE_BITS;
 
-    if (bitmap_test_and_clear_atomic(ram->dirty[DIRTY_CODE], page)) {
+    if (bitmap_test(ram->dirty[DIRTY_CODE], page)) {
+        exclusive_begin(cpu);
+        bitmap_test_and_clear_atomic(ram->dirty[DIRTY_CODE], page);
         for (unsigned i = 0; i < vcpu_count(); i++) {
             tlb_protect_page(vcpu_get(i)->cpu, ram_page);
         }
+        exclusive_end();
     }
 }
 
-static void make_room(void)
+static void make_room(X86Cpu *cpu)
 {
     if (block_pool_count == MAX_BLOCKS || code_cache.used + BLOCK_HEADROOM > code_cache.size ||
         arena_used + BLOCK_HEADROOM > ARENA_SIZE) {
+        exclusive_begin(cpu);
         blocks_flush();
+        exclusive_end();
     }
 }
 
@@ -161,7 +166,8 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
     if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
         return NULL;
     }
-    page_protect(address_space_lookup(&address_space_memory, second.physical), second.ram_page);
+    page_protect(cpu, address_space_lookup(&address_space_memory, second.physical),
+                 second.ram_page);
     memcpy(bytes, target->host, room);
     memcpy(bytes + room, second.host, INSN_MAX_BYTES - room);
     block = block_begin(cpu, target->ram_page + offset);
@@ -179,8 +185,8 @@ Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *r
     unsigned offset = target->physical & (TARGET_PAGE_SIZE - 1);
     Block *block;
 
-    page_protect(range, target->ram_page);
-    make_room();
+    page_protect(cpu, range, target->ram_page);
+    make_room(cpu);
     block = block_begin(cpu, target->ram_page + offset);
     if (!block_fill(cpu, block, target->host, (unsigned)TARGET_PAGE_SIZE - offset, UINT_MAX)) {
         return translate_straddler(cpu, target, offset);
@@ -285,7 +291,7 @@ static void code_written(RamBlock *ram, uint64_t offset, uint64_t size)
 {
     CodeWrite write = {ram, offset, size};
 
-    if (vcpu_self() && vcpu_count() == 1) {
+    if (vcpu_self() && !tcg_parallel) {
         code_written_now(&write);
         return;
     }

@@ -127,7 +127,7 @@ void block_drop(Block *block)
 {
     Block **link = hash_slot(block->ram_address, block->rip, block->mode);
 
-    block->valid = false;
+    __atomic_store_n(&block->valid, false, __ATOMIC_SEQ_CST);
     while (*link != block) {
         link = &(*link)->next_hash;
     }

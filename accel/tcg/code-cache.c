@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define THUNK_AREA (2u << 20)
+#define THUNK_AREA ((size_t)TCG_MAX_CPUS * THUNK_SLICE)
 
 CodeCache code_cache;
 
@@ -31,25 +31,12 @@ bool code_cache_init(size_t size, Error **err)
     code_cache.size = size;
     e = (Emitter){code_cache.write, code_cache.write + size, code_cache.execute - code_cache.write};
     stubs_emit(&e);
-    code_cache.stubs_end = code_cache.thunks_used =
-        ((size_t)(e.p - code_cache.write) + 63) & ~(size_t)63;
+    code_cache.stubs_end = ((size_t)(e.p - code_cache.write) + 63) & ~(size_t)63;
     code_cache.blocks_start = code_cache.used = code_cache.stubs_end + THUNK_AREA;
     return true;
 }
 
-const void *code_cache_add_thunk(const uint8_t *code, size_t size)
+uint8_t *code_cache_thunks(unsigned cpu_index)
 {
-    size_t at = code_cache.thunks_used;
-
-    if (at + size > code_cache.blocks_start) {
-        return NULL;
-    }
-    memcpy(code_cache.write + at, code, size);
-    code_cache.thunks_used = (at + size + 15) & ~(size_t)15;
-    return code_cache.execute + at;
-}
-
-void code_cache_reset_thunks(void)
-{
-    code_cache.thunks_used = code_cache.stubs_end;
+    return code_cache.execute + code_cache.stubs_end + (size_t)cpu_index * THUNK_SLICE;
 }

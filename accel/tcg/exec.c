@@ -25,13 +25,18 @@ static uint64_t linear_rip(const X86Cpu *cpu)
     return cpu->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
 }
 
+/* Another CPU may drop the block at this moment: it marks the block first and then clears entries,
+ * we write the entry first and then look at the mark. */
 static void remember(X86Cpu *cpu, const Block *block)
 {
     JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
 
     entry->rip = cpu->rip;
-    entry->key = cpu->tcg.jump_key;
     entry->code = block->code;
+    __atomic_store_n(&entry->key, cpu->tcg.jump_key, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&block->valid, __ATOMIC_SEQ_CST)) {
+        entry->key = 0;
+    }
 }
 
 /* Is the page behind a straddling instruction still the one it was translated from? */
@@ -78,7 +83,13 @@ static Block *find_block(X86Cpu *cpu)
         }
         range = address_space_lookup(&address_space_memory, target.physical);
         fpu_park(cpu);
-        block = block_translate(cpu, &target, range);
+        code_lock(cpu);
+        block = block_lookup(target.ram_page + (linear - page), cpu->rip, cpu->mode,
+                             cpu->seg[SEG_CS].base);
+        if (!block) {
+            block = block_translate(cpu, &target, range);
+        }
+        code_unlock();
     }
     if (block && block->second_page == BLOCK_NO_PAGE) {
         remember(cpu, block);
@@ -145,7 +156,9 @@ static bool handle_requests(Vcpu *vcpu, X86Cpu *cpu)
     }
     if (__atomic_load_n(&code_writes_pending, __ATOMIC_SEQ_CST)) {
         fpu_park(cpu);
+        code_lock(cpu);
         code_writes_process();
+        code_unlock();
     }
     if (__atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST)) {
         target_process_events(cpu);
@@ -174,44 +187,92 @@ static const void *find_in_jump_cache(const X86Cpu *cpu)
     return entry->rip == cpu->rip && entry->key == cpu->tcg.jump_key ? entry->code : NULL;
 }
 
-/* One turn; returns the slot that waits for its target. */
-static JumpSlot *turn(X86Cpu *cpu, JumpSlot *slot)
+void turn_begin(X86Cpu *cpu)
 {
+    if (tcg_parallel) {
+        __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
+        if (exclusive_is_wanted()) {
+            fpu_park(cpu);
+            turn_wait(cpu);
+        }
+    }
+}
+
+void turn_end(X86Cpu *cpu)
+{
+    if (tcg_parallel) {
+        __atomic_store_n(&cpu->tcg.own->running, 0, __ATOMIC_RELEASE);
+    }
+}
+
+/* A direct jump that waits for its target, and the flush count it belongs to. */
+typedef struct Pending {
+    JumpSlot *slot;
+    uint64_t flush_count;
+} Pending;
+
+static void link_pending(X86Cpu *cpu, const Pending *pending, Block *to)
+{
+    if (tcg_parallel) {
+        fpu_park(cpu);
+    }
+    code_lock(cpu);
+    if (pending->flush_count == code_cache.flush_count) {
+        block_link(pending->slot, to);
+    }
+    code_unlock();
+}
+
+/* One turn: finds code for RIP, chains what led here, runs it. */
+static void turn(X86Cpu *cpu, Pending *pending)
+{
+    const void *code = pending->slot ? NULL : find_in_jump_cache(cpu);
     uint64_t flushes = code_cache.flush_count;
-    const void *code = slot ? NULL : find_in_jump_cache(cpu);
     Block *block;
 
-    if (code) {
-        return run_code(cpu, code);
+    if (!code) {
+        block = find_block(cpu);
+        if (!block) {
+            target_exact_step(cpu);
+            pending->slot = NULL;
+            return;
+        }
+        if (pending->slot) {
+            link_pending(cpu, pending, block);
+        }
+        if (flushes != code_cache.flush_count && !(block = find_block(cpu))) {
+            pending->slot = NULL;
+            return;
+        }
+        code = block->code_direct;
     }
-    block = find_block(cpu);
-    if (!block) {
-        target_exact_step(cpu);
-        return NULL;
-    }
-    if (slot && flushes == code_cache.flush_count) {
-        block_link(slot, block);
-    }
-    return run_code(cpu, block->code_direct);
+    pending->slot = run_code(cpu, code);
+    pending->flush_count = code_cache.flush_count;
 }
 
 void tcg_exec(Vcpu *vcpu)
 {
     X86Cpu *cpu = vcpu->cpu;
-    JumpSlot *slot = NULL;
+    Pending pending = {0};
     unsigned turns = 0;
 
-    while (!handle_requests(vcpu, cpu)) {
-        if (++turns % QUIESCENT_TURNS == 0) {
-            vcpu_quiescent(vcpu);
+    for (;;) {
+        turn_begin(cpu);
+        if (handle_requests(vcpu, cpu)) {
+            break;
         }
         if (needs_exact_step(cpu)) {
             target_exact_step(cpu);
-            slot = NULL;
+            pending.slot = NULL;
         } else {
-            slot = turn(cpu, slot);
+            turn(cpu, &pending);
+        }
+        turn_end(cpu);
+        if (++turns % QUIESCENT_TURNS == 0) {
+            vcpu_quiescent(vcpu);
         }
     }
+    turn_end(cpu);
     vcpu->halted = cpu->halted;
     fpu_park(cpu);
 }

@@ -47,6 +47,7 @@ typedef struct TcgCpu {
     uint32_t next_epoch;
     uint64_t next_jump_key;
     JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
+    int running; /* atomic: between two safe points, see exclusive.c */
     uint64_t flushes, refills, exact_steps, lookups; /* statistics of info jit */
 } TcgCpu;
 
@@ -70,11 +71,13 @@ bool tlb_init(X86Cpu *cpu);
 
 /* -- Code cache (code-cache.c) ----------------------------------------------------------------- */
 
+#define TCG_MAX_CPUS 128u
+#define THUNK_SLICE (64u << 10)
+
 typedef struct CodeCache {
     uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
     size_t size, used;
     size_t stubs_end;    /* exact mode's thunks start here */
-    size_t thunks_used;  /* ... reach to here ... */
     size_t blocks_start; /* ... and blocks start here; a flush goes back to it */
     uint64_t flush_count;
 } CodeCache;
@@ -93,9 +96,8 @@ static inline bool code_cache_is_thunk(const void *host_pc)
     return offset >= code_cache.stubs_end && offset < code_cache.blocks_start;
 }
 
-/* Copies `size` bytes of code into the thunk area; NULL when it is full. */
-const void *code_cache_add_thunk(const uint8_t *code, size_t size);
-void code_cache_reset_thunks(void);
+/* A CPU's part of the thunk area, THUNK_SLICE bytes of the executable view. */
+uint8_t *code_cache_thunks(unsigned cpu_index);
 
 static inline uint8_t *code_cache_writable(const void *host_pc)
 {
@@ -199,7 +201,8 @@ char *blocks_info_text(void);
  * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                       unsigned max_insns, Emitter *e);
-/* Bytes of cpu->tcg.kept_insns, zeroed by the owner. */
+/* Bytes of cpu->tcg.thunks and kept_insns, zeroed by the owner. */
+size_t target_thunk_cache_size(void);
 size_t target_kept_insns_size(void);
 /* Runs exactly one instruction at RIP, faults included. */
 void target_exact_step(X86Cpu *cpu);
@@ -217,6 +220,26 @@ void target_restore_saved_flags(X86Cpu *cpu);
 void target_append_jit_info(GString *text);
 /* Loads guest FPU state into the registers if it is parked. */
 void fpu_unpark(X86Cpu *cpu);
+
+/* -- Several CPUs (exclusive.c) --------------------------------------------------------------- */
+
+/* More than one CPU runs translated code; set before the second one starts. */
+extern bool tcg_parallel;
+
+/* Bracket a turn of the execution loop: between them a CPU may look at blocks and TLB entries. */
+void turn_begin(X86Cpu *cpu);
+void turn_end(X86Cpu *cpu);
+/* turn_begin() while somebody is exclusive; FPU parked. */
+void turn_wait(X86Cpu *cpu);
+bool exclusive_is_wanted(void);
+/* Within a turn, FPU parked: the lock of blocks, pages and chains. Another CPU may have been
+ * exclusive before it is granted. */
+void code_lock(X86Cpu *cpu);
+void code_unlock(void);
+/* With the code lock: waits until every other CPU is between two turns, where it stays until
+ * exclusive_end(). */
+void exclusive_begin(X86Cpu *cpu);
+void exclusive_end(void);
 
 /* -- Signals (host-signals.c) ------------------------------------------------------------------ */
 

@@ -82,8 +82,8 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     uint8_t *memory;
     TcgCpu *own;
 
-    if (vcpu->index > 0) {
-        return error_set(err, "tcg runs one CPU so far: use -smp 1");
+    if (vcpu->index >= TCG_MAX_CPUS) {
+        return error_set(err, "tcg runs at most %u CPUs: use a smaller -smp", TCG_MAX_CPUS);
     }
     if (!host_signals_init_thread(cpu, err)) {
         return false;
@@ -96,8 +96,10 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         own->contexts[i].table = (TlbTable *)(memory + i * sizeof(TlbTable));
     }
+    tcg_parallel |= vcpu->index > 0;
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
+    cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());
     cpu->tcg.kept_insns = g_malloc0(target_kept_insns_size());
     syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
     listen_to_map(vcpu, true);
@@ -112,6 +114,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     listen_to_map(vcpu, false);
     cpu->tcg.own = NULL;
     g_clear_pointer(&cpu->tcg.kept_insns, g_free);
+    g_clear_pointer(&cpu->tcg.thunks, g_free);
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
     g_free(own);
 }

@@ -54,6 +54,7 @@ typedef struct TcgState {
     uint64_t fault_address;
     struct TcgCpu *own;  /* private part: accel/tcg */
     X86Cpu *self;        /* this CPU: the value of GS base */
+    void *thunks;        /* exact mode's pieces of code: the target's */
     void *kept_insns;    /* exact mode's decoded instructions: the target's */
     uint64_t host_flags; /* RFLAGS when translated code was left */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));

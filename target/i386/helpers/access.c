@@ -47,7 +47,8 @@ static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access
     if (!tlb_resolve(cpu, linear, access, ret_target)) {
         return false;
     }
-    if (!ret_target->host && ret_target->beside_code &&
+    /* with several CPUs another one may be translating these very bytes */
+    if (!tcg_parallel && !ret_target->host && ret_target->beside_code &&
         !blocks_overlap(ret_target->ram_page + (linear & (TARGET_PAGE_SIZE - 1)), size)) {
         ret_target->host = ret_target->beside_code;
     }

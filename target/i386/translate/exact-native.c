@@ -24,7 +24,17 @@ typedef struct ThunkSlot {
     const void *code;
 } ThunkSlot;
 
-static ThunkSlot thunks[THUNK_HASH];
+/* A CPU's own: nobody else runs its thunks, so its slice of the cache can be emptied at any time.
+ */
+typedef struct ThunkCache {
+    ThunkSlot slots[THUNK_HASH];
+    size_t used; /* of the slice */
+} ThunkCache;
+
+size_t target_thunk_cache_size(void)
+{
+    return sizeof(ThunkCache);
+}
 
 /* Two registers that the instruction does not name; those without REX first. */
 static void choose_registers(const Insn *insn, uint8_t *ret_base, uint8_t *ret_stand_in)
@@ -40,12 +50,24 @@ static void choose_registers(const Insn *insn, uint8_t *ret_base, uint8_t *ret_s
     }
 }
 
-static const void *thunk_make(const uint8_t *code, unsigned size, unsigned base, unsigned stand_in)
+static const void *thunk_make(X86Cpu *cpu, const uint8_t *code, unsigned size, unsigned base,
+                              unsigned stand_in)
 {
-    uint8_t bytes[MAX_THUNK];
-    Emitter e = {bytes, bytes + sizeof(bytes), 0};
-    const uint8_t *at;
+    ThunkCache *cache = cpu->tcg.thunks;
+    uint8_t *slice = code_cache_thunks(cpu->vcpu.index);
+    const uint8_t *entry;
+    Emitter e;
 
+    if (cache->used + MAX_THUNK > THUNK_SLICE) {
+        for (unsigned i = 0; i < THUNK_HASH; i++) {
+            cache->slots[i].code = NULL;
+        }
+        cache->used = 0;
+    }
+    entry = slice + cache->used;
+    e.p = code_cache_writable(entry);
+    e.end = e.p + MAX_THUNK;
+    e.execute_offset = code_cache.execute - code_cache.write;
     emit_load_gs(&e, 64, stand_in, GPR(R_RSP));
     emit_load_gs(&e, 64, base, offsetof(X86Cpu, tcg.scratch[4]));
     for (unsigned i = 0; i < size; i++) {
@@ -54,11 +76,9 @@ static const void *thunk_make(const uint8_t *code, unsigned size, unsigned base,
     emit_store_gs(&e, 64, stand_in, GPR(R_RSP));
     emit_load_gs(&e, 64, stand_in, GPR(stand_in));
     emit_load_gs(&e, 64, base, GPR(base));
-    /* the jump is relative: its place must be known first */
-    at = code_cache.execute + code_cache.thunks_used;
-    emit_u8(&e, 0xe9);
-    emit_u32(&e, (uint32_t)(stubs.thunk_done - (at + (e.p - bytes) + 4)));
-    return code_cache_add_thunk(bytes, (size_t)(e.p - bytes));
+    emit_branch_to(&e, 0xe9, stubs.thunk_done);
+    cache->used = ((size_t)(emit_address(&e) - slice) + 15) & ~(size_t)15;
+    return entry;
 }
 
 static const void *thunk_find(X86Cpu *cpu, const uint8_t *code, unsigned size, unsigned base,
@@ -77,23 +97,15 @@ static const void *thunk_find(X86Cpu *cpu, const uint8_t *code, unsigned size, u
     for (i = 0; i < sizeof(key); i++) {
         hash = (hash ^ key[i]) * 1099511628211ull;
     }
-    slot = &thunks[hash >> 32 & (THUNK_HASH - 1)];
+    slot = &((ThunkCache *)cpu->tcg.thunks)->slots[hash >> 32 & (THUNK_HASH - 1)];
     for (i = 0; slot->code && i < sizeof(key) && slot->key[i] == key[i]; i++) {
     }
     if (!slot->code || i < sizeof(key)) {
         fpu_park(cpu); /* what makes a thunk may use SSE */
-        const void *made = thunk_make(code, size, base, stand_in);
-        if (!made) {
-            code_cache_reset_thunks();
-            for (i = 0; i < THUNK_HASH; i++) {
-                thunks[i].code = NULL;
-            }
-            made = thunk_make(code, size, base, stand_in);
-        }
         for (i = 0; i < sizeof(key); i++) {
             slot->key[i] = key[i];
         }
-        slot->code = made;
+        slot->code = thunk_make(cpu, code, size, base, stand_in);
     }
     return slot->code;
 }
@@ -185,15 +197,32 @@ static InsnResult page_fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64
     return INSN_FAULT;
 }
 
-static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
-                                unsigned access)
+/* Read, run, write back by a bounce slot. */
+static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
+                              bool is_write)
 {
     const InsnOperand *operand = &insn->operands[insn->memory_operand];
     bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
-    bool is_write = access == ACCESS_WRITE;
     /* a conditional write leaves the old bytes when it does not happen */
     bool is_partial = operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE;
     uint8_t *slot = cpu->tcg.bounce + (linear & 63);
+    InsnResult result;
+
+    if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
+        return page_fault_or_misaligned(cpu, insn, linear, size);
+    }
+    result = run_thunk(cpu, insn, slot);
+    if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
+        return INSN_FAULT;
+    }
+    return result;
+}
+
+static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
+                                unsigned access)
+{
+    bool is_write = access == ACCESS_WRITE;
+    bool is_atomic = is_write && (insn->lock || insn->mnemonic == ZYDIS_MNEMONIC_XCHG);
     void *host;
     InsnResult result;
 
@@ -204,12 +233,16 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     if (host) {
         return run_thunk(cpu, insn, host);
     }
-    if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
-        return page_fault_or_misaligned(cpu, insn, linear, size);
+    if (is_atomic && tcg_parallel) { /* across pages, or beside code: nobody else may run */
+        fpu_park(cpu);
+        code_lock(cpu);
+        exclusive_begin(cpu);
     }
-    result = run_thunk(cpu, insn, slot);
-    if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
-        return INSN_FAULT;
+    result = run_bounced(cpu, insn, linear, size, is_write);
+    if (is_atomic && tcg_parallel) {
+        fpu_park(cpu);
+        exclusive_end();
+        code_unlock();
     }
     return result;
 }
