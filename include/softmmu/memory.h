@@ -105,8 +105,8 @@ struct Region {
     Region *target;
     uint64_t target_offset;
     Region *container;
-    GPtrArray
-        *children; /* sorted by priority, highest first; of equal ones the one added later wins */
+    /* Sorted by priority, highest first; of equal ones the one added later wins. */
+    GPtrArray *children;
 };
 
 void region_init(Region *region, const RegionDesc *desc);

@@ -96,15 +96,16 @@ void vcpu_wait_safe_points(void);
 
 /* -- Run state --------------------------------------------------------------------------------- */
 
-typedef enum RunState { /* names as query-status prints them */
-                        RUN_STATE_PRELAUNCH,
-                        RUN_STATE_RUNNING,
-                        RUN_STATE_PAUSED,
-                        RUN_STATE_SHUTDOWN,
-                        RUN_STATE_INTERNAL_ERROR,
-                        RUN_STATE_GUEST_PANICKED,
-                        RUN_STATE_DEBUG,
-                        RUN_STATE_COUNT
+/* Names as query-status prints them. */
+typedef enum RunState {
+    RUN_STATE_PRELAUNCH,
+    RUN_STATE_RUNNING,
+    RUN_STATE_PAUSED,
+    RUN_STATE_SHUTDOWN,
+    RUN_STATE_INTERNAL_ERROR,
+    RUN_STATE_GUEST_PANICKED,
+    RUN_STATE_DEBUG,
+    RUN_STATE_COUNT
 } RunState;
 
 RunState run_state_get(void);
@@ -123,16 +124,17 @@ void vm_stop(RunState state);
 /* From any thread under the lock, vCPU threads too: posted to the main loop. */
 void vm_stop_request(RunState state);
 
-typedef enum ShutdownCause { /* names as the SHUTDOWN and RESET events print them */
-                             SHUTDOWN_CAUSE_NONE,
-                             SHUTDOWN_CAUSE_HOST_ERROR,
-                             SHUTDOWN_CAUSE_HOST_QUIT,  /* monitor quit */
-                             SHUTDOWN_CAUSE_HOST_RESET, /* monitor system_reset */
-                             SHUTDOWN_CAUSE_HOST_SIGNAL,
-                             SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
-                             SHUTDOWN_CAUSE_GUEST_RESET,
-                             SHUTDOWN_CAUSE_GUEST_PANIC,
-                             SHUTDOWN_CAUSE_COUNT
+/* Names as the SHUTDOWN and RESET events print them. */
+typedef enum ShutdownCause {
+    SHUTDOWN_CAUSE_NONE,
+    SHUTDOWN_CAUSE_HOST_ERROR,
+    SHUTDOWN_CAUSE_HOST_QUIT,  /* monitor quit */
+    SHUTDOWN_CAUSE_HOST_RESET, /* monitor system_reset */
+    SHUTDOWN_CAUSE_HOST_SIGNAL,
+    SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
+    SHUTDOWN_CAUSE_GUEST_RESET,
+    SHUTDOWN_CAUSE_GUEST_PANIC,
+    SHUTDOWN_CAUSE_COUNT
 } ShutdownCause;
 
 /* Asks for it; any thread under the lock; acted upon by the main loop. A vCPU that asks leaves

@@ -37,8 +37,8 @@ struct Chardev {
     bool attached, connected, is_mux;
     char *label;
     char *filename; /* what is behind it, for people: "unix:PATH,server=on" */
-    uint8_t
-        *out; /* ring of CHARDEV_BUFFER_SIZE bytes the back end did not take yet; NULL: unused */
+    /* Ring of CHARDEV_BUFFER_SIZE bytes the back end did not take yet; NULL: unused. */
+    uint8_t *out;
     size_t out_start, out_used;
     uint64_t out_dropped; /* bytes lost because nobody took them */
     int log_fd;           /* logfile=, or -1 */

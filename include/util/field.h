@@ -23,8 +23,8 @@ typedef enum FieldKind {
 
 /* How one C type is parsed, printed and compared. */
 typedef struct FieldType {
-    const char *
-        name; /* as -device X,help prints it: "bool", "uint8", "str", "size", "int32", "timer"... */
+    /* As -device X,help prints it: "bool", "uint8", "str", "size", "int32", "timer"... */
+    const char *name;
     size_t size; /* of one element; 0: any (opaque) */
     /* NULL where a user cannot write it. `field_address` is the member itself. */
     bool (*parse)(const Field *field, void *field_address, const char *text, Error **err);

@@ -27,8 +27,8 @@ struct Type {
     const char *desc;
     const Field *fields; /* own rows only; parents' rows come from the parents */
     const void *info;    /* const description for the parent type (a PciDeviceInfo...) */
-    const char
-        *id_container; /* where a PROP_LINK finds one by its bare id: "/chardevs"; inherited */
+    /* Where a PROP_LINK finds one by its bare id: "/chardevs"; inherited. */
+    const char *id_container;
     void (*init)(Object *obj);
     bool (*realize)(Object *obj, Error **err); /* may fail, then leaves nothing behind */
     void (*unrealize)(Object *obj);

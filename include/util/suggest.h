@@ -7,8 +7,8 @@
 
 typedef struct Suggest {
     const char *wanted;
-    const char
-        *best; /* nearest candidate so far, or NULL when nothing is near enough to be helpful */
+    /* Nearest candidate so far, or NULL when nothing is near enough to be helpful. */
+    const char *best;
     size_t distance;
 } Suggest;
 

@@ -75,7 +75,11 @@ class LintTest(unittest.TestCase):
     def test_void_error(self):
         self.expect(text_rules.check, "util/base/a.c", SPDX + "void f(int a,\n       Error **err);\n",
                     "f() takes Error **")
+        self.expect(text_rules.check, "util/base/a.c",
+                    SPDX + "void f(void (*fn)(void *opaque), Error **err);\n", "f() takes Error **")
         self.expect(text_rules.check, "util/base/a.c", SPDX + "bool f(int a, Error **err);\n")
+        self.expect(text_rules.check, "util/base/a.c",
+                    SPDX + "bool f(void (*fn)(void *opaque), Error **err);\n")
 
     def test_locks(self):
         text = SPDX + "static pthread_mutex_t lock;\n"

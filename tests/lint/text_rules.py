@@ -8,7 +8,9 @@ from tree import Finding
 FORBIDDEN_CALL = re.compile(r"(?<![\w.>])(exit|_Exit|quick_exit|abort|g_error)\s*\(")
 LOCK = re.compile(r"\b(pthread_mutex_\w+|pthread_cond_\w+|pthread_rwlock_\w+|GMutex|GRecMutex|"
                   r"g_mutex_\w+|sem_(wait|post|init))\b")
-VOID_ERROR = re.compile(r"\bvoid\s+(?:\(\s*\*\s*)?(\w+)\s*\)?\s*\([^;{}]*?\bError\s*\*\s*\*")
+# The parameter list up to Error **, with function pointers of two levels in it.
+VOID_ERROR = re.compile(r"\bvoid\s+(?:\(\s*\*\s*)?(\w+)\s*\)?\s*"
+                        r"\((?:[^;{}()]|\((?:[^;{}()]|\([^;{}()]*\))*\))*?\bError\s*\*\s*\*")
 # Put together, so that this file does not break its own rule.
 NOTE = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b")
 DEAD_CODE = re.compile(r"^\s*#\s*if\s+0\b")
