@@ -2,6 +2,7 @@
 /* Machines: the properties all boards share, their checks, and the table of boards by name. */
 #include "hw/machine.h"
 
+#include "softmmu/memory-backend.h"
 #include "util/keyval.h"
 #include "util/suggest.h"
 
@@ -107,6 +108,48 @@ void machine_reset(void *machine)
     } else {
         object_reset(machine);
     }
+}
+
+/* -- Memory ------------------------------------------------------------------------------------ */
+
+/* The size of a back end is the size of guest memory; -m may only say the same. */
+static bool check_memory_backend(Machine *machine, Error **err)
+{
+    MemoryBackend *backend = memory_backend_find(machine->memory_backend, err);
+
+    if (!backend) {
+        error_prefix(err, "memory-backend=%s: ", machine->memory_backend);
+        return false;
+    }
+    if (machine->ram_size && machine->ram_size != backend->size) {
+        return error_set(
+            err, "-m: memory-backend=%s has %" G_GUINT64_FORMAT " MiB, not %" G_GUINT64_FORMAT,
+            machine->memory_backend, (guint64)backend->size >> 20,
+            (guint64)machine->ram_size >> 20);
+    }
+    if (machine->ram_path) {
+        return error_set(err, "-mem-path and memory-backend= exclude each other");
+    }
+    machine->ram_size = backend->size;
+    return true;
+}
+
+RamBlock *machine_new_ram(const Machine *machine, const char *name, Error **err)
+{
+    RamDesc desc = {
+        .name = name,
+        .size = machine->ram_size,
+        .path = machine->ram_path,
+        .share = machine->ram_share,
+        .prealloc = machine->ram_prealloc,
+        .merge = machine->ram_merge,
+    };
+
+    if (machine->memory_backend) {
+        MemoryBackend *backend = memory_backend_find(machine->memory_backend, err);
+        return backend ? ram_block_ref(backend->block) : NULL;
+    }
+    return ram_block_new(&desc, err);
 }
 
 /* -- Firmware ---------------------------------------------------------------------------------- */
@@ -257,6 +300,9 @@ static bool machine_realize(Object *obj, Error **err)
     Machine *machine = (Machine *)obj;
     const MachineInfo *info = machine_info(machine);
 
+    if (machine->memory_backend && !check_memory_backend(machine, err)) {
+        return false;
+    }
     if (!machine->ram_size) {
         machine->ram_size = info->default_ram ? info->default_ram : DEFAULT_RAM;
     }
@@ -356,6 +402,7 @@ static const Field machine_fields[] = {
     PROP(Machine, ram_merge, .prop_name = "mem-merge", .init = 1,
          .desc = "let the host merge equal pages"),
     PROP(Machine, dump_guest_core, .init = 1, .desc = "include guest memory in core dumps"),
+    PROP(Machine, memory_backend, .desc = "id of a -object that is guest memory"),
     PROP(Machine, cpus.count, .prop_name = "smp.cpus", .desc = "CPUs at start (-smp)"),
     PROP(Machine, cpus.max, .prop_name = "smp.maxcpus", .desc = "CPUs that can be there"),
     PROP(Machine, cpus.sockets, .prop_name = "smp.sockets", .desc = "sockets"),

@@ -53,19 +53,11 @@ static void create_roots(PcMachine *pc)
 bool pc_memory_create(PcMachine *pc, Error **err)
 {
     const Machine *machine = &pc->machine;
-    const RamDesc desc = {
-        .name = "pc.ram",
-        .size = machine->ram_size,
-        .path = machine->ram_path,
-        .share = machine->ram_share,
-        .prealloc = machine->ram_prealloc,
-        .merge = machine->ram_merge,
-    };
 
     if (machine->ram_size < 1 << 20) {
         return error_set(err, "-m: machine '%s' needs at least 1 MiB", machine_info(machine)->name);
     }
-    pc->ram_block = ram_block_new(&desc, err);
+    pc->ram_block = machine_new_ram(machine, "pc.ram", err);
     if (!pc->ram_block) {
         return false;
     }

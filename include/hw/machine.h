@@ -58,6 +58,7 @@ struct Machine {
     bool ram_share;    /* PROP memory.share */
     bool ram_merge;    /* PROP mem-merge */
     bool dump_guest_core;
+    char *memory_backend; /* id of a -object memory-backend-*, or NULL; see machine_new_ram() */
 
     MachineCpus cpus; /* -smp: PROPs smp.cpus, smp.maxcpus, ... */
 
@@ -106,6 +107,10 @@ char *machine_help(void);
 Machine *machine_current(void);
 /* MachineInfo.reset of a `Machine *`: the shape system_set_reset_handler() wants. */
 void machine_reset(void *machine);
+
+/* Guest memory as the options ask for it: the block of memory-backend=, or a new one called `name`.
+ * The caller owns a reference. NULL on failure. */
+RamBlock *machine_new_ram(const Machine *machine, const char *name, Error **err);
 
 /* Path of a firmware file: `name` itself when it is a path that exists, else in firmware_dirs.
  * Caller frees; NULL and *err, which names the places looked at. */
