@@ -36,11 +36,12 @@ InsnResult helper_popa(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* The display of ENTER: the frame pointers of the enclosing levels, read through the old one. */
-static bool read_display(X86Cpu *cpu, const Stack *stack, unsigned count, unsigned size,
-                         uint64_t *ret_values)
+/* The display of ENTER: copies the frame pointers of the enclosing levels, found through the old one.
+ * Each is pushed before the next is read, which page faults in between let show. */
+static bool copy_display(X86Cpu *cpu, Stack *stack, unsigned count, unsigned size)
 {
     Stack display = *stack;
+    uint64_t value;
 
     display.sp = cpu->gpr[R_RBP];
     for (unsigned i = 0; i < count; i++) {
@@ -48,7 +49,7 @@ static bool read_display(X86Cpu *cpu, const Stack *stack, unsigned count, unsign
 
         stack_skip(&slot, -(int64_t)size);
         display.sp = slot.sp;
-        if (!stack_pop(cpu, &slot, &ret_values[i], 1, size)) {
+        if (!stack_pop(cpu, &slot, &value, 1, size) || !stack_push(cpu, stack, &value, 1, size)) {
             return false;
         }
     }
@@ -58,25 +59,17 @@ static bool read_display(X86Cpu *cpu, const Stack *stack, unsigned count, unsign
 InsnResult helper_enter(X86Cpu *cpu, const Insn *insn)
 {
     unsigned size = insn_stack_size(cpu, insn);
-    unsigned level = insn->immediate2 & ENTER_MAX_LEVEL, n = 0;
-    uint64_t values[ENTER_MAX_LEVEL + 1], frame_pointer;
-    Stack stack, after_push;
+    unsigned level = insn->immediate2 & ENTER_MAX_LEVEL;
+    uint64_t frame_pointer;
+    Stack stack;
 
     stack_current(cpu, &stack);
-    values[n++] = cpu->gpr[R_RBP];
-    after_push = stack;
-    stack_skip(&after_push, -(int64_t)size);
-    frame_pointer = after_push.sp;
-    if (level > 1) {
-        if (!read_display(cpu, &stack, level - 1, size, &values[n])) {
-            return INSN_FAULT;
-        }
-        n += level - 1;
+    if (!stack_push(cpu, &stack, &cpu->gpr[R_RBP], 1, size)) {
+        return INSN_FAULT;
     }
-    if (level > 0) {
-        values[n++] = frame_pointer;
-    }
-    if (!stack_push(cpu, &stack, values, n, size)) {
+    frame_pointer = stack.sp;
+    if (level > 0 && (!copy_display(cpu, &stack, level - 1, size) ||
+                      !stack_push(cpu, &stack, &frame_pointer, 1, size))) {
         return INSN_FAULT;
     }
     stack_skip(&stack, -(int64_t)(insn->immediate & 0xffff));

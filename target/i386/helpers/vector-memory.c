@@ -124,6 +124,7 @@ InsnResult helper_gather(X86Cpu *cpu, const Insn *insn)
     mark_in_use(cpu);
     for (unsigned i = 0; i < count; i++) {
         if (!is_selected(element_get(cpu, mask, i, size), size)) {
+            element_set(cpu, mask, i, size, 0);
             continue;
         }
         value = 0;

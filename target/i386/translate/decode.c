@@ -275,6 +275,17 @@ static void set_operands(Insn *insn, const ZydisDecodedInstruction *from,
     }
 }
 
+/* Zydis 4.0 takes SIB base 101b without displacement size for R13 when REX.B is set; the processor
+ * does not look at REX.B there: no base, disp32. */
+static void set_missing_base(Insn *insn, const ZydisDecodedInstruction *from)
+{
+    if (insn->memory_operand != INSN_NO_REG && from->attributes & ZYDIS_ATTRIB_HAS_SIB &&
+        from->raw.modrm.mod == 0 && from->raw.sib.base == 5) {
+        insn->base = INSN_NO_REG;
+        insn->displacement = from->raw.disp.value;
+    }
+}
+
 static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOperand *operands)
 {
     bool has_mmx = false, has_xmm = false, has_x87 = false;
@@ -342,6 +353,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_prefixes(ret_insn, &decoded);
     set_layout(ret_insn, &decoded);
     set_operands(ret_insn, &decoded, operands);
+    set_missing_base(ret_insn, &decoded);
     set_override(ret_insn, &decoded);
     set_flags(ret_insn, &decoded);
     ret_insn->gate = gate_of(&decoded, operands);

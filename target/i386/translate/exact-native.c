@@ -12,6 +12,7 @@
 
 #include "accel/tcg/tcg-internal.h"
 
+#include <Zydis/MetaInfo.h>
 #include <Zydis/Mnemonic.h>
 #include <Zydis/SharedTypes.h>
 
@@ -183,7 +184,7 @@ static bool must_be_aligned(const Insn *insn, unsigned size)
     case ZYDIS_MNEMONIC_PCMPISTRM:
         return false;
     default:
-        return insn->gate == GATE_SSE && size == 16;
+        return insn->gate == GATE_SSE && size == 16 && insn->isa_set != ZYDIS_ISA_SET_SHA;
     }
 }
 
@@ -216,6 +217,23 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
         return INSN_FAULT;
     }
     return result;
+}
+
+/* Is it an x87 or MMX instruction that first handles what earlier ones have left? */
+static bool is_waiting(const Insn *insn)
+{
+    return (insn->gate == GATE_X87 || insn->gate == GATE_MMX) &&
+           insn->mnemonic != ZYDIS_MNEMONIC_FNSTCW && insn->mnemonic != ZYDIS_MNEMONIC_FNSTSW;
+}
+
+/* FSW.ES: an unmasked x87 exception is pending, which goes before faults of a memory operand. */
+static bool x87_is_pending(X86Cpu *cpu)
+{
+    uint16_t fsw;
+
+    fpu_unpark(cpu);
+    __asm__("fnstsw %0" : "=m"(fsw));
+    return fsw & 0x80;
 }
 
 static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
@@ -257,6 +275,10 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
 
     if (insn->memory_operand == INSN_NO_REG) {
         return run_thunk(cpu, insn, cpu->tcg.bounce);
+    }
+    if (is_waiting(insn) && x87_is_pending(cpu)) {
+        fault_raise(cpu, VECTOR_MF);
+        return INSN_FAULT;
     }
     operand = &insn->operands[insn->memory_operand];
     access = operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? ACCESS_WRITE : ACCESS_READ;
