@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define DEFAULT_RAM (128ull << 20)
+#define CPU_NUMBER_LIMIT 255 /* of each part of a topology, so that products fit into 32 bits */
 
 /* -- Names ------------------------------------------------------------------------------------- */
 
@@ -229,33 +230,44 @@ static uint32_t or_one(uint32_t value)
     return value ? value : 1;
 }
 
-/* Completes what -smp left out: cores are preferred over sockets, sockets over threads. */
+/* Fills in what -smp left out of the shape: cores first, then sockets, then threads. */
+static void complete_shape(MachineCpus *c)
+{
+    unsigned total = c->max ? c->max : c->count;
+
+    c->dies = or_one(c->dies);
+    if (total && !c->cores) {
+        c->cores = or_one(total / (or_one(c->sockets) * c->dies * or_one(c->threads)));
+    } else if (total && !c->sockets) {
+        c->sockets = or_one(total / (c->dies * c->cores * or_one(c->threads)));
+    }
+    c->sockets = or_one(c->sockets);
+    c->cores = or_one(c->cores);
+    if (total && !c->threads) {
+        c->threads = or_one(total / (c->sockets * c->dies * c->cores));
+    }
+    c->threads = or_one(c->threads);
+}
+
 static bool complete_cpus(Machine *machine, Error **err)
 {
     MachineCpus c = machine->cpus;
     unsigned limit = or_one(machine_info(machine)->max_cpus);
-    bool shaped = c.sockets || c.cores || c.threads || c.dies;
+    uint32_t parts[] = {c.count, c.max, c.sockets, c.dies, c.cores, c.threads};
 
-    if (!c.count && !c.max) {
-        c.count = or_one(c.sockets) * or_one(c.dies) * or_one(c.cores) * or_one(c.threads);
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        if (parts[i] > CPU_NUMBER_LIMIT) {
+            return error_set(err, "-smp: numbers go up to %d", CPU_NUMBER_LIMIT);
+        }
     }
-    c.max = c.max ? c.max : c.count;
-    if (shaped && c.max < c.count) {
-        c.max = c.count;
-    }
-    c.dies = or_one(c.dies);
-    c.threads = or_one(c.threads);
-    if (!c.cores) {
-        c.cores = or_one(c.max / (or_one(c.sockets) * c.dies * c.threads));
-    }
-    if (!c.sockets) {
-        c.sockets = or_one(c.max / (c.dies * c.cores * c.threads));
-    }
+    complete_shape(&c);
+    unsigned product = c.sockets * c.dies * c.cores * c.threads;
+    c.max = c.max ? c.max : c.count ? c.count : product;
     c.count = c.count ? c.count : c.max;
     if (c.count > c.max) {
         return error_set(err, "-smp: %u CPUs are more than maxcpus=%u", c.count, c.max);
     }
-    if ((uint64_t)c.sockets * c.dies * c.cores * c.threads != c.max) {
+    if (product != c.max) {
         return error_set(err, "-smp: %u sockets x %u dies x %u cores x %u threads are not %u CPUs",
                          c.sockets, c.dies, c.cores, c.threads, c.max);
     }
@@ -306,10 +318,10 @@ static bool machine_realize(Object *obj, Error **err)
     if (!machine->ram_size) {
         machine->ram_size = info->default_ram ? info->default_ram : DEFAULT_RAM;
     }
-    machine->ram_size = (machine->ram_size + TARGET_PAGE_SIZE - 1) & ~(TARGET_PAGE_SIZE - 1);
     if (machine->ram_size > 1ull << 40) {
         return error_set(err, "-m: guests have at most 1 TiB of memory");
     }
+    machine->ram_size = (machine->ram_size + TARGET_PAGE_SIZE - 1) & ~(TARGET_PAGE_SIZE - 1);
     if (info->deprecated) {
         warn_report("machine '%s' is deprecated: %s", info->name, info->deprecated);
     }

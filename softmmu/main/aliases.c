@@ -62,8 +62,8 @@ static bool rewrite_smp(Config *config, const char *argument, const char *origin
         if (!keyval_get_u64(kv, *key, &value, err)) {
             return false;
         }
-        if (value < 1 || value > 4096) {
-            return error_set(err, "%s=%s is not between 1 and 4096", *key, keyval_get(kv, *key));
+        if (value < 1 || value > 255) {
+            return error_set(err, "%s=%s is not between 1 and 255", *key, keyval_get(kv, *key));
         }
         if (keyval_get(kv, *key) &&
             !add_machine(config, origin, err, "smp.%s=%u", *key, (unsigned)value)) {

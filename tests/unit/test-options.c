@@ -75,7 +75,7 @@ static void test_errors(void)
          "-m 1G,slots=2,maxmem=2G: memory cannot be added later: slots= and maxmem= are not "
          "offered"},
         {"-m ''", "-m : a size is needed, as in -m 512 or -m size=2G"},
-        {"-smp 0", "-smp 0: cpus=0 is not between 1 and 4096"},
+        {"-smp 0", "-smp 0: cpus=0 is not between 1 and 255"},
         {"-smp 2,coers=2", "-smp 2,coers=2: unknown parameter 'coers'; did you mean 'cores'?"},
         {"-netdev user,id=n", "-netdev user,id=n: network back ends are not offered; -nic none is"},
         {"-s", "-s: the gdb server is not offered"},
