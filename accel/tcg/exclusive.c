@@ -18,7 +18,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-bool tcg_parallel;
+bool tcg_parallel, tcg_overcommitted;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int exclusive_wanted; /* atomic */

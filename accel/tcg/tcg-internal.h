@@ -226,6 +226,9 @@ void fpu_unpark(X86Cpu *cpu);
 /* More than one CPU runs translated code; set before the second one starts. */
 extern bool tcg_parallel;
 
+/* There are more of them than host cores: PAUSE yields. */
+extern bool tcg_overcommitted;
+
 /* Bracket a turn of the execution loop: between them a CPU may look at blocks and TLB entries. */
 void turn_begin(X86Cpu *cpu);
 void turn_end(X86Cpu *cpu);

@@ -97,6 +97,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
         own->contexts[i].table = (TlbTable *)(memory + i * sizeof(TlbTable));
     }
     tcg_parallel |= vcpu->index > 0;
+    tcg_overcommitted |= vcpu->index >= g_get_num_processors();
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
     cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());

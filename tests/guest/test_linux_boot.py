@@ -92,6 +92,24 @@ def test_cdrom():
             command(guest, "md5sum < /dev/sr0", rb"db1f7d786f6e0317456fac1628349973  -\r")
 
 
+def several_cpus(count):
+    with start("-smp", str(count)) as guest:
+        wait_shell(guest)
+        command(guest, "grep -c ^processor /proc/cpuinfo", b"%d\r" % count)
+        jobs = "".join("seq 1 50000 | md5sum > /tmp/%d & " % n for n in range(2 * count))
+        command(guest, jobs + "wait; cat /tmp/[0-9]* | sort -u", rb"c1d4ba52c72ac7bcc71ff2d6c083e684  -\r")
+        guest.type("poweroff -f\n")
+        expect(guest.wait_exit(180) == 0, "status")
+
+
+def test_two_cpus():
+    several_cpus(2)
+
+
+def test_more_cpus_than_cores():
+    several_cpus(4)
+
+
 def test_no_reboot_ends():
     with start("-no-reboot") as guest:
         wait_shell(guest)

@@ -76,7 +76,7 @@ static const RehostRow rows[] = {
     NATIVE(NEG),
     NATIVE(NOT),
     NATIVE(OR),
-    NATIVE(PAUSE),
+
     NATIVE(RCL),
     NATIVE(RCR),
     NATIVE(ROL),
@@ -218,6 +218,7 @@ static const RehostRow rows[] = {
     HELPER(STR, helper_str),
     HELPER(INVLPG, helper_invlpg),
     HELPER(INVPCID, helper_invpcid),
+    HELPER(PAUSE, helper_pause),
     HELPER(WBINVD, helper_wbinvd),
     HELPER(INVD, helper_wbinvd),
     HELPER(HLT, helper_hlt),

@@ -242,7 +242,9 @@ static void emit_insn(Translator *t)
         string_emit(t);
         break;
     default:
-        if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || t->mode & CPU_MODE_DF) {
+        if (insn->mnemonic == ZYDIS_MNEMONIC_PAUSE && !tcg_overcommitted) {
+            emit_native(t);
+        } else if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || t->mode & CPU_MODE_DF) {
             control_exit_insn(t);
         }
         break;
