@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* MUTANT(id, good, bad): `good` in the product. The fuzzer's own build can switch any one of them to
- * `bad`, to show that it would notice. */
+/* MUTANT(id, good, bad): `good` in the product. The fuzzer's own build can switch any one of them
+ * to `bad`, to show that it would notice. */
 #ifndef ACCEL_TCG_MUTANT_H
 #define ACCEL_TCG_MUTANT_H
 
