@@ -2,12 +2,13 @@
 /* Memory operands named by implicit registers, masks or index vectors: element by element, as the
  * manual orders their faults. Intel SDM vol. 2, VGATHER, VMASKMOV, MASKMOVDQU, XLAT, CLFLUSH. */
 #include "target/i386/helpers/exceptions.h"
+#include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/helpers.h"
 
 #include <Zydis/Mnemonic.h>
 
 /* cpu->fpu after fpu_park(): standard XSAVE layout. */
-enum { FPU_MMX = 32, FPU_XMM = 160, FPU_XSTATE_BV = 512, FPU_YMM_HIGH = 576 };
+enum { FPU_XMM = 160, FPU_XSTATE_BV = 512, FPU_YMM_HIGH = 576 };
 
 static uint8_t *vector_byte(X86Cpu *cpu, unsigned reg, unsigned byte)
 {
@@ -67,26 +68,40 @@ InsnResult helper_xlat(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
+/* MMX registers are found in the image once TOP is 0, which every MMX instruction makes it, even one
+ * that faults afterwards. */
+static bool enter_mmx(X86Cpu *cpu)
+{
+    if (fpu_get16(cpu, FX_FSW) & FSW_ERROR_SUMMARY) {
+        return fault_raise(cpu, VECTOR_MF);
+    }
+    fpu_change_top(cpu, 0);
+    fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t)~(7u << FSW_TOP_SHIFT));
+    cpu->fpu[FX_FTW] = 0xff;
+    fpu_mark_valid(cpu, XCR0_X87);
+    return true;
+}
+
 InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
 {
     bool is_mmx = insn->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
     unsigned data = insn->operands[0].reg, mask = insn->operands[1].reg, size = is_mmx ? 8 : 16;
-    uint64_t offset = cpu->gpr[R_RDI], linear;
-    unsigned base = is_mmx ? FPU_MMX : FPU_XMM;
+    uint64_t rdi = cpu->gpr[R_RDI], offset = insn->address_bits == 64 ? rdi : (uint32_t)rdi, linear;
+    unsigned base = is_mmx ? FX_ST0 : FX_XMM0;
 
     fpu_park(cpu);
-    for (int write = 0; write < 2; write++) { /* every byte is checked before the first is stored */
-        for (unsigned i = 0; i < size; i++) {
-            uint64_t at = insn->address_bits == 64 ? offset + i : (uint32_t)(offset + i);
-            if (!(cpu->fpu[base + 16 * mask + i] & 0x80)) {
-                continue;
-            }
-            if (!access_linear(cpu, insn->segment, at, 1, ACCESS_WRITE, &linear) ||
-                !(write
-                      ? access_write(cpu, linear, &cpu->fpu[base + 16 * data + i], 1, ACCESS_WRITE)
-                      : access_probe(cpu, linear, 1, ACCESS_WRITE))) {
-                return INSN_FAULT;
-            }
+    if (is_mmx && !enter_mmx(cpu)) {
+        return INSN_FAULT;
+    }
+    /* all of it is checked before the first byte is stored */
+    if (!access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE, &linear) ||
+        !access_probe(cpu, linear, size, ACCESS_WRITE)) {
+        return INSN_FAULT;
+    }
+    for (unsigned i = 0; i < size; i++) {
+        if (cpu->fpu[base + 16 * mask + i] & 0x80 &&
+            !access_write(cpu, linear + i, &cpu->fpu[base + 16 * data + i], 1, ACCESS_WRITE)) {
+            return INSN_FAULT;
         }
     }
     return INSN_NEXT;

@@ -313,6 +313,15 @@ static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOp
     default:
         break;
     }
+    switch (from->mnemonic) { /* from memory they name no XMM register */
+    case ZYDIS_MNEMONIC_CVTSS2SI:
+    case ZYDIS_MNEMONIC_CVTTSS2SI:
+    case ZYDIS_MNEMONIC_CVTSD2SI:
+    case ZYDIS_MNEMONIC_CVTTSD2SI:
+        return GATE_SSE;
+    default:
+        break;
+    }
     if (from->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
         return GATE_AVX512;
     }

@@ -81,20 +81,24 @@ static bool push(X86Cpu *cpu, uint64_t value, unsigned size)
 
 static InsnResult call_near(X86Cpu *cpu, const Insn *insn)
 {
-    uint64_t target, next = insn_next_rip(cpu, insn), old_rip = cpu->rip;
+    uint64_t target, next = insn_next_rip(cpu, insn);
+    unsigned size = insn_stack_size(cpu, insn);
+    Stack stack, pushed;
 
     if (insn->operands[0].kind == OPERAND_REL) {
         target = cpu->rip + insn->length + (uint64_t)insn->immediate;
     } else if (!insn_read_operand(cpu, insn, 0, &target)) {
         return INSN_FAULT;
     }
-    if (!jump_near(cpu, insn, target)) {
+    /* faults of the stack go before those of the target */
+    stack_current(cpu, &stack);
+    pushed = stack;
+    stack_skip(&pushed, -(int64_t)size);
+    if (!stack_probe_write(cpu, &pushed, size) || !jump_near(cpu, insn, target)) {
         return INSN_FAULT;
     }
-    if (!push(cpu, next, insn_stack_size(cpu, insn))) {
-        cpu->rip = old_rip;
-        return INSN_FAULT;
-    }
+    stack_push(cpu, &stack, &next, 1, size);
+    stack_commit_pointer(cpu, &stack);
     return INSN_JUMP;
 }
 

@@ -184,12 +184,13 @@ static bool must_be_aligned(const Insn *insn, unsigned size)
     case ZYDIS_MNEMONIC_PCMPISTRM:
         return false;
     default:
-        return insn->gate == GATE_SSE && size == 16 && insn->isa_set != ZYDIS_ISA_SET_SHA;
+        return (insn->gate == GATE_SSE || insn->gate == GATE_MMX) && size == 16 &&
+               insn->isa_set != ZYDIS_ISA_SET_SHA;
     }
 }
 
-/* A page fault was found, but the processor looks at the alignment first. */
-static InsnResult page_fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear,
+/* A fault was found, but the processor looks at the alignment first. */
+static InsnResult fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear,
                                            unsigned size)
 {
     if (linear & (size - 1) && must_be_aligned(insn, size)) {
@@ -204,13 +205,15 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
 {
     const InsnOperand *operand = &insn->operands[insn->memory_operand];
     bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
-    /* a conditional write leaves the old bytes when it does not happen */
-    bool is_partial = operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE;
+    /* a conditional write leaves the old bytes when it does not happen, an x87 store those it does
+     * not write because of an unmasked exception */
+    bool is_partial = operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE ||
+                      (is_write && insn->gate == GATE_X87);
     uint8_t *slot = cpu->tcg.bounce + (linear & 63);
     InsnResult result;
 
     if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
-        return page_fault_or_misaligned(cpu, insn, linear, size);
+        return fault_or_misaligned(cpu, insn, linear, size);
     }
     result = run_thunk(cpu, insn, slot);
     if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
@@ -245,7 +248,7 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     InsnResult result;
 
     if (is_write && !access_probe(cpu, linear, size, ACCESS_WRITE)) {
-        return page_fault_or_misaligned(cpu, insn, linear, size);
+        return fault_or_misaligned(cpu, insn, linear, size);
     }
     host = access_host_pointer(cpu, linear, size, access);
     if (host) {
@@ -287,7 +290,7 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
         address = bit_string_address(cpu, insn, address, &index);
     }
     if (!access_linear(cpu, insn->segment, address, operand->size, access, &linear)) {
-        return INSN_FAULT;
+        return fault_or_misaligned(cpu, insn, address, operand->size);
     }
     if (is_bit_string) {
         saved = cpu->gpr[insn->operands[1].reg];
