@@ -80,6 +80,19 @@ static bool is_user_helper(unsigned mnemonic)
     }
 }
 
+static bool has_repeat_prefix(const Insn *insn)
+{
+    for (unsigned i = 0; i < insn->length; i++) {
+        if (insn->bytes[i] == 0xf2 || insn->bytes[i] == 0xf3) {
+            return true;
+        }
+        if (insn->bytes[i] == insn->opcode) {
+            break;
+        }
+    }
+    return false;
+}
+
 bool fuzz_insn_is_allowed(const Insn *insn)
 {
     if (!insn->row || insn->segment == SEG_FS || insn->segment == SEG_GS) {
@@ -88,11 +101,17 @@ bool fuzz_insn_is_allowed(const Insn *insn)
     if (insn->mnemonic == ZYDIS_MNEMONIC_RDRAND || insn->mnemonic == ZYDIS_MNEMONIC_RDSEED) {
         return false;
     }
+    if (insn->isa_set == ZYDIS_ISA_SET_PREFETCH_NOP && insn->memory_operand == INSN_NO_REG) {
+        return false; /* a NOP for Intel, #UD for AMD */
+    }
     switch (insn->row->carry) {
     case CARRY_HELPER:
         return is_user_helper(insn->mnemonic);
-    case CARRY_BRANCH: /* AMD truncates RIP for a 66h prefix, Intel ignores it; so do guests' */
-        return !insn->operand_prefix;
+    case CARRY_BRANCH: /* AMD truncates RIP for a 66h prefix, Intel ignores it; AMD reverses LOOPE
+                          and LOOPNE for F2h and F3h */
+        return !insn->operand_prefix &&
+               !(insn->mnemonic >= ZYDIS_MNEMONIC_LOOP && insn->mnemonic <= ZYDIS_MNEMONIC_LOOPNE &&
+                 has_repeat_prefix(insn));
     default:
         return true;
     }
@@ -536,7 +555,7 @@ static void draw_fpu(Maker *m)
     if (random_chance(r, 60)) {
         fpu->mxcsr |= 0x1f80;
     }
-    fpu->fcw = is_plain ? 0x37f : (uint16_t)(0x40 | random_below(r, 0x1000));
+    fpu->fcw = is_plain ? 0x37f : (uint16_t)(0x40 | (random_next(r) & 0xf3f));
     if (random_chance(r, 60)) {
         fpu->fcw |= 0x3f;
     }
@@ -707,24 +726,22 @@ void fuzz_case_drop(FuzzCase *c, unsigned n)
     }
 }
 
-/* -- What is not a function of its inputs ----------------------------------------------------- */
+/* -- What processors do not agree about ------------------------------------------------------- */
 
-typedef struct Unstable {
+static const struct {
     uint16_t mnemonic;
-    uint16_t flags;
     const char *reason;
-} Unstable;
-
-static const Unstable unstable[] = {
-    {ZYDIS_MNEMONIC_INVALID, 0, "none known"},
+} free_cr2[] = {
+    {ZYDIS_MNEMONIC_FLDENV, "the last byte is looked at first"},
+    {ZYDIS_MNEMONIC_FRSTOR, "the last byte is looked at first"},
 };
 
-uint64_t fuzz_unstable_flags(const Insn *insn)
+bool fuzz_insn_may_fault_anywhere(const Insn *insn)
 {
-    for (size_t i = 0; i < sizeof(unstable) / sizeof(unstable[0]); i++) {
-        if (unstable[i].mnemonic == insn->mnemonic) {
-            return unstable[i].flags;
+    for (size_t i = 0; i < sizeof(free_cr2) / sizeof(free_cr2[0]); i++) {
+        if (free_cr2[i].mnemonic == insn->mnemonic) {
+            return true;
         }
     }
-    return 0;
+    return false;
 }

@@ -50,7 +50,7 @@ void fuzz_case_drop(FuzzCase *c, unsigned n);
 bool fuzz_insn_is_allowed(const Insn *insn);
 bool fuzz_decode(uint64_t rip, const uint8_t *bytes, unsigned size, Insn *ret_insn);
 
-/* EFLAGS bits this instruction leaves in a state that is not a function of its inputs. */
-uint64_t fuzz_unstable_flags(const Insn *insn);
+/* May CR2 be another byte of the operand than here? */
+bool fuzz_insn_may_fault_anywhere(const Insn *insn);
 
 #endif

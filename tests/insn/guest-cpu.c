@@ -157,6 +157,7 @@ static void fill_kernel(void)
     fill_gdt(guest.ram->host + physical[0]);
     fill_idt(guest.ram->host + physical[1]);
     memcpy(guest.ram->host + physical[2] + 4, &stack, sizeof(stack));
+    memset(guest.ram->host + physical[2] + 0x66, 0xff, 2);  /* no I/O permission bitmap */
     memset(guest.ram->host + physical[3], 0xf4, CASE_PAGE); /* HLT */
 }
 

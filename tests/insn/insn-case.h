@@ -72,10 +72,10 @@ typedef struct CaseOutcome {
 void case_fpu_to_image(const CaseFpu *fpu, uint8_t *image);
 void case_fpu_from_image(CaseFpu *fpu, const uint8_t *image);
 
-/* True when both ended alike. `ignored_flags` are EFLAGS bits not looked at. Differences are
+/* True when both ended alike. Differences are
  * printed to `out` unless it is NULL: `left` and `right` name the two runs. */
-bool case_outcomes_equal(const CaseOutcome *a, const CaseOutcome *b, uint64_t ignored_flags,
-                         FILE *out, const char *left, const char *right);
+bool case_outcomes_equal(const CaseOutcome *a, const CaseOutcome *b, FILE *out, const char *left,
+                         const char *right);
 
 /* The same for memory. */
 bool case_memory_equal(const CaseMemory *a, const CaseMemory *b, FILE *out, const char *left,
