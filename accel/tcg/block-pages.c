@@ -243,6 +243,22 @@ void blocks_invalidate(uint64_t ram_address, uint64_t size)
 }
 
 bool blocks_page_is_clear(uint64_t ram_address)
+/* By their own addresses: a page may be mapped in more places than one can find. */
+void tcg_drop_code_at(uint64_t linear)
+{
+    for (size_t i = 0; i < block_pool_count; i++) {
+        Block *block = &block_pool[i];
+        uint64_t from_start = linear - (block->cs_base + block->rip);
+        if (!(block->mode & CPU_MODE_CS_L)) {
+            from_start = (uint32_t)from_start;
+        }
+        if (block->valid && from_start < block->guest_size) {
+            block_drop(block);
+            stat_invalidated++;
+        }
+    }
+}
+
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
     CodePage *page = g_hash_table_lookup(pages, &ram_page);

@@ -7,6 +7,8 @@
  * needs exact mode, and a kick, which makes the poll at some block head fault.
  */
 #include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/mutant.h"
+#include "target/i386/debug.h"
 #include "target/i386/helpers/paging.h"
 
 /* Turns of the loop between two safe points for replaced flat views. */
@@ -180,6 +182,15 @@ static bool needs_exact_step(X86Cpu *cpu)
 }
 
 /* The place a block has in the jump cache, for jumps that need no chaining. */
+/* One instruction by exact mode, unless a debugger stops before it. */
+static void exact_step(X86Cpu *cpu)
+{
+    if (!debug_stops_before(cpu)) {
+        target_exact_step(cpu);
+        debug_stop_after(cpu);
+    }
+}
+
 static const void *find_in_jump_cache(const X86Cpu *cpu)
 {
     const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
@@ -233,7 +244,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
     if (!code) {
         block = find_block(cpu);
         if (!block) {
-            target_exact_step(cpu);
+            exact_step(cpu);
             pending->slot = NULL;
             return;
         }
@@ -262,7 +273,7 @@ void tcg_exec(Vcpu *vcpu)
             break;
         }
         if (needs_exact_step(cpu)) {
-            target_exact_step(cpu);
+            exact_step(cpu);
             pending.slot = NULL;
         } else {
             turn(cpu, &pending);

@@ -74,4 +74,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear);
  * selects the context and the jump key. Cheap. */
 void tcg_context_changed(X86Cpu *cpu);
 
+/* Drops all code translated from that linear address; main thread, every CPU parked. */
+void tcg_drop_code_at(uint64_t linear);
+
 #endif

@@ -78,7 +78,7 @@ static uint32_t compute_mode(const X86Cpu *cpu)
     mode |= cpu->smm ? CPU_MODE_SMM : 0;
     mode |= cpu->eflags & EFLAGS_TF ? CPU_MODE_TF : 0;
     mode |= cpu->eflags & EFLAGS_DF ? CPU_MODE_DF : 0;
-    mode |= cpu->dr[7] & 0xff ? CPU_MODE_BREAKPOINTS : 0;
+    mode |= cpu->dr[7] & 0xff || cpu->debugger ? CPU_MODE_BREAKPOINTS : 0;
     return mode | (uint32_t)cpu->cpl << CPU_MODE_CPL_SHIFT;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Events between instructions: NMI, interrupts, INIT and SIPI, SMI, in order of priority. */
 #include "accel/tcg/tcg-internal.h"
+#include "target/i386/debug.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/segments.h"
 #include "target/i386/helpers/smm.h"
@@ -68,6 +69,10 @@ bool target_process_events(X86Cpu *cpu)
         return true;
     }
     if (cpu->wait_for_sipi || cpu->interrupt_shadow) {
+        return false;
+    }
+    if (cpu->debugger & DEBUGGER_NO_INTERRUPTS) {
+        cpu->halted = false; /* a step from a halt that something would end is a step */
         return false;
     }
     if (events & CPU_EVENT_SMI && !cpu->smm) {

@@ -38,6 +38,12 @@ typedef struct PendingFault {
     uint64_t dr6; /* #DB: bits to set */
 } PendingFault;
 
+/* Why a debugger's point stopped this CPU: target/i386/debug.h. */
+typedef struct DebugHit {
+    uint8_t kind;    /* DebugKind */
+    uint64_t linear; /* of the watched byte */
+} DebugHit;
+
 /* What the CPU asks of its local APIC; set by hw/intc. All under the machine lock. */
 typedef struct CpuApicOps {
     bool (*has_interrupt)(void *apic); /* INTR is asserted (TPR applied), ExtINT included */
@@ -87,7 +93,9 @@ struct X86Cpu {
     bool nmi_masked, smm, a20_disabled;
     bool halted, wait_for_sipi;
     uint8_t sipi_vector;
-    uint32_t mode; /* DERIVED: CPU_MODE_* bits, part of every block's key; cpu_update_mode() */
+    uint8_t debugger;   /* DEBUGGER_* of debug.h: any makes the CPU run in exact mode */
+    DebugHit debug_hit; /* a watched access that was not reported yet */
+    uint32_t mode;      /* DERIVED: CPU_MODE_* bits, part of every block's key; cpu_update_mode() */
 
     int events; /* atomic: CPU_EVENT_* */
     PendingFault fault;

@@ -7,6 +7,7 @@
 #include "target/i386/helpers/access.h"
 
 #include "accel/tcg/tcg-internal.h"
+#include "target/i386/debug.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
@@ -121,6 +122,9 @@ bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsi
         }
         to += pieces[i].size;
     }
+    if (cpu->debugger & DEBUGGER_WATCH && count && !(access & ACCESS_EXEC)) {
+        debug_note_access(cpu, linear, size, false);
+    }
     return count != 0;
 }
 
@@ -138,6 +142,9 @@ bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned siz
         }
         from += pieces[i].size;
     }
+    if (cpu->debugger & DEBUGGER_WATCH && count) {
+        debug_note_access(cpu, linear, size, true);
+    }
     return count != 0;
 }
 
@@ -150,6 +157,10 @@ bool access_probe(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
 void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
 {
     Piece pieces[2];
+
+    if (cpu->debugger & DEBUGGER_WATCH && debug_is_watched(linear, size)) {
+        return NULL; /* by access_read() and access_write(), which take note */
+    }
     return resolve_all(cpu, linear, size, access, pieces) == 1 ? pieces[0].target.host : NULL;
 }
 

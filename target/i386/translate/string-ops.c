@@ -269,6 +269,7 @@ InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
 {
     String s = string_of(insn);
     uint64_t count;
+    unsigned limit = SLOW_RUN;
 
     if (!s.is_repeated) {
         return one_element(cpu, &s) ? INSN_NEXT : INSN_FAULT;
@@ -277,11 +278,13 @@ InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
     if (!count) {
         return INSN_NEXT;
     }
-    if (run_in_page(cpu, &s, &count)) {
+    if (cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) { /* traps come between iterations */
+        limit = 1;
+    } else if (run_in_page(cpu, &s, &count)) {
         gpr_write(cpu, R_RCX, count, s.reg_size);
         return !count || is_ended(cpu, &s) ? INSN_NEXT : INSN_REPEAT;
     }
-    for (unsigned i = 0; i < SLOW_RUN && count; i++) {
+    for (unsigned i = 0; i < limit && count; i++) {
         if (!one_element(cpu, &s)) {
             return INSN_FAULT;
         }

@@ -9,6 +9,7 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/debug.h"
 #include "target/i386/helpers/access.h"
 #include "target/i386/translate/decode.h"
 
@@ -268,6 +269,10 @@ static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes,
 
     if (left > INSN_MAX_LENGTH) {
         left = INSN_MAX_LENGTH;
+    linear = t->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
+    if (debug_break_count && debug_is_break(linear)) {
+        return false;
+    }
     }
     if (!(t->mode & CPU_MODE_CS_L)) {
         uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
