@@ -208,6 +208,21 @@ const FeatureRow feature_rows[] = {
     ABSENT("virt-ssbd", FEATURE_80000008_EBX, 25),
     OWN("amd-no-ssb", FEATURE_80000008_EBX, 26),
 
+    ABSENT("npt", FEATURE_8000000A_EDX, 0),
+    ABSENT("lbrv", FEATURE_8000000A_EDX, 1),
+    ABSENT("svm-lock", FEATURE_8000000A_EDX, 2),
+    ABSENT("nrip-save", FEATURE_8000000A_EDX, 3),
+    ABSENT("tsc-scale", FEATURE_8000000A_EDX, 4),
+    ABSENT("vmcb-clean", FEATURE_8000000A_EDX, 5),
+    ABSENT("flushbyasid", FEATURE_8000000A_EDX, 6),
+    ABSENT("decodeassists", FEATURE_8000000A_EDX, 7),
+    ABSENT("pause-filter", FEATURE_8000000A_EDX, 10),
+    ABSENT("pfthreshold", FEATURE_8000000A_EDX, 12),
+    ABSENT("avic", FEATURE_8000000A_EDX, 13),
+    ABSENT("v-vmsave-vmload", FEATURE_8000000A_EDX, 15),
+    ABSENT("vgif", FEATURE_8000000A_EDX, 16),
+    ABSENT("svme-addr-chk", FEATURE_8000000A_EDX, 28),
+
     OWN("arat", FEATURE_6_EAX, 2),
 
     OWN("rdctl-no", FEATURE_ARCH_LOW, 0),
@@ -246,6 +261,7 @@ static const struct {
     [FEATURE_80000001_ECX] = {0x80000001, 0, 2},
     [FEATURE_80000007_EDX] = {0x80000007, 0, 3},
     [FEATURE_80000008_EBX] = {0x80000008, 0, 1},
+    [FEATURE_8000000A_EDX] = {0x8000000a, 0, 3},
     [FEATURE_6_EAX] = {6, 0, 0},
 };
 

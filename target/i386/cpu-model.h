@@ -18,6 +18,7 @@ typedef enum FeatureWord {
     FEATURE_80000001_ECX,
     FEATURE_80000007_EDX,
     FEATURE_80000008_EBX,
+    FEATURE_8000000A_EDX, /* SVM */
     FEATURE_6_EAX,
     FEATURE_ARCH_LOW, /* IA32_ARCH_CAPABILITIES */
     FEATURE_ARCH_HIGH,
@@ -97,6 +98,9 @@ typedef struct XsaveComponent {
     bool aligned;          /* to 64 bytes in the compacted form */
 } XsaveComponent;
 
+/* Sizes and ways of the caches that CPUID names. */
+typedef enum CacheSet { CACHES_LEGACY, CACHES_EPYC, CACHES_EPYC_ROME, CACHES_EPYC_MILAN } CacheSet;
+
 typedef struct CpuModel {
     const char *name;
     char vendor[13];
@@ -104,6 +108,10 @@ typedef struct CpuModel {
     unsigned family, model, stepping;
     uint32_t level, xlevel;
     unsigned phys_bits;
+    CacheSet caches;
+    bool legacy_cache; /* asked for: the legacy set whatever the model has */
+    bool no_l3_cache, no_leaf_b;
+    bool no_signature; /* leaf 40000000h names no hypervisor */
     uint32_t features[FEATURE_WORD_COUNT];
     /* DERIVED of the above by cpu_model_finish(). */
     bool is_amd;        /* AMD or Hygon: leaves out of range read zero */

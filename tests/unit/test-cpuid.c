@@ -3,7 +3,7 @@
 #include <cpuid.h>
 #include <string.h>
 
-#include "target/i386/cpu-model.h"
+#include "target/i386/cpu-model-rows.h"
 #include "util/error.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -85,11 +85,224 @@ static void test_qemu64(void)
     g_assert_cmphex(leaf(0x80000008, 0, EAX), ==, 0x3028);
     get_text(0x80000002, 3, text);
     g_assert_cmpstr(text, ==, "QEMU Virtual CPU version 2.5+");
-    get_vendor(0x40000000, vendor);
-    g_assert_cmpstr(vendor, ==, "TCGTCGTCGTCG");
     g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0x40000001);
+    g_assert_cmphex(leaf(0x40000000, 0, EBX), ==, 0x54474354); /* TCGT CGTC GTCG */
+    g_assert_cmphex(leaf(0x40000000, 0, ECX), ==, 0x43544743);
+    g_assert_cmphex(leaf(0x40000000, 0, EDX), ==, 0x47435447);
     g_assert_cmphex(leaf(0xd, 0, EAX), ==, 0);
     g_assert_cmphex(cpu.model->cr4_mask & (CR4_OSXSAVE | CR4_PCIDE | CR4_SMEP), ==, 0);
+}
+
+/* What the named models showed under QEMU 7.2 with its translator. */
+static const struct {
+    const char *name;
+    uint32_t level, xlevel, signature;
+    uint32_t words[6];  /* 1.EDX 1.ECX 7.EBX 7.ECX 80000001.EDX 80000001.ECX */
+    uint32_t caches[4]; /* 80000005.ECX .EDX 80000006.ECX .EDX */
+} qemu_models[] = {
+    {"pentium3",
+     0x3,
+     0x0,
+     0x673,
+     {0x0383fbfd, 0x80000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000},
+     {0x00000000, 0x00000000, 0x00000000, 0x00000000}},
+    {"n270",
+     0xa,
+     0x80000008,
+     0x106c2,
+     {0x0fc9fbfd, 0x80400209, 0x00000000, 0x00000000, 0x00100000, 0x00000001},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"core2duo",
+     0xa,
+     0x80000008,
+     0x6fb,
+     {0x0fcbfbfd, 0x80002209, 0x00000000, 0x00000000, 0x20100800, 0x00000001},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"SandyBridge",
+     0xd,
+     0x80000008,
+     0x206a1,
+     {0x078bfbfd, 0x96982203, 0x00000000, 0x00000000, 0x28100800, 0x00000001},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"Haswell",
+     0xd,
+     0x80000008,
+     0x306c4,
+     {0x078bfbfd, 0xf6d83203, 0x000003a9, 0x00000000, 0x28100800, 0x00000021},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"Icelake-Server-v6",
+     0xd,
+     0x80000008,
+     0x606a0,
+     {0x078bfbfd, 0xf6d83203, 0x019803a9, 0x0001020c, 0x2c100800, 0x00000021},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"Denverton",
+     0x15,
+     0x80000008,
+     0x506f1,
+     {0x078bfbfd, 0xc6d8220b, 0x00904281, 0x00000000, 0x2c100800, 0x00000001},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"Opteron_G3",
+     0x5,
+     0x8000000a,
+     0x100f23,
+     {0x078bfbfd, 0x80802009, 0x00000000, 0x00000000, 0x2993fbfd, 0x00000065},
+     {0x40020140, 0x40020140, 0x02008140, 0x00808140}},
+    {"EPYC-v3",
+     0xd,
+     0x8000001e,
+     0x800f12,
+     {0x078bfbfd, 0xf6d8320b, 0x009801a9, 0x00000000, 0x2dd3fbfd, 0x00000075},
+     {0x20080140, 0x40040140, 0x02006140, 0x00408140}},
+    {"EPYC-Rome",
+     0xd,
+     0x8000001e,
+     0x830f10,
+     {0x078bfbfd, 0xf6d8320b, 0x019801a9, 0x00000004, 0x2dd3fbfd, 0x00000075},
+     {0x20080140, 0x20080140, 0x02006140, 0x00808140}},
+    {"EPYC-Milan-v1",
+     0xd,
+     0x8000001e,
+     0xa00f11,
+     {0x078bfbfd, 0xf6d8320b, 0x019803a9, 0x0000000c, 0x2dd3fbfd, 0x00000075},
+     {0x20080140, 0x20080140, 0x02006140, 0x01008140}},
+};
+
+/* All that QEMU showed and that can be offered here is there. */
+static void test_named_models(void)
+{
+    static const FeatureWord words[] = {FEATURE_1_EDX, FEATURE_1_ECX,        FEATURE_7_EBX,
+                                        FEATURE_7_ECX, FEATURE_80000001_EDX, FEATURE_80000001_ECX};
+    const uint32_t copies = 0x0183f3ff, os_bits = 1u << 27;
+    uint32_t available[FEATURE_WORD_COUNT];
+
+    cpu_features_available(available);
+    available[FEATURE_80000001_EDX] |= copies & available[FEATURE_1_EDX];
+    for (size_t i = 0; i < G_N_ELEMENTS(qemu_models); i++) {
+        g_autofree char *text = g_strdup_printf("%s,check=off", qemu_models[i].name);
+        const CpuModel *model = select_model(text);
+
+        g_test_message("%s", qemu_models[i].name);
+        g_assert_cmphex(leaf(0, 0, EAX), ==, qemu_models[i].level);
+        g_assert_cmphex(model->xlevel, ==, qemu_models[i].xlevel);
+        g_assert_cmphex(leaf(1, 0, EAX), ==, qemu_models[i].signature);
+        for (size_t n = 0; n < G_N_ELEMENTS(words); n++) {
+            uint32_t shown = qemu_models[i].words[n] & available[words[n]];
+
+            shown &= words[n] == FEATURE_1_ECX ? ~os_bits : UINT32_MAX;
+            g_assert_cmphex(model->features[words[n]] & qemu_models[i].words[n], ==, shown);
+        }
+        for (unsigned n = 0; n < 4 && model->xlevel >= 0x80000006; n++) {
+            g_assert_cmphex(leaf(0x80000005 + n / 2, 0, ECX + n % 2), ==, qemu_models[i].caches[n]);
+        }
+    }
+}
+
+static void count_name(const char *name, const ModelChoice *choice, const char *of, void *opaque)
+{
+    g_autofree char *text = g_strdup_printf("%s,check=off", name);
+    static const char *const lists[] = {"adds", "drops", "features"};
+    const char *names[] = {choice->version ? choice->version->adds : NULL,
+                           choice->version ? choice->version->drops : NULL, choice->row->features};
+
+    select_model(text);
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        g_auto(GStrv) each = g_strsplit(names[i] ? names[i] : "", " ", -1);
+
+        for (char **feature = each; *feature; feature++) {
+            if (**feature && !cpu_feature_find(*feature)) {
+                g_error("%s %s %s, which is no feature", name, lists[i], *feature);
+            }
+        }
+    }
+    ++*(unsigned *)opaque;
+}
+
+/* Every name can be selected, and names only features that there are. */
+static void test_every_name(void)
+{
+    unsigned count = 0;
+
+    cpu_model_foreach(count_name, &count);
+    g_assert_cmpuint(count, ==, 133); /* QEMU's 132 names and tcg64 */
+}
+
+/* Versions build on each other. */
+static void test_versions(void)
+{
+    uint32_t none[FEATURE_WORD_COUNT] = {0};
+    ModelChoice choice;
+    CpuModel model;
+
+    g_assert_true(cpu_model_find("Icelake-Server-v6", &choice));
+    cpu_model_load(&model, &choice, none);
+    g_assert_cmpuint(model.model, ==, 106);
+    g_assert_true(cpu_model_has(&model, FEATURE_AVX512F));
+    g_assert_true(cpu_model_has(&model, FEATURE_XSAVES));             /* of version 5 */
+    g_assert_true(cpu_model_has(&model, FEATURE_ARCH_CAPABILITIES));  /* of version 3 */
+    g_assert_false(cpu_model_has(&model, FEATURE(FEATURE_7_EBX, 4))); /* HLE, until 1 */
+    g_assert_true(cpu_model_find("Icelake-Server", &choice));
+    cpu_model_load(&model, &choice, none);
+    g_assert_cmpuint(model.model, ==, 134);
+    g_assert_true(cpu_model_has(&model, FEATURE(FEATURE_7_EBX, 4)));
+    g_assert_true(cpu_model_find("Haswell-noTSX-IBRS", &choice));
+    cpu_model_load(&model, &choice, none);
+    g_assert_cmpstr(model.model_id, ==, "Intel Core Processor (Haswell, no TSX, IBRS)");
+    g_assert_cmpuint(model.stepping, ==, 1);
+    g_assert_false(cpu_model_find("Haswell-v5", &choice));
+    g_assert_false(cpu_model_find("max-v1", &choice));
+}
+
+static void test_warnings(void)
+{
+    if (g_test_subprocess()) {
+        select_model("Skylake-Server");
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr(
+        "*TCG doesn't support requested feature: CPUID.07H:EBX.avx512f ?bit 16?*");
+    expect_error(
+        "Skylake-Server,enforce",
+        "-cpu: TCG doesn't support requested feature: CPUID.07H:EBX.hle [bit 4] and others");
+}
+
+static void test_quiet(void)
+{
+    if (g_test_subprocess()) {
+        select_model("Skylake-Server,check=off");
+        select_model("qemu64");
+        select_model("kvm64");
+        select_model("max");
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr("");
+}
+
+static void test_properties(void)
+{
+    select_model("Haswell,check=off,min-level=0x14,min-xlevel=0x80000004,migratable=off,pmu=on");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0x14);
+    g_assert_cmphex(leaf(0x80000000, 0, EAX), ==, 0x80000008);
+    g_assert_cmphex(leaf(4, 3, EAX), !=, 0);
+    select_model("Haswell,check=off,l3-cache=off,cpuid-0xb=off,tcg-cpuid=off");
+    g_assert_cmphex(leaf(4, 3, EAX) | leaf(0x80000006, 0, EDX), ==, 0);
+    g_assert_cmphex(leaf(0xb, 1, ECX), ==, 0);
+    g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0);
+    select_model("EPYC,check=off,legacy-cache=on");
+    g_assert_cmphex(leaf(0x80000005, 0, ECX), ==, 0x40020140);
+    select_model("max,host-phys-bits=on");
+    g_assert_cmphex(leaf(0x80000008, 0, EAX) & 0xff, ==, host(0x80000008, 0, EAX) & 0xff);
+    select_model("max,host-phys-bits=on,host-phys-bits-limit=34");
+    g_assert_cmphex(leaf(0x80000008, 0, EAX) & 0xff, ==, 34);
+    select_model("pentium3,check=off");
+    g_assert_cmphex(cpu.model->phys_mask, ==, (1ull << 36) - 1);
+    select_model("486,check=off");
+    g_assert_cmphex(cpu.model->phys_mask, ==, UINT32_MAX);
+    g_assert_cmphex(cpu.model->efer_mask, ==, 0);
 }
 
 /* Bits of each model that the host's instructions would have to carry out. */
@@ -177,7 +390,8 @@ static void test_errors(void)
                  "-cpu: unknown feature or property 'vendro'; did you mean 'vendor'?");
     expect_error("qemu64,vendor=Intel", "-cpu: vendor 'Intel' must have 12 characters");
     expect_error("qemu64,phys-bits=99", "-cpu: phys-bits=99 is out of range (32 to 52)");
-    expect_error("max,enforce,+vmx", "-cpu: feature 'vmx' is not available: it is not carried");
+    expect_error("max,enforce,+vmx",
+                 "-cpu: TCG doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]");
 }
 
 /* Rejected text leaves the model as it was. */
@@ -234,6 +448,9 @@ static void test_topology(void)
         g_assert_cmpuint(leaf(0xb, i, EDX), ==, 5);
     }
     g_assert_cmphex(leaf(0x80000008, 0, ECX), ==, 0x3005);
+    g_assert_cmphex(leaf(4, 3, EAX), ==, 0); /* AMD has no leaf 4 */
+    select_model("max,vendor=GenuineIntel");
+    cpu.model->cpu_count = 6;
     g_assert_cmpuint(leaf(4, 3, EAX) >> 26, ==, 7);
     g_assert_cmphex(leaf(4, 4, EAX), ==, 0);
 }
@@ -273,6 +490,12 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpuid/qemu64", test_qemu64);
     g_test_add_func("/cpuid/promises", test_promises);
+    g_test_add_func("/cpuid/named-models", test_named_models);
+    g_test_add_func("/cpuid/every-name", test_every_name);
+    g_test_add_func("/cpuid/versions", test_versions);
+    g_test_add_func("/cpuid/warnings", test_warnings);
+    g_test_add_func("/cpuid/quiet", test_quiet);
+    g_test_add_func("/cpuid/properties", test_properties);
     g_test_add_func("/cpuid/tcg64", test_tcg64);
     g_test_add_func("/cpuid/parsing", test_parsing);
     g_test_add_func("/cpuid/errors", test_errors);

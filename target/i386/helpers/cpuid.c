@@ -30,6 +30,17 @@ static void vendor_words(const char *vendor, uint32_t regs[4])
     regs[ECX] = text_word(vendor + 8);
 }
 
+/* Unlike the vendor, the name is in the order of the registers' names. */
+static void hypervisor_leaf(uint32_t regs[4])
+{
+    static const char name[] = "TCGTCGTCGTCG";
+
+    regs[EAX] = HYPERVISOR_LEAF + 1;
+    for (unsigned i = 0; i < 3; i++) {
+        regs[EBX + i] = text_word(name + 4 * i);
+    }
+}
+
 /* Bits an APIC id needs for `count` cores. */
 static unsigned core_id_bits(unsigned count)
 {
@@ -51,14 +62,25 @@ static void leaf_1(const X86Cpu *cpu, uint32_t regs[4])
     unsigned count = model->cpu_count ? model->cpu_count : 1;
 
     regs[EAX] = signature(model);
-    regs[EBX] = cpu->apic_id << 24 | (count > 255 ? 255 : count) << 16 | 8 << 8; /* CLFLUSH: 8x8 */
+    regs[EBX] = cpu->apic_id << 24 | 8 << 8; /* CLFLUSH: 8x8 */
     regs[ECX] = model->features[FEATURE_1_ECX];
     regs[EDX] = model->features[FEATURE_1_EDX];
     if (cpu->cr4 & CR4_OSXSAVE) {
         regs[ECX] |= OSXSAVE_BIT;
     }
     if (count > 1) {
+        regs[EBX] |= (count > 255 ? 255 : count) << 16;
         regs[EDX] |= HT_BIT;
+    }
+}
+
+/* Descriptors of the caches of leaf 4; AMD has neither. */
+static void leaf_2(const CpuModel *model, uint32_t regs[4])
+{
+    if (!model->is_amd) {
+        regs[EAX] = 1;
+        regs[ECX] = model->no_l3_cache ? 0 : 0x4d;
+        regs[EDX] = 0x2c307d;
     }
 }
 
@@ -78,7 +100,7 @@ static void leaf_4(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
     unsigned cores = model->cpu_count ? model->cpu_count : 1;
     unsigned id_span = 1u << core_id_bits(cores);
 
-    if (subleaf >= sizeof(caches) / sizeof(caches[0])) {
+    if (model->is_amd || subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
     regs[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
@@ -107,6 +129,9 @@ static void leaf_b(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
 {
     unsigned cores = cpu->model->cpu_count ? cpu->model->cpu_count : 1;
 
+    if (cpu->model->no_leaf_b) {
+        return;
+    }
     regs[ECX] = subleaf & 0xff;
     regs[EDX] = cpu->apic_id;
     if (subleaf == 0) {
@@ -175,16 +200,14 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
     case 1:
         leaf_1(cpu, regs);
         break;
-    case 2: /* descriptors of the caches of leaf 4 */
-        regs[EAX] = 1;
-        regs[ECX] = 0x4d;
-        regs[EDX] = 0x2c307d;
+    case 2:
+        leaf_2(model, regs);
         break;
     case 4:
         leaf_4(model, subleaf, regs);
         break;
     case 5: /* MONITOR/MWAIT: extensions enumerated, interrupts break even when masked */
-        regs[ECX] = cpu_has(cpu, FEATURE_MONITOR) ? 3 : 0;
+        regs[ECX] = 3;
         break;
     case 6:
         regs[EAX] = model->features[FEATURE_6_EAX];
@@ -203,30 +226,83 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
     }
 }
 
-/* AMD's cache leaf with extended topology. */
+/* The caches of AMD's leaves. */
+typedef struct AmdCache {
+    uint8_t type, level, ways;
+    uint16_t sets; /* of lines of 64 bytes */
+    uint8_t flags; /* EDX of leaf 8000001Dh */
+    bool is_shared, is_self_initializing;
+} AmdCache;
+
+static const AmdCache amd_caches[][4] = {
+    [CACHES_LEGACY] = {{1, 1, 2, 512, 1, false, true},
+                       {2, 1, 2, 512, 1, false, true},
+                       {3, 2, 16, 512, 0, false, true},
+                       {3, 3, 16, 16384, 6, true, true}},
+    [CACHES_EPYC] = {{1, 1, 8, 64, 1, false, true},
+                     {2, 1, 4, 256, 1, false, true},
+                     {3, 2, 8, 1024, 0, false, false},
+                     {3, 3, 16, 8192, 6, true, true}},
+    [CACHES_EPYC_ROME] = {{1, 1, 8, 64, 1, false, true},
+                          {2, 1, 8, 64, 1, false, true},
+                          {3, 2, 8, 1024, 0, false, false},
+                          {3, 3, 16, 16384, 6, true, true}},
+    [CACHES_EPYC_MILAN] = {{1, 1, 8, 64, 1, false, true},
+                           {2, 1, 8, 64, 1, false, true},
+                           {3, 2, 8, 1024, 0, false, false},
+                           {3, 3, 16, 32768, 6, true, true}},
+};
+
+static uint32_t cache_kib(const AmdCache *cache)
+{
+    return cache->ways * (uint32_t)cache->sets * 64 / 1024;
+}
+
+/* The four bits that stand for 2, 4, 8 and 16 ways. */
+static uint32_t encoded_ways(const AmdCache *cache)
+{
+    return cache->ways == 16 ? 8 : cache->ways == 8 ? 6 : cache->ways;
+}
+
+/* With extended topology. */
 static void leaf_8000001d(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
 {
-    static const struct {
-        uint8_t type, level, ways;
-        bool shared;
-        uint16_t sets;
-        uint8_t edx;
-    } caches[] = {
-        {1, 1, 2, false, 512, 1},
-        {2, 1, 2, false, 512, 1},
-        {3, 2, 16, false, 512, 0},
-        {3, 3, 16, true, 16384, 6},
-    };
     unsigned cores = model->cpu_count ? model->cpu_count : 1;
+    const AmdCache *cache;
 
-    if (subleaf >= sizeof(caches) / sizeof(caches[0])) {
+    if (subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
-    regs[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
-                (caches[subleaf].shared ? cores - 1 : 0) << 14;
-    regs[EBX] = (64 - 1) | (uint32_t)(caches[subleaf].ways - 1) << 22;
-    regs[ECX] = caches[subleaf].sets - 1;
-    regs[EDX] = caches[subleaf].edx;
+    cache = &amd_caches[model->caches][subleaf];
+    regs[EAX] = cache->type | (uint32_t)cache->level << 5 |
+                (uint32_t)cache->is_self_initializing << 8 |
+                (cache->is_shared ? cores - 1 : 0) << 14;
+    regs[EBX] = (64 - 1) | (uint32_t)(cache->ways - 1) << 22;
+    regs[ECX] = cache->sets - 1;
+    regs[EDX] = cache->flags;
+}
+
+/* L1 caches, and TLBs of 255 entries. */
+static void leaf_80000005(const CpuModel *model, uint32_t regs[4])
+{
+    regs[EAX] = regs[EBX] = 0x01ff01ff;
+    for (unsigned i = 0; i < 2; i++) {
+        const AmdCache *cache = &amd_caches[model->caches][i];
+
+        regs[ECX + i] = cache_kib(cache) << 24 | (uint32_t)cache->ways << 16 | 1 << 8 | 64;
+    }
+}
+
+/* L2 and L3 caches, and TLBs of 512 entries, 4 ways. */
+static void leaf_80000006(const CpuModel *model, uint32_t regs[4])
+{
+    const AmdCache *l2 = &amd_caches[model->caches][2], *l3 = &amd_caches[model->caches][3];
+
+    regs[EBX] = 0x42004200;
+    regs[ECX] = cache_kib(l2) << 16 | encoded_ways(l2) << 12 | 1 << 8 | 64;
+    if (!model->no_l3_cache) {
+        regs[EDX] = cache_kib(l3) / 512 << 18 | encoded_ways(l3) << 12 | 1 << 8 | 64;
+    }
 }
 
 static void leaf_80000001(const CpuModel *model, uint32_t regs[4])
@@ -273,16 +349,11 @@ static void extended_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, ui
             regs[i] = text_word(model->model_id + (leaf - 0x80000002) * 16 + i * 4);
         }
         break;
-    case 0x80000005: /* L1 TLBs 255 entries; caches 64 KiB, 2 ways, 64-byte lines */
-        regs[EAX] = 0x01ff01ff;
-        regs[EBX] = 0x01ff01ff;
-        regs[ECX] = 64 << 24 | 2 << 16 | 1 << 8 | 64;
-        regs[EDX] = 64 << 24 | 2 << 16 | 1 << 8 | 64;
+    case 0x80000005:
+        leaf_80000005(model, regs);
         break;
-    case 0x80000006: /* L2 TLBs 512 entries, 4 ways; L2 512 KiB and L3 16 MiB, 16 ways (8) */
-        regs[EBX] = 0x42004200;
-        regs[ECX] = 512u << 16 | 8 << 12 | 1 << 8 | 64;
-        regs[EDX] = 32u << 18 | 8 << 12 | 1 << 8 | 64;
+    case 0x80000006:
+        leaf_80000006(model, regs);
         break;
     case 0x80000007:
         regs[EDX] = model->features[FEATURE_80000007_EDX];
@@ -313,9 +384,8 @@ void cpu_cpuid(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t ret_
     ret_regs[EAX] = ret_regs[EBX] = ret_regs[ECX] = ret_regs[EDX] = 0;
     if (leaf >= HYPERVISOR_LEAF && leaf < HYPERVISOR_LEAF + 0x10000 &&
         (model->features[FEATURE_1_ECX] & 1u << 31)) {
-        if (leaf == HYPERVISOR_LEAF) {
-            ret_regs[EAX] = HYPERVISOR_LEAF + 1;
-            vendor_words("TCGTCGTCGTCG", ret_regs);
+        if (leaf == HYPERVISOR_LEAF && !model->no_signature) {
+            hypervisor_leaf(ret_regs);
         }
         return;
     }

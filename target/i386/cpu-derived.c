@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* What follows from a model's features: which bits of control registers may be set, what XSAVE
+ * saves, features without what they build on. */
+#include "target/i386/cpu-model-rows.h"
+
+#include <cpuid.h>
+#include <glib.h>
+#include <string.h>
+
+static void clear_feature(CpuModel *model, const char *name)
+{
+    cpu_features_set(model->features, cpu_feature_find(name), false);
+}
+
+static void drop_unmet(CpuModel *model)
+{
+    static const char *const need_avx[] = {"fma",  "f16c",       "avx2",    "avx-vnni",
+                                           "vaes", "vpclmulqdq", "avx512f", NULL};
+    static const char *const need_avx512f[] = {"avx512dq",    "avx512ifma",   "avx512pf",
+                                               "avx512er",    "avx512cd",     "avx512bw",
+                                               "avx512vl",    "avx512vbmi",   "avx512vbmi2",
+                                               "avx512vnni",  "avx512bitalg", "avx512-vpopcntdq",
+                                               "avx512-bf16", "avx512-fp16",  "avx512-vp2intersect",
+                                               NULL};
+
+    if (!cpu_model_has(model, FEATURE_XSAVE)) {
+        clear_feature(model, "avx");
+        clear_feature(model, "pku");
+        model->features[FEATURE_D_1_EAX] = 0;
+    }
+    for (const char *const *name = need_avx; *name && !cpu_model_has(model, FEATURE_AVX); name++) {
+        clear_feature(model, *name);
+    }
+    for (const char *const *name = need_avx512f; *name && !cpu_model_has(model, FEATURE_AVX512F);
+         name++) {
+        clear_feature(model, *name);
+    }
+    if (!cpu_model_has(model, FEATURE_ARCH_CAPABILITIES)) {
+        model->features[FEATURE_ARCH_LOW] = 0;
+        model->features[FEATURE_ARCH_HIGH] = 0;
+    }
+}
+
+static uint64_t compute_cr4_mask(const CpuModel *model)
+{
+    static const struct {
+        unsigned feature;
+        uint32_t bits;
+    } rows[] = {
+        {FEATURE(FEATURE_1_EDX, 1), CR4_VME | CR4_PVI},
+        {FEATURE_TSC, CR4_TSD},
+        {FEATURE(FEATURE_1_EDX, 2), CR4_DE},
+        {FEATURE(FEATURE_1_EDX, 3), CR4_PSE},
+        {FEATURE(FEATURE_1_EDX, 6), CR4_PAE},
+        {FEATURE(FEATURE_1_EDX, 7), CR4_MCE},
+        {FEATURE(FEATURE_1_EDX, 13), CR4_PGE},
+        {FEATURE(FEATURE_1_EDX, 24), CR4_OSFXSR},
+        {FEATURE(FEATURE_1_EDX, 25), CR4_OSXMMEXCPT},
+        {FEATURE_UMIP, CR4_UMIP},
+        {FEATURE_LA57, CR4_LA57},
+        {FEATURE(FEATURE_7_EBX, 0), CR4_FSGSBASE},
+        {FEATURE_PCID, CR4_PCIDE},
+        {FEATURE_XSAVE, CR4_OSXSAVE},
+        {FEATURE(FEATURE_7_EBX, 7), CR4_SMEP},
+        {FEATURE(FEATURE_7_EBX, 20), CR4_SMAP},
+        {FEATURE_PKU, CR4_PKE},
+    };
+    uint64_t mask = CR4_PCE;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        mask |= cpu_model_has(model, rows[i].feature) ? rows[i].bits : 0;
+    }
+    return mask;
+}
+
+static void read_xsave_layout(CpuModel *model)
+{
+    uint32_t size, offset, flags, unused;
+
+    for (unsigned i = XSAVE_AVX; i < XSAVE_COMPONENT_COUNT; i++) {
+        if (model->xcr0_mask >> i & 1) {
+            __cpuid_count(0xd, i, size, offset, flags, unused);
+            model->xsave[i] =
+                (XsaveComponent){.size = size, .offset = offset, .aligned = flags & 2};
+        }
+    }
+}
+
+/* Which MXCSR bits may be set is the host's matter: its instructions take the value. */
+static uint32_t host_mxcsr_mask(void)
+{
+    uint8_t area[512] __attribute__((aligned(16))) = {0};
+    uint32_t mask;
+
+    __asm__ volatile("fxsave64 %0" : "+m"(area));
+    memcpy(&mask, area + 28, sizeof(mask));
+    return mask ? mask : 0xffbf;
+}
+
+void cpu_model_finish(CpuModel *model)
+{
+    const uint32_t amd_aliases = 0x0183f3ff; /* bits of 1.EDX repeated in 80000001.EDX */
+    const uint32_t x87_pointers = 1u << 6 | 1u << 13;
+    uint32_t available[FEATURE_WORD_COUNT];
+
+    cpu_features_available(available);
+    drop_unmet(model);
+    model->is_amd =
+        strcmp(model->vendor, "AuthenticAMD") == 0 || strcmp(model->vendor, "HygonGenuine") == 0;
+    if (model->is_amd) {
+        model->features[FEATURE_80000001_EDX] |= model->features[FEATURE_1_EDX] & amd_aliases;
+    }
+    if (model->level >= 7) { /* how x87 keeps FCS, FDS, FDP is the host's silicon */
+        model->features[FEATURE_7_EBX] |= available[FEATURE_7_EBX] & x87_pointers;
+    }
+    if (cpu_model_has(model, FEATURE_TOPOEXT)) {
+        model->xlevel = MAX(model->xlevel, 0x8000001e);
+    }
+    model->phys_mask = (1ull << model->phys_bits) - 1;
+    model->cr4_mask = compute_cr4_mask(model);
+    model->efer_mask = 0;
+    model->efer_mask |= cpu_model_has(model, FEATURE_SYSCALL) ? EFER_SCE : 0;
+    model->efer_mask |= cpu_model_has(model, FEATURE_LM) ? EFER_LME | EFER_LMA : 0;
+    model->efer_mask |= cpu_model_has(model, FEATURE_NX) ? EFER_NXE : 0;
+    model->efer_mask |= cpu_model_has(model, FEATURE_FXSR_OPT) ? EFER_FFXSR : 0;
+    model->xcr0_mask = 0;
+    if (cpu_model_has(model, FEATURE_XSAVE)) {
+        model->xcr0_mask = XCR0_X87 | XCR0_SSE;
+        model->xcr0_mask |= cpu_model_has(model, FEATURE_AVX) ? XCR0_AVX : 0;
+        model->xcr0_mask |= cpu_model_has(model, FEATURE_AVX512F) ? XCR0_AVX512 : 0;
+        model->xcr0_mask |= cpu_model_has(model, FEATURE_PKU) ? XCR0_PKRU : 0;
+    }
+    read_xsave_layout(model);
+    model->mxcsr_mask = host_mxcsr_mask();
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of named CPU models: what each row says, and where the tables are. */
+#ifndef TARGET_I386_CPU_MODEL_ROWS_H
+#define TARGET_I386_CPU_MODEL_ROWS_H
+
+#include "target/i386/cpu-model.h"
+
+/* A model in its first version; features are names of the feature table, separated by spaces. */
+typedef struct ModelRow {
+    const char *name, *desc; /* desc NULL: the model_id */
+    const char *features;    /* NULL: all that can be offered */
+    const char *vendor, *model_id;
+    unsigned family, model, stepping;
+    uint32_t level, xlevel;
+    CacheSet caches;
+    bool is_own;   /* not one of the versioned models: offers what it can, without a warning */
+    bool is_quiet; /* the same for a versioned one */
+    bool is_host;  /* identity of the host's CPU */
+} ModelRow;
+
+/* What a later version changes in an earlier one; absent members stay as they are there. */
+typedef struct ModelVersion {
+    const char *model;
+    unsigned version, from;
+    const char *alias; /* an older name of this version */
+    const char *adds, *drops;
+    const char *model_id;
+    const char *note; /* for the help text */
+    unsigned model_number, stepping;
+} ModelVersion;
+
+typedef struct ModelTable {
+    const ModelRow *models;
+    unsigned model_count;
+    const ModelVersion *versions;
+    unsigned version_count;
+} ModelTable;
+
+extern const ModelTable own_models, generic_models, intel_models, amd_models;
+
+/* One name of -cpu, found. */
+typedef struct ModelChoice {
+    const ModelTable *table;
+    const ModelRow *row;
+    const ModelVersion *version; /* NULL: the first one, or a model without versions */
+} ModelChoice;
+
+/* NAME, NAME-vN or an alias; a bare NAME is version 1. */
+bool cpu_model_find(const char *name, ModelChoice *ret_choice);
+/* Calls for each name that cpu_model_find() takes; `of` is what an alias stands for, else NULL. */
+void cpu_model_foreach(void (*fn)(const char *name, const ModelChoice *choice, const char *of,
+                                  void *opaque),
+                       void *opaque);
+
+/* The row of a feature's name in any spelling QEMU takes; NULL: unknown. */
+const FeatureRow *cpu_feature_find(const char *name);
+/* The register of a word as QEMU writes it: "CPUID.07H:EBX". */
+const char *cpu_feature_word_name(FeatureWord word);
+void cpu_features_set(uint32_t words[FEATURE_WORD_COUNT], const FeatureRow *row, bool on);
+
+/* Identity and features of a choice, before -cpu's own changes; features may be more than can be
+ * offered unless the row is quiet. */
+void cpu_model_load(CpuModel *model, const ModelChoice *choice,
+                    const uint32_t available[FEATURE_WORD_COUNT]);
+
+#endif
