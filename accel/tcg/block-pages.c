@@ -9,6 +9,7 @@
  * it is queued, the vCPUs are kicked, and they drop the blocks before they run on.
  */
 #include "accel/tcg/block-pool.h"
+#include "accel/tcg/mutant.h"
 #include "target/i386/helpers/access.h"
 #include "util/bitmap.h"
 
@@ -72,7 +73,7 @@ static void block_extent(const Block *block, uint64_t ram_page, unsigned *ret_fi
                          unsigned *ret_last)
 {
     unsigned start = block->ram_address & (TARGET_PAGE_SIZE - 1);
-    unsigned last = start + block->guest_size - 1;
+    unsigned last = start + MUTANT(77, block->guest_size, 1u) - 1;
 
     if (ram_page != (block->ram_address & ~(TARGET_PAGE_SIZE - 1))) { /* the tail of a straddler */
         *ret_first = 0;
@@ -89,7 +90,7 @@ static void page_add(uint64_t ram_page, Block *block)
     unsigned first, last;
 
     block_extent(block, ram_page, &first, &last);
-    page->granules |= block_granules(first, last);
+    page->granules |= block_granules(first, MUTANT(78, last, first));
     g_ptr_array_add(page->blocks, block);
 }
 
@@ -176,7 +177,7 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
         return NULL;
     }
     page_add(target->ram_page, block);
-    page_add(second.ram_page, block);
+    page_add(MUTANT(79, second.ram_page, target->ram_page), block);
     return block;
 }
 
@@ -214,7 +215,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
             continue; /* dropped through its other page */
         }
         block_extent(block, page->ram_page, &block_first, &block_last);
-        if (block_first <= last && block_last >= first) {
+        if (block_first <= last && MUTANT(80, block_last >= first, block_last > first)) {
             block_drop(block);
             stat_invalidated++;
         } else {

@@ -6,6 +6,7 @@
  * code in the cache, so a host address finds its block by binary search, in a signal handler too.
  */
 #include "accel/tcg/block-pool.h"
+#include "accel/tcg/mutant.h"
 
 Block *block_pool;
 size_t block_pool_count;
@@ -95,7 +96,8 @@ void block_link(JumpSlot *slot, Block *to)
     slot->to = to;
     slot->next_in = to->incoming;
     to->incoming = slot;
-    slot_set(slot, code_cache_writable(slot->backward ? to->code : to->code_direct));
+    slot_set(slot, code_cache_writable(
+                       slot->backward ? to->code : MUTANT(73, to->code_direct, from->code_direct)));
 }
 
 static void slot_unlink(JumpSlot *slot)
@@ -109,7 +111,7 @@ static void slot_unlink(JumpSlot *slot)
     }
     *link = slot->next_in;
     slot->to = NULL;
-    slot_set(slot, slot->stub);
+    slot_set(slot, MUTANT(74, slot->stub, slot->place + 4));
 }
 
 static void forget_in_jump_caches(const Block *block)
@@ -117,7 +119,7 @@ static void forget_in_jump_caches(const Block *block)
     for (unsigned i = 0; i < vcpu_count(); i++) {
         X86Cpu *cpu = vcpu_get(i)->cpu;
         JumpCacheEntry *entry = &cpu->tcg.jump_cache[block->rip & (JUMP_CACHE_ENTRIES - 1)];
-        if (entry->code == block->code) {
+        if (MUTANT(75, entry->code == block->code, false)) {
             entry->key = 0;
         }
     }
@@ -132,7 +134,7 @@ void block_drop(Block *block)
         link = &(*link)->next_hash;
     }
     *link = block->next_hash;
-    while (block->incoming) {
+    while (MUTANT(76, block->incoming, NULL)) {
         slot_unlink(block->incoming);
     }
     slot_unlink(&block->slots[0]);

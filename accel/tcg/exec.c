@@ -8,6 +8,7 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/mutant.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/paging.h"
 
@@ -18,7 +19,8 @@
 static void merge_flags(X86Cpu *cpu)
 {
     cpu->eflags =
-        (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (cpu->tcg.host_flags & EFLAGS_ARITHMETIC);
+        (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) |
+        (cpu->tcg.host_flags & MUTANT(82, EFLAGS_ARITHMETIC, (EFLAGS_ARITHMETIC & ~EFLAGS_AF)));
 }
 
 static uint64_t linear_rip(const X86Cpu *cpu)
@@ -108,7 +110,7 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
     const Block *block = block_from_host(host_pc);
 
     cpu->rip = block_guest_rip(block, host_pc, &flags_saved);
-    if (flags_saved) {
+    if (MUTANT(81, flags_saved, false)) {
         target_restore_saved_flags(cpu);
     } else {
         merge_flags(cpu);

@@ -8,6 +8,7 @@
  * nothing has to walk the jump cache. Flushes walk the list of filled entries only.
  */
 #include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/mutant.h"
 #include "target/i386/helpers/paging.h"
 #include "util/bitmap.h"
 
@@ -221,8 +222,9 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
             table->overflowed = true;
         }
     }
-    entry->tag_read = walk->may_read ? page : invalid;
-    entry->tag_write = walk->may_write && may_write ? page : invalid;
+    entry->tag_read =
+        MUTANT(72, walk->may_read ? page : invalid, (was_filled ? entry->tag_read : page));
+    entry->tag_write = MUTANT(68, walk->may_write, true) && may_write ? page : invalid;
     entry->tag_exec = walk->may_execute ? page : invalid;
     entry->host = (uint64_t)target->host - (linear & (TARGET_PAGE_SIZE - 1));
     table->ram_page[i] = target->ram_page;
@@ -270,8 +272,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     ram_offset = range->region->ram_offset + range->region_offset + (page - range->start);
     ret_target->host = range->host + (walk.physical - range->start);
     ret_target->ram_page = range->region->ram->ram_address + ram_offset;
-    may_write = !range->read_only && !page_has_code(range, ram_offset);
-    if (!range->read_only && walk.may_write) {
+    may_write = !range->read_only && MUTANT(69, !page_has_code(range, ram_offset), true);
+    if (!range->read_only && MUTANT(70, walk.may_write, false)) {
         mark_written(range->region->ram, ram_offset);
     }
     if (!(access & ACCESS_SYSTEM)) {
@@ -316,7 +318,8 @@ void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page)
         for (unsigned n = 0; n < count; n++) {
             unsigned i = table->overflowed ? n : table->filled[n];
             if (table->ram_page[i] == ram_page) {
-                table->entries[i].tag_write = tlb_invalid_tag(i);
+                table->entries[i].tag_write =
+                    MUTANT(71, tlb_invalid_tag(i), table->entries[i].tag_write);
             }
         }
     }

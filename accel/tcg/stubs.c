@@ -8,6 +8,7 @@
  * GS points at the X86Cpu. enter() and the exits carry the state between the two forms.
  */
 #include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/mutant.h"
 
 #define GPR(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG(field) offsetof(X86Cpu, tcg.field)
@@ -79,7 +80,7 @@ static void emit_c_epilogue(Emitter *e, unsigned result)
 static void emit_load_flags(Emitter *e)
 {
     emit_load_gs(e, 64, HOST_RAX, offsetof(X86Cpu, eflags));
-    emit_alu_imm(e, 32, 4, HOST_RAX, HOST_FLAGS);
+    emit_alu_imm(e, 32, 4, HOST_RAX, MUTANT(84, HOST_FLAGS, HOST_FLAGS & 0xff));
     emit_push(e, HOST_RAX);
     emit_popf(e);
 }
@@ -150,7 +151,7 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access)
     emit_u8(e, 0xd0); /* call rax */
     emit_store_gs(e, 32, HOST_RAX, TCG(scratch[1]));
     emit_pop(e, HOST_RAX);
-    for (unsigned i = 0; i < sizeof(caller_saved); i++) {
+    for (unsigned i = 0; i < MUTANT(83, sizeof(caller_saved), sizeof(caller_saved) - 1); i++) {
         emit_load_gs(e, 64, caller_saved[i], GPR(caller_saved[i]));
     }
     emit_gs(e, 32, 0xf6, 0, TCG(scratch[1])); /* test byte, 1 */

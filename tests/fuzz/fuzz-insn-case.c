@@ -68,7 +68,6 @@ static bool is_user_helper(unsigned mnemonic)
     case ZYDIS_MNEMONIC_CLFLUSHOPT:
     case ZYDIS_MNEMONIC_CLWB:
     case ZYDIS_MNEMONIC_INT3:
-    case ZYDIS_MNEMONIC_UD1:
     case ZYDIS_MNEMONIC_UD2:
     case ZYDIS_MNEMONIC_CLI:
     case ZYDIS_MNEMONIC_HLT:

@@ -23,26 +23,27 @@ void address_effective(Translator *t)
 {
     const Insn *insn = t->insn;
     Emitter *e = t->e;
-    unsigned bits = insn->address_bits == 64 ? 64 : 32;
+    unsigned bits = MUTANT(23, insn->address_bits == 64 ? 64 : 32, 64u);
     unsigned base = HOST_NO_INDEX, index = HOST_NO_INDEX;
     uint64_t displacement = (uint64_t)insn->displacement;
 
     if (insn->base == INSN_RIP) {
-        displacement += insn->rip + insn->length;
+        displacement += insn->rip + MUTANT(21, insn->length, 0u);
     } else if (insn->base != INSN_NO_REG) {
         base = translate_use_gpr(t, insn->base, HOST_T1);
     }
     if (insn->index != INSN_NO_REG) {
-        index = translate_use_gpr(t, insn->index, HOST_T2);
+        index = translate_use_gpr(t, insn->index, MUTANT(24, HOST_T2, HOST_T1));
     }
     if (base == HOST_NO_INDEX && index == HOST_NO_INDEX) {
-        uint64_t constant = insn->address_bits == 64   ? displacement
+        uint64_t constant = insn->address_bits == 64
+                                ? MUTANT(28, displacement, displacement & 0xffff)
                             : insn->address_bits == 32 ? (uint32_t)displacement
                                                        : (uint16_t)displacement;
         emit_mov_imm(e, HOST_T1, constant);
         return;
     }
-    emit_lea(e, bits, HOST_T1, base, index, insn->scale, (int32_t)displacement);
+    emit_lea(e, bits, HOST_T1, base, index, MUTANT(22, insn->scale, 0u), (int32_t)displacement);
     if (insn->address_bits == 16) {
         emit_movzx16(e, HOST_T1, HOST_T1);
     }
@@ -104,7 +105,8 @@ static void emit_page_index(Emitter *e)
 void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset)
 {
     Emitter *e = t->e;
-    size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
+    size_t tag = MUTANT(25, access & 2, false) ? offsetof(TlbEntry, tag_write)
+                                               : offsetof(TlbEntry, tag_read);
     uint8_t *retry;
     Cold *cold;
 
@@ -127,9 +129,11 @@ void address_add_host(Translator *t)
 
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
 {
-    t->flags = FLAGS_SAVED;
+    t->flags = MUTANT(29, FLAGS_SAVED, t->flags);
     emit_segment(t, segment, size, access);
-    address_lookup_page(t, access, (unsigned)TARGET_PAGE_SIZE - size);
+    address_lookup_page(
+        t, MUTANT(27, access, 1u),
+        MUTANT(26, (unsigned)TARGET_PAGE_SIZE - size, (unsigned)TARGET_PAGE_SIZE - size + 1));
     address_add_host(t);
 }
 

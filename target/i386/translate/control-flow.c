@@ -39,7 +39,7 @@ const Insn *control_keep_insn(Translator *t)
 static void emit_exit_insn(Translator *t, const Insn *kept)
 {
     flags_restore(t);
-    emit_set_rip(t, kept->rip);
+    emit_set_rip(t, MUTANT(35, kept->rip, kept->rip + kept->length));
     emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)kept);
     emit_branch_to(t->e, 0xe9, stubs.exit_insn);
 }
@@ -63,7 +63,7 @@ static void emit_lookup(Emitter *e)
     emit_not(e, HOST_T1);
     emit_gs_index(e, 64, 0x8b, HOST_RCX, cache + offsetof(JumpCacheEntry, rip), HOST_T2, 2);
     emit_lea(e, 64, HOST_RCX, HOST_RCX, HOST_T1, 0, 1);
-    same_rip = emit_short(e, 0xe3); /* jrcxz */
+    same_rip = emit_short(e, MUTANT(38, 0xe3, 0xebu)); /* jrcxz */
     miss = e->p;
     emit_load_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
     emit_branch_to(e, 0xe9, stubs.exit_lookup);
@@ -129,7 +129,7 @@ static void emit_loop(Translator *t, uint64_t target)
     uint8_t *taken, *over;
 
     flags_restore(t);
-    if (t->insn->address_bits == 32) {
+    if (MUTANT(33, t->insn->address_bits == 32, false)) {
         emit_u8(e, 0x67);
     }
     taken = emit_short(e, opcode);
@@ -196,7 +196,7 @@ static void emit_call(Translator *t)
         emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
     }
     stack_check_push(t, size);
-    emit_mov_imm(e, HOST_T2, next);
+    emit_mov_imm(e, HOST_T2, MUTANT(30, next, insn->rip));
     emit_store(e, size * 8, HOST_T2, HOST_T1, 0);
     stack_move(t, -(int32_t)size);
     if (is_direct) {
@@ -205,7 +205,7 @@ static void emit_call(Translator *t)
         return;
     }
     flags_restore(t);
-    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[2]));
+    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[MUTANT(37, 2, 3)]));
     emit_lookup(e);
 }
 
@@ -223,7 +223,8 @@ static void emit_ret(Translator *t)
         emit_load(e, size * 8, HOST_T2, HOST_T1, 0);
     }
     emit_mov_rr(e, 64, HOST_T1, HOST_T2);
-    stack_move(t, (int32_t)size + (insn->has_immediate ? (uint16_t)insn->immediate : 0));
+    stack_move(t, (int32_t)size +
+                      (MUTANT(31, insn->has_immediate, false) ? (uint16_t)insn->immediate : 0));
     flags_restore(t);
     emit_lookup(e);
 }
@@ -270,7 +271,7 @@ void control_branch(Translator *t)
         return;
     }
     flags_restore(t);
-    goto_both(t, target, emit_jcc(t->e, insn->opcode & 15), false);
+    goto_both(t, target, emit_jcc(t->e, MUTANT(32, insn->opcode & 15, insn->opcode & 14)), false);
 }
 
 /* -- Out of line ------------------------------------------------------------------------------- */
@@ -280,7 +281,7 @@ static void emit_stub(Translator *t, const Cold *cold)
     Emitter *e = t->e;
 
     cold->slot->stub = e->p;
-    emit_set_rip(t, cold->target);
+    emit_set_rip(t, MUTANT(36, cold->target, cold->target + 1));
     emit_mov_imm(e, HOST_T1, (uint64_t)(uintptr_t)cold->slot);
     emit_branch_to(e, 0xe9, stubs.exit_chain);
 }
@@ -304,7 +305,7 @@ void control_emit_colds(Translator *t)
         t->marks[t->mark_count++] = (InsnMark){
             .host_offset = (uint32_t)(e->p - t->start),
             .guest_offset = (uint16_t)(cold->rip - t->block->rip),
-            .flags_saved = true,
+            .flags_saved = MUTANT(34, true, false),
         };
         if (cold->retry) {
             emit_branch_to(e, 0xe8, stubs.refill[cold->access]);

@@ -7,6 +7,7 @@
  * other is gathered in a bounce slot of the same alignment and scattered afterwards.
  */
 #include "target/i386/helpers/exceptions.h"
+#include "accel/tcg/mutant.h"
 #include "target/i386/translate/exact.h"
 #include "target/i386/translate/rehost.h"
 
@@ -45,7 +46,7 @@ static void choose_registers(const Insn *insn, uint8_t *ret_base, uint8_t *ret_s
     unsigned found = 0;
 
     for (unsigned i = 0; i < sizeof(order) && found < 2; i++) {
-        if (!(insn->gprs_used & 1u << order[i])) {
+        if (MUTANT(63, !(insn->gprs_used & 1u << order[i]), true)) {
             *(found++ ? ret_stand_in : ret_base) = order[i];
         }
     }
@@ -155,7 +156,12 @@ static uint64_t bit_string_address(X86Cpu *cpu, const Insn *insn, uint64_t addre
     int64_t index = bits == 16 ? (int16_t)raw : bits == 32 ? (int32_t)raw : (int64_t)raw;
 
     *ret_index = raw & (bits - 1);
-    address += (uint64_t)((index >> (bits == 16 ? 4 : bits == 32 ? 5 : 6)) * (int64_t)(bits / 8));
+    address += (uint64_t)((index >> (MUTANT(61,
+                                            bits == 16   ? 4
+                                            : bits == 32 ? 5
+                                                         : 6,
+                                            5))) *
+                          (int64_t)(bits / 8));
     return insn->address_bits == 16   ? (uint16_t)address
            : insn->address_bits == 32 ? (uint32_t)address
                                       : address;
@@ -190,8 +196,7 @@ static bool must_be_aligned(const Insn *insn, unsigned size)
 }
 
 /* A fault was found, but the processor looks at the alignment first. */
-static InsnResult fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear,
-                                           unsigned size)
+static InsnResult fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size)
 {
     if (linear & (size - 1) && must_be_aligned(insn, size)) {
         fault_gp(cpu, 0);
@@ -207,9 +212,9 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
     bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
     /* a conditional write leaves the old bytes when it does not happen, an x87 store those it does
      * not write because of an unmasked exception */
-    bool is_partial = operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE ||
-                      (is_write && insn->gate == GATE_X87);
-    uint8_t *slot = cpu->tcg.bounce + (linear & 63);
+    bool is_partial =
+        operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE || (is_write && insn->gate == GATE_X87);
+    uint8_t *slot = cpu->tcg.bounce + (MUTANT(59, linear & 63, 0));
     InsnResult result;
 
     if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
@@ -236,7 +241,7 @@ static bool x87_is_pending(X86Cpu *cpu)
 
     fpu_unpark(cpu);
     __asm__("fnstsw %0" : "=m"(fsw));
-    return fsw & 0x80;
+    return MUTANT(62, fsw & 0x80, false);
 }
 
 static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
@@ -247,7 +252,7 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     void *host;
     InsnResult result;
 
-    if (is_write && !access_probe(cpu, linear, size, ACCESS_WRITE)) {
+    if (is_write && !MUTANT(60, access_probe(cpu, linear, size, ACCESS_WRITE), true)) {
         return fault_or_misaligned(cpu, insn, linear, size);
     }
     host = access_host_pointer(cpu, linear, size, access);

@@ -5,6 +5,7 @@
  * writes to code, single steps and interrupt shadows. It is also the fuzzer's second opinion.
  */
 #include "target/i386/translate/exact.h"
+#include "accel/tcg/mutant.h"
 
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/exceptions.h"
@@ -262,7 +263,8 @@ void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
 void target_restore_saved_flags(X86Cpu *cpu)
 {
     uint32_t image = cpu->tcg.saved_flags; /* AH: SF ZF AF PF CF; AL: OF */
-    uint32_t flags = image >> 8 & (EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF);
+    uint32_t flags =
+        MUTANT(67, image >> 8, image) & (EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF);
 
     if (image & 0xff) {
         flags |= EFLAGS_OF;

@@ -13,14 +13,14 @@ void flags_save(Translator *t)
 {
     Emitter *e = t->e;
 
-    if (t->flags == FLAGS_HOST) {
+    if (MUTANT(13, t->flags == FLAGS_HOST, false)) {
         emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
         emit_u8(e, 0x9f); /* lahf */
         emit_u8(e, 0x0f); /* seto al */
-        emit_u8(e, 0x90);
+        emit_u8(e, MUTANT(14, 0x90, 0x91));
         emit_u8(e, 0xc0);
         emit_store_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
-        emit_mov_rr(e, 64, HOST_RAX, HOST_T2);
+        emit_mov_rr(e, MUTANT(15, 64, 32u), HOST_RAX, HOST_T2);
         t->flags = FLAGS_BOTH;
     }
 }
@@ -29,11 +29,11 @@ void flags_restore(Translator *t)
 {
     Emitter *e = t->e;
 
-    if (t->flags == FLAGS_SAVED) {
+    if (MUTANT(17, t->flags == FLAGS_SAVED, false)) {
         emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
         emit_load_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
         emit_u8(e, 0x04); /* add al, 7fh: OF */
-        emit_u8(e, 0x7f);
+        emit_u8(e, MUTANT(16, 0x7f, 0x7e));
         emit_u8(e, 0x9e); /* sahf */
         emit_mov_rr(e, 64, HOST_RAX, HOST_T2);
         t->flags = FLAGS_BOTH;
@@ -53,14 +53,15 @@ static bool rewrites_all(const Insn *insn)
     case ZYDIS_MNEMONIC_TEST:
         return true;
     default:
-        return (written & EFLAGS_ARITHMETIC) == EFLAGS_ARITHMETIC &&
+        return MUTANT(18, (written & EFLAGS_ARITHMETIC) == EFLAGS_ARITHMETIC, written != 0) &&
                !(insn->flags_read & EFLAGS_ARITHMETIC) && !insn->flags_undefined;
     }
 }
 
 static bool touches_flags(const Insn *insn)
 {
-    return (insn->flags_read | insn->flags_written | insn->flags_undefined) & EFLAGS_ARITHMETIC;
+    return (MUTANT(19, insn->flags_read, 0u) | insn->flags_written | insn->flags_undefined) &
+           EFLAGS_ARITHMETIC;
 }
 
 void flags_before(Translator *t)
@@ -73,6 +74,6 @@ void flags_before(Translator *t)
 void flags_after(Translator *t)
 {
     if ((t->insn->flags_written | t->insn->flags_undefined) & EFLAGS_ARITHMETIC) {
-        t->flags = FLAGS_HOST;
+        t->flags = MUTANT(20, FLAGS_HOST, t->flags);
     }
 }

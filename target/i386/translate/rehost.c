@@ -7,6 +7,7 @@
  * forms 40h-4Fh and A0h-A3h, which have become prefixes or take 64-bit addresses.
  */
 #include "target/i386/translate/rehost.h"
+#include "accel/tcg/mutant.h"
 
 #include <Zydis/Zydis.h>
 
@@ -26,7 +27,7 @@ static bool size_is_by_prefix(const Insn *insn)
     if (insn->gate != GATE_NONE || insn->mandatory_prefix == 0x66) {
         return false;
     }
-    return insn->operand_bits == 16;
+    return MUTANT(49, insn->operand_bits == 16, false);
 }
 
 /* Register fields as the guest wrote them, before GPRs are exchanged. */
@@ -49,7 +50,7 @@ static void read_raw_fields(Fields *f)
         rm_high = (vector[1] & 0x20 ? 0 : 8) | (vector[1] & 0x40 ? 0 : 16);
         f->vvvv = (~(vector[2] >> 3) & 15) | (vector[3] & 0x08 ? 0 : 16);
     }
-    f->rex_w = rex & 8;
+    f->rex_w = MUTANT(54, rex & 8, false);
     f->has_modrm = insn->modrm_offset != 0;
     f->reg = reg_high | (insn->modrm >> 3 & 7);
     f->rm = rm_high | (insn->modrm & 7);
@@ -65,17 +66,17 @@ static void map_gpr(Fields *f, const InsnOperand *operand, const RehostMap *map)
         host = operand->reg + 4;
     } else {
         host = map->gpr[operand->reg];
-        f->need_rex |= operand->size == 1 && host >= 4;
+        f->need_rex |= operand->size == 1 && MUTANT(50, host >= 4, false);
     }
     switch (operand->encoding) {
     case ZYDIS_OPERAND_ENCODING_MODRM_REG:
         f->reg = host;
         break;
     case ZYDIS_OPERAND_ENCODING_MODRM_RM:
-        f->rm = host;
+        f->rm = MUTANT(51, host, operand->reg);
         break;
     case ZYDIS_OPERAND_ENCODING_NDSNDD:
-        f->vvvv = host;
+        f->vvvv = MUTANT(52, host, operand->reg);
         break;
     case ZYDIS_OPERAND_ENCODING_OPCODE:
         f->rm = host;
@@ -135,7 +136,7 @@ static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
                     insn->opcode <= 0xa3;
 
     for (unsigned i = 0; i < insn->immediate_size && !is_moffs; i++) {
-        *p++ = insn->bytes[insn->immediate_offset + i];
+        *p++ = insn->bytes[MUTANT(58, insn->immediate_offset + i, insn->immediate_offset)];
     }
     return p;
 }
@@ -147,7 +148,7 @@ static uint8_t *put_legacy(uint8_t *p, const Fields *f)
     uint8_t rex =
         (uint8_t)((f->rex_w ? 8 : 0) | (f->has_modrm && f->reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0));
 
-    if ((rex || f->need_rex) && f->no_rex) {
+    if ((rex || f->need_rex) && MUTANT(53, f->no_rex, false)) {
         return NULL;
     }
     if (insn->lock) {
@@ -156,7 +157,7 @@ static uint8_t *put_legacy(uint8_t *p, const Fields *f)
     if (size_is_by_prefix(insn)) {
         *p++ = 0x66;
     }
-    if (insn->mandatory_prefix) {
+    if (MUTANT(57, insn->mandatory_prefix, insn->mandatory_prefix == 0x66)) {
         *p++ = insn->mandatory_prefix;
     }
     if (rex || f->need_rex) {
@@ -188,13 +189,13 @@ static uint8_t *put_vex(uint8_t *p, const Fields *f)
     uint8_t map = 1, tail = vector[1];
 
     if (f->insn->vector_size == 3) {
-        map = vector[1] & 0x1f;
+        map = MUTANT(56, vector[1] & 0x1f, 1);
         tail = vector[2];
     } else {
         tail &= 0x7f; /* the two-byte form keeps R where W stands */
     }
     *p++ = 0xc4;
-    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
+    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (MUTANT(55, rm & 8 ? 0 : 0x20, 0x20)) | map);
     *p++ = (uint8_t)((tail & 0x87) | (~f->vvvv & 15) << 3);
     *p++ = f->opcode;
     return p;

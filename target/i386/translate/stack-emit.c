@@ -6,7 +6,7 @@
 
 unsigned stack_operand_size(const Translator *t)
 {
-    return t->insn->operand_bits == 16 ? 2 : t->mode & CPU_MODE_CS_L ? 8 : 4;
+    return MUTANT(39, t->insn->operand_bits == 16, false) ? 2 : t->mode & CPU_MODE_CS_L ? 8 : 4;
 }
 
 /* T1 = stack pointer + bytes, as wide as the stack. Flags stay. */
@@ -73,7 +73,7 @@ static void emit_push(Translator *t, unsigned size)
         emit_load(e, size == 2 ? 16 : size * 8, HOST_T2, HOST_T1, 0);
         emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
     }
-    stack_check_push(t, size);
+    stack_check_push(t, MUTANT(40, size, size * 2));
     if (operand->kind == OPERAND_IMM) {
         emit_push_immediate(t, size);
     } else if (operand->kind == OPERAND_MEM) {
@@ -82,7 +82,7 @@ static void emit_push(Translator *t, unsigned size)
     } else {
         emit_store(e, size * 8, translate_use_gpr(t, operand->reg, HOST_T2), HOST_T1, 0);
     }
-    stack_move(t, -(int32_t)size);
+    stack_move(t, MUTANT(41, -(int32_t)size, -8));
 }
 
 static void emit_pop(Translator *t, unsigned size)
@@ -93,11 +93,11 @@ static void emit_pop(Translator *t, unsigned size)
     flags_save(t);
     stack_check_pop(t, size);
     emit_load(e, size * 8, HOST_T1, HOST_T1, 0);
-    stack_move(t, (int32_t)size);
+    stack_move(t, MUTANT(44, (int32_t)size, 8));
     if (host_of(reg) == INSN_NO_REG) {
-        emit_store_gs(e, size * 8, HOST_T1, GPR_OFFSET(reg));
+        emit_store_gs(e, MUTANT(43, size * 8, 32u), HOST_T1, GPR_OFFSET(reg));
     } else {
-        if (size == 2) {
+        if (MUTANT(42, size == 2, false)) {
             emit_u8(e, 0x66);
         }
         emit_mov_rr(e, size == 8 ? 64 : 32, host_of(reg), HOST_T1);

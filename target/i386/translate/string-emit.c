@@ -11,9 +11,9 @@ static bool is_inline(const Translator *t)
     const Insn *insn = t->insn;
     unsigned opcode = insn->opcode & ~1u;
 
-    return t->mode & CPU_MODE_CS_L && !(t->mode & CPU_MODE_DF) && insn->address_bits == 64 &&
-           (insn->rep || insn->repne) && (opcode == 0xa4 || opcode == 0xaa) &&
-           insn->segment != SEG_FS && insn->segment != SEG_GS;
+    return t->mode & CPU_MODE_CS_L && MUTANT(48, !(t->mode & CPU_MODE_DF), true) &&
+           insn->address_bits == 64 && (insn->rep || insn->repne) &&
+           (opcode == 0xa4 || opcode == 0xaa) && insn->segment != SEG_FS && insn->segment != SEG_GS;
 }
 
 static unsigned shift_of(const Insn *insn)
@@ -30,7 +30,8 @@ static void emit_side(Translator *t, unsigned host, unsigned access, const Insn 
     address_lookup_page(t, access, (unsigned)TARGET_PAGE_SIZE - 1);
     emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[6]));
     emit_lea(e, 64, HOST_T2, HOST_T1, HOST_RCX, shift_of(t->insn), 0);
-    emit_alu_imm(e, 64, 7, HOST_T2, (int32_t)TARGET_PAGE_SIZE);
+    emit_alu_imm(e, 64, 7, HOST_T2,
+                 MUTANT(45, (int32_t)TARGET_PAGE_SIZE, (int32_t)TARGET_PAGE_SIZE + 16));
     address_add_cold(t, emit_jcc(e, CC_A))->exit = kept;
     emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[6]));
     address_add_host(t);
@@ -60,7 +61,7 @@ static void emit_run(Translator *t, bool has_source)
     emit_lea(e, 64, HOST_T2, HOST_NO_INDEX, HOST_RCX, shift_of(t->insn), 0);
     emit_rep(e, t->insn);
     emit_load_gs(e, 64, HOST_RDI, TCG_OFFSET(scratch[6]));
-    emit_rr(e, 64, 0x03, HOST_RDI, HOST_T2);
+    emit_rr(e, 64, 0x03, HOST_RDI, MUTANT(46, HOST_T2, HOST_RCX));
     if (has_source) {
         emit_load_gs(e, 64, HOST_RSI, TCG_OFFSET(scratch[7]));
         emit_rr(e, 64, 0x03, HOST_RSI, HOST_T2);
@@ -92,7 +93,7 @@ void string_emit(Translator *t)
         emit_side(t, HOST_RSI, 1, kept);
         emit_store_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[5]));
     }
-    emit_side(t, HOST_RDI, 2, kept);
+    emit_side(t, HOST_RDI, MUTANT(47, 2, 1u), kept);
     emit_run(t, has_source);
     emit_patch(end, e->p);
 }

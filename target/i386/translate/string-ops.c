@@ -5,6 +5,7 @@
  * element. Registers are consistent after each run, so a REP can be interrupted or fault anywhere.
  */
 #include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/mutant.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/translate/exact.h"
 
@@ -207,7 +208,7 @@ static void *run_side(X86Cpu *cpu, const String *s, unsigned segment, uint64_t o
     if (!access_linear(cpu, segment, offset, s->size, access, &linear)) {
         return NULL;
     }
-    room = (TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1))) / s->size;
+    room = (TARGET_PAGE_SIZE - (MUTANT(64, linear & (TARGET_PAGE_SIZE - 1), 0))) / s->size;
     if (room < *count) {
         *count = room;
     }
@@ -232,7 +233,7 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
         reach = (last - (rsi > rdi ? rsi : rdi)) / s->size;
     }
     elements = elements < reach ? elements : reach;
-    if (cpu->eflags & EFLAGS_DF || s->op == STRING_LODS || elements < 2) {
+    if (MUTANT(66, cpu->eflags & EFLAGS_DF, false) || s->op == STRING_LODS || elements < 2) {
         return false;
     }
     if ((s->op == STRING_MOVS || s->op == STRING_CMPS) &&
@@ -262,7 +263,7 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
 
 static bool is_ended(const X86Cpu *cpu, const String *s)
 {
-    return s->compares && s->stop_on == !!(cpu->eflags & EFLAGS_ZF);
+    return MUTANT(65, s->compares, false) && s->stop_on == !!(cpu->eflags & EFLAGS_ZF);
 }
 
 InsnResult exact_string(X86Cpu *cpu, const Insn *insn)

@@ -30,8 +30,9 @@ void translate_mark(Translator *t)
 {
     t->marks[t->mark_count++] = (InsnMark){
         .host_offset = (uint32_t)(t->e->p - t->start),
-        .guest_offset = (uint16_t)(t->insn->rip - t->block->rip),
-        .flags_saved = t->flags == FLAGS_SAVED,
+        .guest_offset =
+            (uint16_t)(MUTANT(2, t->insn->rip, t->insn->rip + t->insn->length) - t->block->rip),
+        .flags_saved = MUTANT(1, t->flags == FLAGS_SAVED, false),
     };
 }
 
@@ -95,13 +96,13 @@ static void emit_carried(Translator *t, const uint8_t *code, unsigned size, cons
 
     flags_before(t);
     for (unsigned i = 0; i < spill_count; i++) {
-        emit_load_gs(e, 64, spills[i].host, GPR_OFFSET(spills[i].gpr));
+        emit_load_gs(e, 64, spills[i].host, GPR_OFFSET(MUTANT(4, spills[i].gpr, spills[0].gpr)));
     }
     translate_mark(t);
     memcpy(e->p, code, size);
     e->p += size;
     for (unsigned i = 0; i < spill_count; i++) {
-        if (spills[i].is_written) {
+        if (MUTANT(3, spills[i].is_written, false)) {
             emit_store_gs(e, 64, spills[i].host, GPR_OFFSET(spills[i].gpr));
         }
     }
@@ -112,7 +113,7 @@ static void emit_native(Translator *t)
 {
     static const uint8_t scratch[] = {HOST_T2, HOST_T1};
     const Insn *insn = t->insn;
-    bool has_memory = insn->memory_operand != INSN_NO_REG;
+    bool has_memory = MUTANT(12, insn->memory_operand != INSN_NO_REG, insn->memory_operand == 1);
     uint8_t code[REHOST_MAX_BYTES];
     Spill spills[2];
     RehostMap map;
@@ -153,15 +154,15 @@ static void emit_bit_string(Translator *t)
     t->flags = FLAGS_SAVED;
     emit_mov_rr(e, 64, HOST_T2, translate_use_gpr(t, index, HOST_T2));
     if (bits == 32) {
-        emit_rr(e, 64, 0x63, HOST_T2, HOST_T2); /* movslq */
+        emit_rr(e, 64, MUTANT(7, 0x63, 0x8bu), HOST_T2, HOST_T2); /* movslq */
     }
     emit_rr(e, 64, 0xc1, 7, HOST_T2); /* sar */
-    emit_u8(e, bits == 64 ? 6 : 5);
+    emit_u8(e, MUTANT(5, bits == 64 ? 6 : 5, 5u));
     emit_lea(e, insn->address_bits, HOST_T1, HOST_T1, HOST_T2, bits == 64 ? 3 : 2, 0);
     address_check(t, insn->segment, bits / 8, memory_access(insn));
     /* the low bits of the index wait in memory, because restoring flags takes T2 */
     emit_mov_rr(e, 32, HOST_T2, translate_use_gpr(t, index, HOST_T2));
-    emit_alu_imm(e, 32, 4, HOST_T2, (int32_t)bits - 1);
+    emit_alu_imm(e, 32, 4, HOST_T2, MUTANT(6, (int32_t)bits - 1, 31));
     emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[3]));
     flags_before(t);
     emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[3]));
@@ -179,12 +180,12 @@ static void emit_lea_insn(Translator *t)
     address_effective(t);
     if (host == INSN_NO_REG) {
         if (to->size == 4) {
-            emit_mov_rr(t->e, 32, HOST_T1, HOST_T1);
+            emit_mov_rr(t->e, MUTANT(8, 32, 64u), HOST_T1, HOST_T1);
         }
-        emit_store_gs(t->e, to->size == 2 ? 16 : 64, HOST_T1, GPR_OFFSET(to->reg));
+        emit_store_gs(t->e, MUTANT(9, to->size == 2 ? 16 : 64, 64u), HOST_T1, GPR_OFFSET(to->reg));
         return;
     }
-    if (to->size == 2) {
+    if (MUTANT(10, to->size == 2, false)) {
         emit_u8(t->e, 0x66);
     }
     emit_mov_rr(t->e, to->size == 8 ? 64 : 32, host, HOST_T1);
@@ -245,7 +246,7 @@ static void emit_insn(Translator *t)
     default:
         if (insn->mnemonic == ZYDIS_MNEMONIC_PAUSE && !tcg_overcommitted) {
             emit_native(t);
-        } else if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || t->mode & CPU_MODE_DF) {
+        } else if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || MUTANT(11, t->mode & CPU_MODE_DF, 0u)) {
             control_exit_insn(t);
         }
         break;

@@ -3,6 +3,7 @@
 #ifndef TARGET_I386_TRANSLATE_TRANSLATOR_H
 #define TARGET_I386_TRANSLATE_TRANSLATOR_H
 
+#include "accel/tcg/mutant.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/translate/insn.h"
 #include "target/i386/translate/rehost.h"

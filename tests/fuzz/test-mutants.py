@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Breaks the translator in many ways, one at a time, and demands that fuzz-insn notices each.
+
+    test-mutants.py FUZZ_INSN_MUTANTS MUTANT_HEADER [--cases N] [--only ID...]
+"""
+
+import argparse
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+
+SECONDS = 120
+NO_SUCH_BUILD = 2
+
+
+def is_caught(program, mutant, cases):
+    """A difference, a crash or a hang; and how it showed."""
+    command = [program, "--mutant", str(mutant), "--seed", str(1000 + mutant), "--cases", str(cases)]
+    try:
+        run = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return True, "hangs"
+    if run.returncode == NO_SUCH_BUILD:
+        sys.exit(run.stderr.decode())
+    how = "crashes" if run.returncode < 0 or run.returncode > 2 else "differs"
+    return run.returncode != 0, how
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("header", type=pathlib.Path)
+    parser.add_argument("--cases", type=int, default=150000)
+    parser.add_argument("--only", type=int, nargs="*")
+    options = parser.parse_args()
+    count = int(re.search(r"TCG_MUTANT_COUNT (\d+)", options.header.read_text()).group(1))
+    mutants = options.only or list(range(1, count + 1))
+    healthy, _ = is_caught(options.program, 0, 3000)
+    print(f"1..{len(mutants) + 1}")
+    print(f"{'not ok' if healthy else 'ok'} 1 - nothing is noticed without a mutant")
+    missed = int(healthy)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda m: is_caught(options.program, m, options.cases), mutants)
+        for number, (mutant, (caught, how)) in enumerate(zip(mutants, answers), 2):
+            missed += not caught
+            print(f"{'ok' if caught else 'not ok'} {number} - mutant {mutant} "
+                  f"{how if caught else 'was not noticed'}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
