@@ -24,9 +24,33 @@ static __thread X86Cpu *signal_cpu; /* initial-exec: set before the first fault 
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 
-static void give_up(int number)
+/* Nothing that could be put right. BUS_ADRERR is mapped memory the host has no page for. */
+static void give_up(int number, const siginfo_t *info)
 {
+    static const char no_page[] = "the host has no page for guest RAM: its file was cut short, or "
+                                  "the file system or the huge pages are used up\n";
+
+    if (number == SIGBUS && info->si_code == BUS_ADRERR) {
+        ssize_t written = write(STDERR_FILENO, no_page, sizeof(no_page) - 1);
+        (void)written; /* there may be nobody to tell */
+    }
     signal(number, SIG_DFL); /* returning faults again, now for good and with a core */
+}
+
+/* Traps that an instruction of the guest's can cause; its memory has been checked before. */
+static bool is_guest_trap(greg_t trap)
+{
+    switch (trap) {
+    case 0:  /* #DE */
+    case 6:  /* #UD */
+    case 13: /* #GP: a misaligned SSE operand */
+    case 16: /* #MF */
+    case 17: /* #AC */
+    case 19: /* #XM */
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void on_host_fault(int number, siginfo_t *info, void *context)
@@ -36,16 +60,18 @@ static void on_host_fault(int number, siginfo_t *info, void *context)
     X86Cpu *cpu = signal_cpu;
 
     if (!cpu || !code_cache_contains(pc)) {
-        give_up(number);
+        give_up(number, info);
         return;
     }
     cpu->tcg.fault_pc = (uint64_t)pc;
     cpu->tcg.fault_trap = (uint32_t)regs[REG_TRAPNO];
     cpu->tcg.fault_address = (uint64_t)info->si_addr;
     if (pc < code_cache.execute + code_cache.stubs_end) {
-        give_up(number);
+        give_up(number, info);
     } else if (number == SIGSEGV && cpu->tcg.fault_address == POLL_TRAP_ADDRESS) {
         regs[REG_RIP] = (greg_t)stubs.exit_poll;
+    } else if (!is_guest_trap(regs[REG_TRAPNO])) {
+        give_up(number, info);
     } else if (code_cache_is_thunk(pc)) {
         regs[REG_RIP] = (greg_t)stubs.thunk_fault;
     } else {

@@ -91,6 +91,22 @@ def test_failure_leaves_nothing():
         expect_empty(folder)
 
 
+def test_memory_file_cut_short():
+    """RAM whose pages are gone ends the process with the reason, not with a fault of the guest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ram")
+        path.touch()
+        process = subprocess.Popen(
+            [emulator(), "-accel", "tcg", "-display", "none", "-nodefaults", "-m", "64",
+             "-object", f"memory-backend-file,id=ram,size=64M,share=on,mem-path={path}",
+             "-machine", "memory-backend=ram"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
+        wait_until(lambda: path.stat().st_blocks > 8, "firmware at work")
+        os.truncate(path, 0)
+        _, errors = process.communicate(timeout=60 * SCALE)
+        expect_in("no page for guest RAM", errors)
+        expect(process.returncode == -signal.SIGBUS, f"status {process.returncode}")
+
+
 def test_daemonize():
     with tempfile.TemporaryDirectory() as folder:
         pidfile = Path(folder, "pid")
