@@ -141,7 +141,7 @@ bool keyval_get_bool(KeyVal *kv, const char *key, bool *ret_value, Error **err)
     if (!value) {
         return true;
     }
-    bool parsed;
+    bool parsed = false;
     if (!parse_bool(value, &parsed, err)) {
         error_prefix(err, "parameter '%s': ", key);
         return false;
