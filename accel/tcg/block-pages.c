@@ -243,7 +243,6 @@ void blocks_invalidate(uint64_t ram_address, uint64_t size)
     }
 }
 
-bool blocks_page_is_clear(uint64_t ram_address)
 /* By their own addresses: a page may be mapped in more places than one can find. */
 void tcg_drop_code_at(uint64_t linear)
 {
@@ -260,6 +259,7 @@ void tcg_drop_code_at(uint64_t linear)
     }
 }
 
+bool blocks_page_is_clear(uint64_t ram_address)
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
     CodePage *page = g_hash_table_lookup(pages, &ram_page);

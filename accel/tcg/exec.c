@@ -8,7 +8,6 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
-#include "accel/tcg/mutant.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/paging.h"
 
@@ -183,7 +182,6 @@ static bool needs_exact_step(X86Cpu *cpu)
     return false;
 }
 
-/* The place a block has in the jump cache, for jumps that need no chaining. */
 /* One instruction by exact mode, unless a debugger stops before it. */
 static void exact_step(X86Cpu *cpu)
 {
@@ -193,6 +191,7 @@ static void exact_step(X86Cpu *cpu)
     }
 }
 
+/* The place a block has in the jump cache, for jumps that need no chaining. */
 static const void *find_in_jump_cache(const X86Cpu *cpu)
 {
     const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];

@@ -269,8 +269,8 @@ static bool is_ended(const X86Cpu *cpu, const String *s)
 InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
 {
     String s = string_of(insn);
-    uint64_t count;
     unsigned limit = SLOW_RUN;
+    uint64_t count;
 
     if (!s.is_repeated) {
         return one_element(cpu, &s) ? INSN_NEXT : INSN_FAULT;

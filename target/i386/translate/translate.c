@@ -266,14 +266,15 @@ static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes,
                         Insn *ret_insn)
 {
     const Segment *cs = &t->cpu->seg[SEG_CS];
+    uint64_t linear = cs->base + rip;
     bool too_long;
 
-    if (left > INSN_MAX_LENGTH) {
-        left = INSN_MAX_LENGTH;
     linear = t->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
     if (debug_break_count && debug_is_break(linear)) {
         return false;
     }
+    if (left > INSN_MAX_LENGTH) {
+        left = INSN_MAX_LENGTH;
     }
     if (!(t->mode & CPU_MODE_CS_L)) {
         uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
