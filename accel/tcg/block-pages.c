@@ -10,6 +10,7 @@
  */
 #include "accel/tcg/block-pool.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/perf-map.h"
 #include "target/i386/helpers/access.h"
 #include "util/bitmap.h"
 
@@ -144,6 +145,7 @@ static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned
     }
     code_cache.used = ((size_t)(e.p - code_cache.write) + 15) & ~(size_t)15;
     block_insert(block);
+    perf_map_add(block);
     stat_translated++;
     return true;
 }

@@ -10,6 +10,7 @@
 #include "accel/tcg/mutant.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/paging.h"
+#include "util/log.h"
 
 /* Turns of the loop between two safe points for replaced flat views. */
 #define QUIESCENT_TURNS 64
@@ -257,6 +258,10 @@ static void turn(X86Cpu *cpu, Pending *pending)
             return;
         }
         code = block->code_direct;
+    }
+    if (log_enabled(LOG_EXEC | LOG_CPU)) {
+        fpu_park(cpu);
+        exec_log(cpu);
     }
     pending->slot = run_code(cpu, code);
     pending->flush_count = code_cache.flush_count;

@@ -173,6 +173,8 @@ void exclusive_end(void);
 
 /* -- Signals (host-signals.c) ------------------------------------------------------------------ */
 
+/* The lines of -d exec and cpu for a block that is about to run; FPU parked. */
+void exec_log(X86Cpu *cpu);
 /* The execution loop: VcpuOps.run. */
 void tcg_exec(Vcpu *vcpu);
 

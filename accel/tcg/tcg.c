@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tcg accelerator: options, per-CPU set-up, `info jit`. */
 #include "accel/accel.h"
+#include "accel/tcg/perf-map.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/access.h"
 
@@ -19,11 +20,12 @@ static bool single_thread;
 static bool tcg_init(KeyVal *options, Error **err)
 {
     uint64_t mib = DEFAULT_CACHE_MIB;
-    bool split_wx = true;
+    bool split_wx = true, perfmap = false;
     const char *thread = keyval_get(options, "thread");
 
     if (!keyval_get_u64(options, "tb-size", &mib, err) ||
-        !keyval_get_bool(options, "split-wx", &split_wx, err)) {
+        !keyval_get_bool(options, "split-wx", &split_wx, err) ||
+        !keyval_get_bool(options, "perfmap", &perfmap, err) || (perfmap && !perf_map_enable(err))) {
         return false;
     }
     if (mib == 0) {
@@ -160,7 +162,7 @@ static const VcpuOps tcg_vcpu_ops = {
     .kick = tcg_kick,
 };
 
-static const char *const tcg_options[] = {"thread", "tb-size", "split-wx", NULL};
+static const char *const tcg_options[] = {"thread", "tb-size", "split-wx", "perfmap", NULL};
 
 static const Accel tcg_accel = {
     .name = "tcg",
@@ -168,6 +170,7 @@ static const Accel tcg_accel = {
     .options = tcg_options,
     .options_help = "thread=single|multi  one host thread for all vCPUs or one each (multi)\n"
                     "tb-size=MIB          size of the code cache (256)\n"
+                    "perfmap=on           write /tmp/perf-PID.map for perf report\n"
                     "split-wx=on          no mapping is ever writable and executable (always)\n",
     .init = tcg_init,
     .vcpu_ops = &tcg_vcpu_ops,

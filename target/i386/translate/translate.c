@@ -12,6 +12,7 @@
 #include "target/i386/debug.h"
 #include "target/i386/helpers/access.h"
 #include "target/i386/translate/decode.h"
+#include "target/i386/translate/translate-log.h"
 
 #include <Zydis/Zydis.h>
 
@@ -324,6 +325,7 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
     while (!t.ended && block->insn_count < max_insns && offset < size &&
            decode_next(&t, block->rip + offset, bytes + offset, size - offset, &insn)) {
         t.insn = &insn;
+        translate_log_insn(&t);
         emit_insn(&t);
         offset += insn.length;
         block->insn_count++;
@@ -333,5 +335,6 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
     }
     block->guest_size = (uint16_t)offset;
     finish_block(&t, block->rip + offset);
+    translate_log_block(block);
     return true;
 }

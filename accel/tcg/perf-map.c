@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* /tmp/perf-PID.map: names of translated blocks for `perf report`, by -accel tcg,perfmap=on. */
+#include "accel/tcg/perf-map.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static FILE *map;
+
+bool perf_map_enable(Error **err)
+{
+    g_autofree char *path = g_strdup_printf("/tmp/perf-%d.map", (int)getpid());
+
+    map = fopen(path, "w");
+    return map || error_set_errno(err, errno, "perfmap=on: cannot write '%s'", path);
+}
+
+void perf_map_add(const Block *block)
+{
+    if (map) {
+        fprintf(map, "%" PRIxPTR " %x guest_%" PRIx64 "_mode_%x\n", (uintptr_t)block->code,
+                block->code_size, block->rip, block->mode);
+    }
+}
