@@ -399,6 +399,31 @@ static void test_flow_control(void)
     front_free(front);
 }
 
+/* What a client sent before it left is read, also when the next one waits already. */
+static void test_last_words(void)
+{
+    g_autofree char *path = path_of("socket");
+    Front *front = front_new();
+    Chardev *chardev = make("unix:%s,server=on,wait=off", path);
+
+    attach(chardev, front, false);
+    int first = connect_unix(path);
+    turn(2);
+    for (int i = 0; i < 4; i++) {
+        int next = connect_unix(path);
+        send_text(first, "last words");
+        close(first);
+        turn(4);
+        g_assert_cmpstr(front->received->str, ==, "last words");
+        g_string_truncate(front->received, 0);
+        first = next;
+    }
+    g_assert_cmpstr(front->events->str, ==, "ococococo");
+    close(first);
+    object_free(&chardev->obj);
+    front_free(front);
+}
+
 /* 8 MiB to a client that does not read: no waiting, the newest 64 KiB survive, in order. */
 static void test_slow_client(void)
 {
@@ -638,6 +663,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/pty", test_pty);
     g_test_add_func("/chardev/socket/unix-server", test_unix_server);
     g_test_add_func("/chardev/socket/flow-control", test_flow_control);
+    g_test_add_func("/chardev/socket/last-words", test_last_words);
     g_test_add_func("/chardev/socket/slow-client", test_slow_client);
     g_test_add_func("/chardev/socket/fd", test_connected_fd);
     g_test_add_func("/chardev/socket/reconnect", test_tcp_client_reconnects);

@@ -101,6 +101,7 @@ static void socket_disconnect(SocketChardev *self)
     if (self->fd < 0) {
         return;
     }
+    bottom_half_cancel(self->hangup); /* it was meant for this client, not for the next */
     loop_watch_remove(g_steal_pointer(&self->watch));
     close(self->fd);
     self->fd = -1;
@@ -245,14 +246,15 @@ static void socket_connected(SocketChardev *self, int fd)
     }
 }
 
-/* The client is gone, though what it sent may still wait for a front end that does not read. */
+/* The client is gone, and what it sent waits for a front end that does not read. One that reads
+ * finds the end by itself. */
 static bool client_is_gone(SocketChardev *self)
 {
     struct pollfd state = {.fd = self->fd, .events = POLLRDHUP};
 
     poll(&state, 1, 0);
-    return (state.revents & (POLLHUP | POLLERR)) ||
-           ((state.revents & POLLRDHUP) && chardev_can_receive(&self->chardev) == 0);
+    return state.revents & (POLLHUP | POLLERR | POLLRDHUP) &&
+           chardev_can_receive(&self->chardev) == 0;
 }
 
 static void socket_acceptable(void *opaque)
