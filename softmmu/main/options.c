@@ -3,12 +3,10 @@
 #include "softmmu/main/options.h"
 
 #include "util/suggest.h"
+#include "util/version.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define MIMUS_VERSION "0.1.0"
-#define QEMU_VERSION "7.2.0" /* whose command line and machines are offered */
 
 const OptionRow option_rows[] = {
     {"h", .id = OPT_HELP},
@@ -327,7 +325,7 @@ static void append_row_help(const OptionRow *row, GString *text)
 
 char *options_version(void)
 {
-    return g_strdup("QEMU emulator version " QEMU_VERSION " (Mimus " MIMUS_VERSION ")\n");
+    return g_strdup("QEMU emulator version " QEMU_COMPAT_VERSION " (Mimus " MIMUS_VERSION ")\n");
 }
 
 char *options_help(void)
