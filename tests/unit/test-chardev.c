@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -225,14 +226,37 @@ static void test_pipe(void)
     front_free(front);
 }
 
+/* A pty tells its name on stdout, which is the test's report here. */
+static Chardev *make_pty(char **ret_line)
+{
+    int report = dup(STDOUT_FILENO), told[2];
+    char line[200] = "";
+    Chardev *chardev;
+
+    fflush(stdout);
+    g_assert_cmpint(pipe(told), ==, 0);
+    dup2(told[1], STDOUT_FILENO);
+    chardev = make("pty");
+    dup2(report, STDOUT_FILENO);
+    g_assert_cmpint(read(told[0], line, sizeof(line) - 1), >, 0);
+    close(report);
+    close(told[0]);
+    close(told[1]);
+    *ret_line = g_strdup(line);
+    return chardev;
+}
+
 static void test_pty(void)
 {
     char buffer[8] = "";
+    g_autofree char *told = NULL;
     Front *front = front_new();
-    Chardev *chardev = make("pty");
+    Chardev *chardev = make_pty(&told);
 
     attach(chardev, front, false);
     g_autofree char *path = object_get(&chardev->obj, "path", NULL);
+    g_autofree char *line = g_strdup_printf("char device redirected to %s (label serial0)\n", path);
+    g_assert_cmpstr(told, ==, line);
     int fd = open(path, O_RDWR | O_NOCTTY);
     g_assert_cmpint(fd, >=, 0);
     chardev_write(chardev, "a\r\n", 3);
