@@ -95,9 +95,10 @@ bool process_write_pidfile(const char *path, Error **err)
         return error_set_errno(err, errno, "cannot create '%s'", path);
     }
     if (lockf(fd, F_TLOCK, 0) < 0) {
-        int os_error = errno;
         close(fd);
-        return error_set_errno(err, os_error, "'%s' is in use by another process", path);
+        error_set(err, "'%s' is in use by another process, whose number it holds", path);
+        error_hint(err, "End that one, or name another file");
+        return false;
     }
     if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length) {
         int os_error = errno;

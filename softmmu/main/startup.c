@@ -146,9 +146,46 @@ static bool apply_global(const ConfigItem *item, void *opaque, Error **err)
     return object_add_global(driver, property, equals + 1, err);
 }
 
+/* A daemon has no terminal. */
+static bool check_no_stdio(const ConfigItem *item, void *opaque, Error **err)
+{
+    const char *text = g_str_has_prefix(item->text, "mon:") ? item->text + 4 : item->text;
+
+    if (strcmp(text, "stdio") != 0 && !g_str_has_prefix(text, "stdio,")) {
+        return true;
+    }
+    error_set(err, "with -daemonize there is no terminal to use");
+    error_hint(err, "-display none goes with it; -serial and -monitor take file:, unix: or none");
+    return false;
+}
+
+static bool check_daemon(const Config *config, Error **err)
+{
+    return !config_last(config, OPT_DAEMONIZE) ||
+           (config_foreach(config, OPT_SERIAL, check_no_stdio, NULL, err) &&
+            config_foreach(config, OPT_MONITOR, check_no_stdio, NULL, err) &&
+            config_foreach(config, OPT_CHARDEV, check_no_stdio, NULL, err) &&
+            config_foreach(config, OPT_DEBUGCON, check_no_stdio, NULL, err));
+}
+
+/* Who gives no option about it expects a window. */
+static void warn_if_unseen(const Config *config)
+{
+    const ConfigItem *serial = config_last(config, OPT_SERIAL);
+    bool is_default = serial && g_str_has_prefix(serial->origin, "default device");
+
+    if (is_default && !config_last(config, OPT_DISPLAY) && !config_last(config, OPT_MONITOR) &&
+        !config_last(config, OPT_MON) && !config_last(config, OPT_DAEMONIZE)) {
+        warn_report("there is no display here, so the guest runs unseen; -nographic shows its "
+                    "serial console on this terminal, -display none says that this is meant");
+    }
+}
+
 bool startup_settings(const Config *config, Error **err)
 {
-    return config_foreach(config, OPT_DISPLAY, check_only_none, (void *)"there is no such display",
+    warn_if_unseen(config);
+    return check_daemon(config, err) &&
+           config_foreach(config, OPT_DISPLAY, check_only_none, (void *)"there is no such display",
                           err) &&
            config_foreach(config, OPT_NET, check_only_none,
                           (void *)"there are no network back ends", err) &&

@@ -120,5 +120,21 @@ def test_daemonize():
         expect_empty(folder)
 
 
+def test_daemon_without_terminal():
+    for options in (["-nographic"], ["-display", "none", "-monitor", "stdio"],
+                    ["-display", "none", "-chardev", "stdio,id=c"]):
+        result = run(["-daemonize", "-S", *options])
+        expect(result.returncode == 1, f"{options}: status {result.returncode}")
+        expect_in("no terminal to use", result.stderr)
+
+
+def test_unseen_guest():
+    """Without a display and without a word about it, a user is told how to see the guest."""
+    hint = "-nographic shows its serial console"
+    expect_in(hint, run(["-device", "nonsense"]).stderr)
+    for options in (["-display", "none"], ["-nographic"], ["-serial", "null"]):
+        expect(hint not in run([*options, "-device", "nonsense"]).stderr, f"hint with {options}")
+
+
 if __name__ == "__main__":
     run_tests(dict(globals()))
