@@ -50,6 +50,7 @@ struct Vcpu {
     pthread_t thread;
     bool created;                 /* thread is up */
     bool stop_requested;          /* under the lock */
+    bool held;                    /* under the lock: vm_start() leaves it parked (a debugger) */
     bool stopped;                 /* parked: state may be read and written by the lock's holder */
     bool halted;                  /* HLT, or waiting for SIPI: sleeps until has_work() */
     int exit_request;             /* atomic: leave run() */
@@ -123,6 +124,10 @@ void vm_start(void);
 void vm_stop(RunState state);
 /* From any thread under the lock, vCPU threads too: posted to the main loop. */
 void vm_stop_request(RunState state);
+
+/* Calls fn(opaque) each time the machine has started to run or has stopped; run_state_get() says
+ * which. Main thread, under the lock. */
+void run_state_listen(void (*fn)(void *opaque), void *opaque);
 
 /* Names as the SHUTDOWN and RESET events print them. */
 typedef enum ShutdownCause {

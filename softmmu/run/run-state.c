@@ -4,6 +4,13 @@
 
 static RunState current = RUN_STATE_PRELAUNCH;
 
+typedef struct Listener {
+    void (*fn)(void *opaque);
+    void *opaque;
+} Listener;
+
+static GArray *listeners; /* of Listener */
+
 static const char *const names[RUN_STATE_COUNT] = {
     [RUN_STATE_PRELAUNCH] = "prelaunch",
     [RUN_STATE_RUNNING] = "running",
@@ -37,6 +44,24 @@ bool run_state_needs_reset(void)
            state == RUN_STATE_GUEST_PANICKED;
 }
 
+void run_state_listen(void (*fn)(void *opaque), void *opaque)
+{
+    Listener listener = {fn, opaque};
+
+    if (!listeners) {
+        listeners = g_array_new(FALSE, FALSE, sizeof(Listener));
+    }
+    g_array_append_val(listeners, listener);
+}
+
+static void tell_listeners(void)
+{
+    for (guint i = 0; listeners && i < listeners->len; i++) {
+        Listener *listener = &g_array_index(listeners, Listener, i);
+        listener->fn(listener->opaque);
+    }
+}
+
 void vm_start(void)
 {
     if (run_state_is_running()) {
@@ -45,15 +70,21 @@ void vm_start(void)
     clock_virtual_set_running(true);
     run_state_set(RUN_STATE_RUNNING);
     vcpus_resume();
+    tell_listeners();
 }
 
 void vm_stop(RunState state)
 {
+    bool was_running = run_state_is_running();
+
     g_assert(state != RUN_STATE_RUNNING);
-    if (run_state_is_running()) {
+    if (was_running) {
         /* The state is still "running" meanwhile, so that what vCPUs ask is nothing special. */
         vcpus_park();
         clock_virtual_set_running(false);
     }
     run_state_set(state);
+    if (was_running) {
+        tell_listeners();
+    }
 }

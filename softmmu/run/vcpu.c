@@ -137,7 +137,7 @@ void vcpus_resume(void)
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *vcpu = nth(i);
 
-        vcpu->stop_requested = false;
+        vcpu->stop_requested = vcpu->held;
         vcpu_kick(vcpu);
     }
 }
