@@ -79,8 +79,8 @@ bool debug_stops_before(X86Cpu *cpu)
         post(cpu, cpu->debug_hit);
         return true;
     }
-    if (!debug_break_count) {
-        return false;
+    if (!debug_break_count || cpu->debugger & DEBUGGER_STEP) {
+        return false; /* a step goes over a breakpoint */
     }
     linear = cpu->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
     if (!debug_is_break(linear)) {

@@ -72,7 +72,6 @@ bool target_process_events(X86Cpu *cpu)
         return false;
     }
     if (cpu->debugger & DEBUGGER_NO_INTERRUPTS) {
-        cpu->halted = false; /* a step from a halt that something would end is a step */
         return false;
     }
     if (events & CPU_EVENT_SMI && !cpu->smm) {
