@@ -99,6 +99,8 @@ void cpu_reset(X86Cpu *cpu, bool is_init)
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->dr[6] = RESET_DR6;
     cpu->dr[7] = RESET_DR7;
+    cpu->debugctl = 0;
+    cpu->debug_pending = 0;
     cpu->interrupt_shadow = false;
     cpu->shadow_is_mov_ss = false;
     cpu->nmi_masked = false;

@@ -176,6 +176,7 @@ enum {
 #define MSR_MTRR_FIX16K_0 0x258
 #define MSR_MTRR_FIX16K_1 0x259
 #define MSR_MTRR_FIX4K_0 0x268
+#define MSR_DEBUGCTL 0x1d9
 #define MSR_PAT 0x277
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MSR_TSC_DEADLINE 0x6e0

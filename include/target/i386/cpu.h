@@ -36,6 +36,7 @@ typedef struct PendingFault {
     uint32_t error_code;
     uint64_t cr2; /* #PF */
     uint64_t dr6; /* #DB: bits to set */
+    bool resumes; /* #DB: RF is pushed set, the instruction is run (on) after it */
 } PendingFault;
 
 /* Why a debugger's point stopped this CPU: target/i386/debug.h. */
@@ -79,7 +80,7 @@ struct X86Cpu {
     DescriptorTable gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* PAE: loaded with CR3 */
-    uint64_t dr[8];
+    uint64_t dr[8], debugctl;
     uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat, misc_enable, spec_ctrl,
         xss;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
@@ -93,6 +94,7 @@ struct X86Cpu {
     bool nmi_masked, smm, a20_disabled;
     bool halted, wait_for_sipi;
     uint8_t sipi_vector;
+    uint8_t debug_pending; /* DR6 bits of breakpoints that the present instruction has hit */
     uint8_t debugger;   /* DEBUGGER_* of debug.h: any makes the CPU run in exact mode */
     DebugHit debug_hit; /* a watched access that was not reported yet */
     uint32_t mode;      /* DERIVED: CPU_MODE_* bits, part of every block's key; cpu_update_mode() */

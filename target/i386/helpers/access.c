@@ -8,6 +8,7 @@
 
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/debug.h"
+#include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
@@ -108,6 +109,22 @@ static void slow_write(X86Cpu *cpu, uint64_t physical, const uint8_t *buffer, un
     machine_unlock();
 }
 
+/* The debugger's watchpoints and the guest's data breakpoints. */
+static void note_access(X86Cpu *cpu, uint64_t linear, unsigned size, bool is_write)
+{
+    linear = wrap(cpu, linear);
+    if (cpu->debugger & DEBUGGER_WATCH) {
+        debug_note_access(cpu, linear, size, is_write);
+    }
+    debug_regs_note_access(cpu, linear, size, is_write);
+}
+
+static bool is_watched(const X86Cpu *cpu, uint64_t linear, unsigned size)
+{
+    return (cpu->debugger & DEBUGGER_WATCH && debug_is_watched(linear, size)) ||
+           debug_regs_watch(cpu, linear, size);
+}
+
 bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsigned access)
 {
     Piece pieces[2];
@@ -122,8 +139,8 @@ bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsi
         }
         to += pieces[i].size;
     }
-    if (cpu->debugger & DEBUGGER_WATCH && count && !(access & ACCESS_EXEC)) {
-        debug_note_access(cpu, linear, size, false);
+    if (cpu->mode & CPU_MODE_BREAKPOINTS && count && !(access & ACCESS_EXEC)) {
+        note_access(cpu, linear, size, false);
     }
     return count != 0;
 }
@@ -142,8 +159,8 @@ bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned siz
         }
         from += pieces[i].size;
     }
-    if (cpu->debugger & DEBUGGER_WATCH && count) {
-        debug_note_access(cpu, linear, size, true);
+    if (cpu->mode & CPU_MODE_BREAKPOINTS && count) {
+        note_access(cpu, linear, size, true);
     }
     return count != 0;
 }
@@ -158,7 +175,7 @@ void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned 
 {
     Piece pieces[2];
 
-    if (cpu->debugger & DEBUGGER_WATCH && debug_is_watched(linear, size)) {
+    if (cpu->mode & CPU_MODE_BREAKPOINTS && is_watched(cpu, linear, size)) {
         return NULL; /* by access_read() and access_write(), which take note */
     }
     return resolve_all(cpu, linear, size, access, pieces) == 1 ? pieces[0].target.host : NULL;

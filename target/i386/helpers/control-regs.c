@@ -287,6 +287,7 @@ static bool write_debug(X86Cpu *cpu, unsigned reg, uint64_t value)
         value = (value & DR7_WRITABLE) | DR7_FIXED;
     }
     cpu->dr[reg] = value;
+    cpu->eflags &= ~(uint64_t)EFLAGS_RF; /* may be old: it is not kept up without breakpoints */
     cpu_update_mode(cpu);
     return true;
 }

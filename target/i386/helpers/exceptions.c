@@ -3,6 +3,7 @@
  * SDM vol. 3 ch. 6. */
 #include "target/i386/helpers/exceptions.h"
 
+#include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/transfer.h"
 #include "util/log.h"
 
@@ -36,7 +37,7 @@ static bool pushes_resume_flag(const PendingFault *fault)
 {
     switch (fault->vector) {
     case VECTOR_DB:
-        return (fault->dr6 & DR6_BD) != 0;
+        return fault->resumes || (fault->dr6 & DR6_BD) != 0;
     case VECTOR_NMI:
     case VECTOR_BP:
     case VECTOR_OF:
@@ -82,6 +83,7 @@ static void record_in_registers(X86Cpu *cpu, const PendingFault *fault)
     if (fault->vector == VECTOR_DB && !fault->is_software) {
         cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | DR6_FIXED | fault->dr6;
         cpu->dr[7] &= ~(uint64_t)DR7_GD;
+        cpu->debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
     }
 }
 
@@ -146,6 +148,9 @@ void interrupt_deliver(X86Cpu *cpu, unsigned vector)
     Event event = event_from_fault(cpu, &none);
 
     event.flags &= ~EFLAGS_RF;
+    if (cpu->mode & CPU_MODE_BREAKPOINTS) { /* between the iterations of a REP RF is kept */
+        event.flags |= (uint32_t)cpu->eflags & EFLAGS_RF;
+    }
     log_event(cpu, vector == VECTOR_NMI ? "nmi" : "interrupt", &event);
     cpu->halted = false;
     if (vector == VECTOR_NMI) {

@@ -15,6 +15,7 @@ static inline bool fault_raise(X86Cpu *cpu, unsigned vector)
     cpu->fault.is_software = false;
     cpu->fault.error_code = 0;
     cpu->fault.dr6 = 0;
+    cpu->fault.resumes = false;
     return false;
 }
 static inline bool fault_raise_error(X86Cpu *cpu, unsigned vector, uint32_t error_code)

@@ -3,6 +3,7 @@
  * Intel SDM vol. 4, AMD APM vol. 2 app. A. */
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/apic-access.h"
+#include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/tsc.h"
@@ -92,7 +93,6 @@ static const MsrRow msr_rows[] = {
     CONSTANT(0x186, 0x18d, 0),                  /* PERFEVTSEL0-7 */
     READ_ONLY(0x198, 0x1000ull << 32 | 4 << 8), /* PERF_STATUS: as boot firmware divides by it */
     CONSTANT(0x199, 0x19c, 0), /* PERF_CTL, CLOCK_MODULATION, THERM_INTERRUPT, THERM_STATUS */
-    CONSTANT(0x1d9, 0x1d9, 0), /* DEBUGCTL */
     CONSTANT(0x1db, 0x1de, 0), /* last branch and interrupt: from, to */
     CONSTANT(0x345, 0x345, 0), /* PERF_CAPABILITIES */
     CONSTANT(0x38d, 0x390, 0), /* fixed counter control, global status */
@@ -346,6 +346,9 @@ static bool msr_read_special(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
         *ret_value =
             (uint64_t)model->features[FEATURE_ARCH_HIGH] << 32 | model->features[FEATURE_ARCH_LOW];
         return cpu_has(cpu, FEATURE_ARCH_CAPABILITIES) || fault_gp(cpu, 0);
+    case MSR_DEBUGCTL:
+        *ret_value = cpu->debugctl;
+        return true;
     case MSR_PAT:
         *ret_value = cpu->pat;
         return true;
@@ -391,6 +394,9 @@ static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
         return write_spec_ctrl(cpu, value);
     case MSR_PRED_CMD:
         return write_pred_cmd(cpu, value);
+    case MSR_DEBUGCTL: /* last branches are not kept; what else there is is dropped */
+        cpu->debugctl = value & (DEBUGCTL_LBR | DEBUGCTL_BTF);
+        return true;
     case MSR_PAT:
         if (!memory_types_valid(value, true)) {
             return fault_gp(cpu, 0);

@@ -2,6 +2,7 @@
 /* IN, OUT, INS and OUTS: permission by IOPL and the TSS's bitmap, then the I/O address space. Intel
  * SDM vol. 1 ch. 19. */
 #include "softmmu/memory.h"
+#include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/transfer.h"
 
@@ -35,10 +36,15 @@ static bool bitmap_allows(X86Cpu *cpu, uint16_t port, unsigned size)
 
 static bool port_check(X86Cpu *cpu, uint16_t port, unsigned size)
 {
-    if (mode_is_real(cpu) || (!mode_is_v8086(cpu) && cpu->cpl <= mode_iopl(cpu))) {
-        return true;
+    bool is_free = mode_is_real(cpu) || (!mode_is_v8086(cpu) && cpu->cpl <= mode_iopl(cpu));
+
+    if (!is_free && !bitmap_allows(cpu, port, size)) {
+        return false;
     }
-    return bitmap_allows(cpu, port, size);
+    if (cpu->mode & CPU_MODE_BREAKPOINTS) {
+        debug_regs_note_port(cpu, port, size);
+    }
+    return true;
 }
 
 /* -- IN and OUT -------------------------------------------------------------------------------- */
@@ -167,7 +173,7 @@ static unsigned string_chunk(const X86Cpu *cpu, const StringRun *run)
     uint64_t until_wrap = (run->mask - offset) / run->size;
     uint64_t n = run->count;
 
-    if (run->is_backward || (cpu->eflags & EFLAGS_TF)) {
+    if (run->is_backward || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) {
         return 1;
     }
     n = n < CHUNK_BYTES / run->size ? n : CHUNK_BYTES / run->size;

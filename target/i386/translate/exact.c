@@ -8,6 +8,7 @@
 #include "accel/tcg/mutant.h"
 
 #include "accel/tcg/tcg-internal.h"
+#include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
@@ -217,7 +218,8 @@ static const Insn *fetch_insn(X86Cpu *cpu)
 /* -- One instruction --------------------------------------------------------------------------- */
 
 /* Completes an instruction: RIP, shadow, single-step trap, exception. */
-static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_shadow, bool had_tf)
+static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_shadow,
+                   const DebugStart *start)
 {
     if (result == INSN_NEXT || result == INSN_HALT) {
         cpu->rip = insn_next_rip(cpu, insn);
@@ -225,33 +227,38 @@ static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_sh
     if (result == INSN_FAULT) {
         exception_deliver(cpu);
         cpu->interrupt_shadow = false;
+        cpu->debug_pending = 0;
         return;
     }
     if (had_shadow) {
         cpu->interrupt_shadow = false;
     }
-    if (cpu->eflags & EFLAGS_RF && result != INSN_JUMP && result != INSN_REPEAT) {
-        cpu->eflags &= ~(uint64_t)EFLAGS_RF;
-    }
-    if (had_tf && cpu->eflags & EFLAGS_TF && !cpu->interrupt_shadow) {
-        fault_raise(cpu, VECTOR_DB);
-        cpu->fault.dr6 = 1u << 14; /* BS */
-        exception_deliver(cpu);
+    if (start->tf || start->rf || cpu->debug_pending || cpu->eflags & EFLAGS_TF) {
+        debug_regs_after(cpu, insn, result, start);
     }
 }
 
 void target_exact_step(X86Cpu *cpu)
 {
-    bool had_shadow = cpu->interrupt_shadow, had_tf = cpu->eflags & EFLAGS_TF;
-    const Insn *insn = fetch_insn(cpu);
+    bool had_shadow = cpu->interrupt_shadow;
+    DebugStart start = debug_regs_start(cpu);
+    const Insn *insn;
 
     cpu->tcg.own->exact_steps++;
-    finish(cpu, insn, insn ? exact_run(cpu, insn) : INSN_FAULT, had_shadow, had_tf);
+    if (cpu->mode & CPU_MODE_BREAKPOINTS && debug_regs_stops_before(cpu)) {
+        exception_deliver(cpu);
+        cpu->debug_pending = 0;
+        return;
+    }
+    insn = fetch_insn(cpu);
+    finish(cpu, insn, insn ? exact_run(cpu, insn) : INSN_FAULT, had_shadow, &start);
 }
 
 void target_run_insn(X86Cpu *cpu, const void *insn)
 {
-    finish(cpu, insn, exact_run(cpu, insn), cpu->interrupt_shadow, cpu->eflags & EFLAGS_TF);
+    DebugStart start = debug_regs_start(cpu);
+
+    finish(cpu, insn, exact_run(cpu, insn), cpu->interrupt_shadow, &start);
 }
 
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
