@@ -113,7 +113,6 @@ static bool rewrite_name(Config *config, const char *argument, const char *origi
 #define NO_MIGRATION "saving and loading of machines is not offered"
 #define NO_USB "USB is not offered"
 #define NO_QMP "QMP is not offered; -monitor offers the human monitor"
-#define NO_GDB "the gdb server is not offered"
 #define NO_FLOPPY "floppy disks are not offered"
 
 const OptionRow alias_rows[] = {
@@ -171,8 +170,7 @@ const OptionRow alias_rows[] = {
     {"usbdevice", "", .refused = NO_USB},
     {"qmp", "", .refused = NO_QMP},
     {"qmp-pretty", "", .refused = NO_QMP},
-    {"gdb", "", .refused = NO_GDB},
-    {"s", .refused = NO_GDB},
+    {"s", .help = "-gdb tcp::1234", .to = "gdb", .text = "tcp::1234"},
     {"fda", "", .refused = NO_FLOPPY},
     {"fdb", "", .refused = NO_FLOPPY},
     {"no-fd-bootchk", .refused = NO_FLOPPY},

@@ -4,6 +4,7 @@
 
 #include "block/block.h"
 #include "hw/machine.h"
+#include "softmmu/gdbstub.h"
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
 #include "util/suggest.h"
@@ -227,6 +228,11 @@ static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
     return monitor_new_hmp(chardev, err);
 }
 
+static bool add_gdb(const ConfigItem *item, void *opaque, Error **err)
+{
+    return gdbstub_start(item->text, err);
+}
+
 bool startup_devices(const Config *config, Error **err)
 {
     unsigned monitors = 0;
@@ -234,5 +240,6 @@ bool startup_devices(const Config *config, Error **err)
     return config_foreach(config, OPT_DEBUGCON, add_debugcon, NULL, err) &&
            config_foreach(config, OPT_DEVICE, add_device, NULL, err) &&
            config_foreach(config, OPT_MONITOR, add_monitor, &monitors, err) &&
-           config_foreach(config, OPT_MON, add_mon, NULL, err) && drive_check_orphans(err);
+           config_foreach(config, OPT_MON, add_mon, NULL, err) &&
+           config_foreach(config, OPT_GDB, add_gdb, NULL, err) && drive_check_orphans(err);
 }

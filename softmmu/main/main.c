@@ -5,6 +5,7 @@
 
 #include "block/block.h"
 #include "hw/machine.h"
+#include "softmmu/gdbstub.h"
 #include "softmmu/run.h"
 #include "ui/chardev.h"
 
@@ -82,6 +83,7 @@ static bool run(const Config *config, int *ret_status, Error **err)
             vm_start();
         }
         *ret_status = run_main_loop();
+        gdbstub_exit(*ret_status);
     }
     take_down();
     return built;

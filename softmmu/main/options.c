@@ -39,6 +39,10 @@ const OptionRow option_rows[] = {
     {"mon", "chardev=ID[,mode=readline]", "the same on a -chardev", .id = OPT_MON},
     {"debugcon", "DEV", "debug console of the firmware (port e9h; -global isa-debugcon.iobase=)",
      .id = OPT_DEBUGCON},
+    {"gdb", "DEV",
+     "serve gdb on tcp:[HOST]:PORT, unix:PATH or another character back end; a client\n"
+     "stops the machine",
+     .id = OPT_GDB},
     {"display", "none", "kind of display", .id = OPT_DISPLAY},
     {"net", "none", "no network card", .id = OPT_NET},
     {"nic", "none", "no network card", .id = OPT_NIC},

@@ -24,6 +24,7 @@ typedef enum OptionId {
     OPT_MONITOR,
     OPT_MON,
     OPT_DEBUGCON,
+    OPT_GDB,
     OPT_DISPLAY,
     OPT_NET,
     OPT_NIC,

@@ -25,7 +25,7 @@ PUBLIC = {
     "util/field.h": "util/object", "util/object.h": "util/object",
     "util/event.h": "util/event",
     "softmmu/memory.h": "softmmu/memory", "softmmu/run.h": "softmmu/run",
-    "softmmu/monitor.h": "softmmu/monitor",
+    "softmmu/monitor.h": "softmmu/monitor", "softmmu/gdbstub.h": "softmmu/gdbstub",
     "hw/device.h": "hw/core", "hw/irq.h": "hw/core",
     "hw/isa.h": "hw/isa", "hw/pci.h": "hw/pci", "hw/ide.h": "hw/ide",
     "hw/firmware.h": "hw/firmware",

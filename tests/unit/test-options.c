@@ -78,7 +78,7 @@ static void test_errors(void)
         {"-smp 0", "-smp 0: cpus=0 is not between 1 and 255"},
         {"-smp 2,coers=2", "-smp 2,coers=2: unknown parameter 'coers'; did you mean 'cores'?"},
         {"-netdev user,id=n", "-netdev user,id=n: network back ends are not offered; -nic none is"},
-        {"-s", "-s: the gdb server is not offered"},
+        {"-gdb", "-gdb needs an argument: DEV"},
         {"a.img b.img", "'b.img' is a second disk image; use -hdb or -drive"},
     };
 
