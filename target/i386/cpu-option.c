@@ -307,6 +307,7 @@ bool cpu_model_select(const char *text, Error **err)
     }
     cpu_features_available(parser.available);
     cpu_model_load(&model, &choice, parser.available);
+    model.name = g_intern_string(items[0]); /* versions and aliases are types of their own */
     for (char **item = items + 1; *item; item++) {
         if (!apply_item(&parser, *item, err)) {
             return false;

@@ -3,6 +3,7 @@
  * Reset values: Intel SDM vol. 3 table 9-1. */
 #include "accel/accel.h"
 #include "target/i386/cpu-model.h"
+#include "target/i386/cpu-object.h"
 #include "target/i386/tsc.h"
 
 #include <assert.h>
@@ -164,6 +165,7 @@ X86Cpu *cpu_new(unsigned index, Error **err)
     cpu->vcpu.ops = accel_current() ? accel_current()->vcpu_ops : NULL;
     cpus[index] = cpu;
     cpu_reset(cpu, false);
+    cpu_object_show(cpu);
     return cpu;
 }
 

@@ -4,6 +4,7 @@
 #include "softmmu/memory.h"
 #include "softmmu/run.h"
 #include "target/i386/cpu-model.h"
+#include "util/object.h"
 
 #include <string.h>
 
@@ -31,6 +32,35 @@ static void make_machine(void)
     ap = cpu_new(1, NULL);
     g_assert_nonnull(bsp);
     g_assert_nonnull(ap);
+}
+
+static void check_value(Object *obj, const char *field, const char *expected)
+{
+    g_autofree char *value = object_get(obj, field, NULL);
+
+    g_assert_cmpstr(value, ==, expected);
+}
+
+/* CPUs made with a machine are in its tree; their objects go with it, they stay. */
+static void test_object(void)
+{
+    Object *machine = object_container("/machine"), *obj;
+    X86Cpu *cpu = cpu_new(2, NULL);
+
+    obj = object_resolve("/machine/unattached/device[0]");
+    g_assert_nonnull(obj);
+    g_assert_true(cpu->object == obj);
+    g_assert_cmpstr(obj->type->name, ==, "qemu64-x86_64-cpu");
+    check_value(obj, "apic-id", "2");
+    check_value(obj, "family", "15");
+    check_value(obj, "vendor", "AuthenticAMD");
+    check_value(obj, "sse2", "on");
+    check_value(obj, "avx512f", "off");
+    check_value(obj, "halted", "on");
+    g_assert_false(object_set(obj, "family", "6", NULL));
+    object_free(machine);
+    g_assert_null(cpu->object);
+    g_assert_null(bsp->object);
 }
 
 static void test_reset(void)
@@ -360,5 +390,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/registers-text", test_registers_text);
     g_test_add_func("/cpu/mappings", test_mappings);
     g_test_add_func("/cpu/recursive-tables", test_recursive_tables);
+    g_test_add_func("/cpu/object", test_object);
     return g_test_run();
 }
