@@ -151,7 +151,7 @@ enum {
 #define CPU_MODE_AVX (1u << 15)    /* TS clear && CR4.OSXSAVE && XCR0[2:1] = 3, protected mode */
 #define CPU_MODE_AVX512 (1u << 16) /* AVX && XCR0[7:5] = 7 */
 #define CPU_MODE_WAIT (1u << 17)   /* FWAIT allowed: !(CR0.MP && CR0.TS) */
-#define CPU_MODE_DF (1u << 19)  /* strings go down; the host's DF is always clear */
+#define CPU_MODE_DF (1u << 19)     /* strings go down; the host's DF is always clear */
 #define CPU_MODE_BREAKPOINTS (1u << 18) /* DR7 enables something, or a debugger does: exact */
 
 #define MSR_TSC 0x10

@@ -21,7 +21,8 @@ InsnHelper helper_mov_control, helper_mov_debug, helper_lmsw, helper_smsw, helpe
     helper_invlpg, helper_invpcid, helper_wbinvd, helper_hlt, helper_mwait, helper_monitor,
     helper_xsetbv, helper_xgetbv, helper_rdpkru, helper_wrpkru;
 /* flags.c */
-InsnHelper helper_cli, helper_sti, helper_cld, helper_std, helper_pushf, helper_popf, helper_clac, helper_stac;
+InsnHelper helper_cli, helper_sti, helper_cld, helper_std, helper_pushf, helper_popf, helper_clac,
+    helper_stac;
 /* msr.c */
 InsnHelper helper_rdmsr, helper_wrmsr, helper_rdtsc, helper_rdtscp, helper_rdpmc, helper_rdpid;
 /* cpuid.c */

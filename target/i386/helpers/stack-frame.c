@@ -36,8 +36,8 @@ InsnResult helper_popa(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* The display of ENTER: copies the frame pointers of the enclosing levels, found through the old one.
- * Each is pushed before the next is read, which page faults in between let show. */
+/* The display of ENTER: copies the frame pointers of the enclosing levels, found through the old
+ * one. Each is pushed before the next is read, which page faults in between let show. */
 static bool copy_display(X86Cpu *cpu, Stack *stack, unsigned count, unsigned size)
 {
     Stack display = *stack;

@@ -68,15 +68,15 @@ InsnResult helper_xlat(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* MMX registers are found in the image once TOP is 0, which every MMX instruction makes it, even one
- * that faults afterwards. */
+/* MMX registers are found in the image once TOP is 0, which every MMX instruction makes it, even
+ * one that faults afterwards. */
 static bool enter_mmx(X86Cpu *cpu)
 {
     if (fpu_get16(cpu, FX_FSW) & FSW_ERROR_SUMMARY) {
         return fault_raise(cpu, VECTOR_MF);
     }
     fpu_change_top(cpu, 0);
-    fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t)~(7u << FSW_TOP_SHIFT));
+    fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t) ~(7u << FSW_TOP_SHIFT));
     cpu->fpu[FX_FTW] = 0xff;
     fpu_mark_valid(cpu, XCR0_X87);
     return true;
