@@ -109,7 +109,7 @@ static void test_thread(GdbSession *session, const char *text)
     gdb_send(session, gdb_parse_thread(&text, &first, &last) ? "OK" : GDB_ERROR_ARGUMENT);
 }
 
-static void query_stop(GdbSession *session)
+static void query_stop(GdbSession *session, const char *text)
 {
     debug_point_remove_all(); /* a client asks this when it begins */
     gdb_send_stop(session, GDB_SIGNAL_TRAP, NULL);
@@ -123,7 +123,7 @@ static void let_go(GdbSession *session)
     gdb_resume_end();
 }
 
-static void detach(GdbSession *session)
+static void detach(GdbSession *session, const char *text)
 {
     let_go(session);
     gdb_send(session, "OK");
@@ -132,7 +132,7 @@ static void detach(GdbSession *session)
     }
 }
 
-static void end_machine(void)
+static void end_machine(GdbSession *session, const char *text)
 {
     fprintf(stderr, "%s: Terminated via GDBstub\n", g_get_prgname());
     system_exit_request(0, SHUTDOWN_CAUSE_HOST_QUIT);
@@ -146,10 +146,10 @@ static void multi_letter(GdbSession *session, const char *text)
         gdb_resume_each(session, text + strlen("vCont"));
     } else if (strcmp(text, "vKill;1") == 0) {
         gdb_send(session, "OK");
-        end_machine();
+        end_machine(session, text);
     } else if (strcmp(text, "vAttach;1") == 0) {
         session->attached = true;
-        query_stop(session);
+        query_stop(session, text);
     } else if (g_str_has_prefix(text, "vKill;") || g_str_has_prefix(text, "vAttach;")) {
         gdb_send(session, GDB_ERROR_ARGUMENT);
     } else {
@@ -165,74 +165,83 @@ static const char *after_signal(const char *text)
     return semicolon ? semicolon + 1 : "";
 }
 
+static void continue_at(GdbSession *session, const char *text)
+{
+    gdb_resume(session, text, false);
+}
+
+static void continue_signal(GdbSession *session, const char *text)
+{
+    gdb_resume(session, after_signal(text), false);
+}
+
+static void step_at(GdbSession *session, const char *text)
+{
+    gdb_resume(session, text, true);
+}
+
+static void step_signal(GdbSession *session, const char *text)
+{
+    gdb_resume(session, after_signal(text), true);
+}
+
+static void insert_point(GdbSession *session, const char *text)
+{
+    gdb_change_point(session, text, true);
+}
+
+static void remove_point(GdbSession *session, const char *text)
+{
+    gdb_change_point(session, text, false);
+}
+
+static void extended_mode(GdbSession *session, const char *text)
+{
+    gdb_send(session, "OK");
+}
+
+/* By first letter; the handler gets what follows it. */
+static const struct {
+    char letter;
+    void (*run)(GdbSession *session, const char *text);
+} packets[] = {
+    {'!', extended_mode},
+    {'?', query_stop},
+    {'C', continue_signal},
+    {'D', detach},
+    {'G', gdb_write_registers},
+    {'H', set_thread},
+    {'M', gdb_write_memory},
+    {'P', gdb_write_register},
+    {'S', step_signal},
+    {'T', test_thread},
+    {'Z', insert_point},
+    {'c', continue_at},
+    {'g', gdb_read_registers},
+    {'k', end_machine},
+    {'m', gdb_read_memory},
+    {'p', gdb_read_register},
+    {'s', step_at},
+    {'z', remove_point},
+};
+
 static void handle_packet(GdbSession *session, const char *text)
 {
-    switch (*text) {
-    case '!':
-        gdb_send(session, "OK");
-        break;
-    case '?':
-        query_stop(session);
-        break;
-    case 'c':
-        gdb_resume(session, text + 1, false);
-        break;
-    case 'C':
-        gdb_resume(session, after_signal(text), false);
-        break;
-    case 's':
-        gdb_resume(session, text + 1, true);
-        break;
-    case 'S':
-        gdb_resume(session, after_signal(text), true);
-        break;
-    case 'D':
-        detach(session);
-        break;
-    case 'g':
-        gdb_read_registers(session);
-        break;
-    case 'G':
-        gdb_write_registers(session, text + 1);
-        break;
-    case 'H':
-        set_thread(session, text + 1);
-        break;
-    case 'k':
-        end_machine();
-        break;
-    case 'm':
-        gdb_read_memory(session, text + 1);
-        break;
-    case 'M':
-        gdb_write_memory(session, text + 1);
-        break;
-    case 'p':
-        gdb_read_register(session, text + 1);
-        break;
-    case 'P':
-        gdb_write_register(session, text + 1);
-        break;
-    case 'q':
-    case 'Q':
+    if (*text == 'q' || *text == 'Q') {
         gdb_query(session, text);
-        break;
-    case 'T':
-        test_thread(session, text + 1);
-        break;
-    case 'v':
-        multi_letter(session, text);
-        break;
-    case 'Z':
-        gdb_change_point(session, text + 1, true);
-        break;
-    case 'z':
-        gdb_change_point(session, text + 1, false);
-        break;
-    default:
-        gdb_send(session, "");
-        break;
+        return;
     }
+    if (*text == 'v') {
+        multi_letter(session, text);
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(packets); i++) {
+        if (packets[i].letter == *text) {
+            packets[i].run(session, text + 1);
+            return;
+        }
+    }
+    gdb_send(session, "");
 }
 
 /* -- Connection -------------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ void gdb_query(GdbSession *session, const char *text);
 
 /* Text of an annex of qXfer:features:read, NULL: no such one. Caller frees. */
 char *gdb_features_text(const char *annex);
-void gdb_read_registers(GdbSession *session);
+void gdb_read_registers(GdbSession *session, const char *text);
 void gdb_write_registers(GdbSession *session, const char *text);
 void gdb_read_register(GdbSession *session, const char *text);
 void gdb_write_register(GdbSession *session, const char *text);

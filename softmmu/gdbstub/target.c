@@ -113,15 +113,15 @@ static void append_register(GString *text, const X86Cpu *cpu, unsigned number)
     packet_append_bytes(text, bytes, debug_register(number)->bits / 8);
 }
 
-void gdb_read_registers(GdbSession *session)
+void gdb_read_registers(GdbSession *session, const char *text)
 {
-    GString *text = g_string_new(NULL);
+    GString *values = g_string_new(NULL);
 
     for (unsigned i = 0; i < debug_register_count(); i++) {
-        append_register(text, gdb_cpu(session->current), i);
+        append_register(values, gdb_cpu(session->current), i);
     }
-    gdb_send(session, text->str);
-    g_string_free(text, TRUE);
+    gdb_send(session, values->str);
+    g_string_free(values, TRUE);
 }
 
 /* Takes as many registers as the packet holds. */
