@@ -617,6 +617,7 @@ void fuzz_case_make(FuzzCase *c, uint64_t seed)
     draw_fpu(&m);
     c->state.eflags =
         random_next(r) & (random_chance(r, 80) ? CASE_EFLAGS & ~EFLAGS_DF : CASE_EFLAGS);
+    c->gpr_is_far = (uint16_t)(random_next(r) & random_next(r));
     c->flush_before = random_chance(r, 25);
     c->forget_use = random_chance(r, 40);
     c->flush_between = random_chance(r, 8);
@@ -684,6 +685,7 @@ static void fill_memory(const FuzzCase *c, CaseMemory *memory)
     for (unsigned i = 0; i < 400; i++) { /* for RET and indirect jumps */
         uint64_t target = fuzz_case_address(c, (unsigned)random_below(&r, c->count + 1));
         unsigned page = random_chance(&r, 70) ? 7 + (i & 1) : 2 + (i & 1);
+        target += random_chance(&r, 20) ? CASE_FAR - CASE_CODE : 0;
         memcpy(memory->page[page] + random_below(&r, CASE_PAGE / 8) * 8, &target, 8);
     }
 }
@@ -704,11 +706,13 @@ void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret
             }
         }
     }
+    memcpy(ret_memory->page[CASE_PAGES - 1], ret_memory->page[0], CASE_PAGE);
     *ret_state = c->state;
     ret_state->rip = c->start;
     for (unsigned i = 0; i < 16; i++) {
         if (c->gpr_target[i] != FUZZ_NO_TARGET) {
             ret_state->gpr[i] = fuzz_case_address(c, c->gpr_target[i]);
+            ret_state->gpr[i] += c->gpr_is_far >> i & 1 ? CASE_FAR - CASE_CODE : 0;
         }
     }
 }

@@ -34,6 +34,7 @@ typedef struct FuzzCase {
     uint64_t start; /* linear address of the first */
     CaseState state;
     uint8_t gpr_target[16]; /* registers that point at an instruction, else FUZZ_NO_TARGET */
+    uint16_t gpr_is_far;    /* ... or at its copy on the far page */
     /* How it is run */
     bool flush_before, forget_use, flush_between, second_opinion, watch_dirty;
 } FuzzCase;

@@ -20,6 +20,7 @@ const CasePage case_pages[CASE_PAGES] = {
     {CASE_DATA + 5 * CASE_PAGE, true, false, "data 5"},
     {CASE_STACK, true, false, "stack 0"},
     {CASE_STACK + CASE_PAGE, true, false, "stack 1"},
+    {CASE_FAR, true, true, "far code"},
 };
 
 uint8_t *case_memory_at(CaseMemory *memory, uint64_t linear)

@@ -13,6 +13,7 @@
 
 /* Linear layout, the same on the host and in the guest. What is not listed is not mapped. */
 #define CASE_CODE 0x10000000ull  /* 2 pages, all rights */
+#define CASE_FAR 0x10010000ull   /* 1 page of code: shares its low 16 bits with the first one */
 #define CASE_DATA 0x20000000ull  /* 6 pages: RW RW RO none RW RW */
 #define CASE_STACK 0x30000000ull /* 2 pages, RW */
 #define CASE_CODE_SIZE (2 * CASE_PAGE)
@@ -24,7 +25,7 @@ typedef struct CasePage {
     const char *name;
 } CasePage;
 
-#define CASE_PAGES 9
+#define CASE_PAGES 10
 #define CASE_READ_ONLY_PAGE 4 /* its bytes are those of the first image and never change */
 extern const CasePage case_pages[CASE_PAGES];
 

@@ -232,7 +232,7 @@ static bool forbid_system_calls(Error **err)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)(CASE_CODE + CASE_CODE_SIZE + 16), 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)(CASE_FAR + CASE_PAGE + 16), 1, 0),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)CASE_CODE, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),

@@ -208,7 +208,7 @@ static void *run_side(X86Cpu *cpu, const String *s, unsigned segment, uint64_t o
     if (!access_linear(cpu, segment, offset, s->size, access, &linear)) {
         return NULL;
     }
-    room = (TARGET_PAGE_SIZE - (MUTANT(64, linear & (TARGET_PAGE_SIZE - 1), 0))) / s->size;
+    room = (TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1))) / s->size;
     if (room < *count) {
         *count = room;
     }
@@ -256,7 +256,7 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
     if (si) {
         advance(cpu, s, R_RSI, elements - left);
     }
-    advance(cpu, s, R_RDI, elements - left);
+    advance(cpu, s, R_RDI, MUTANT(64, elements - left, elements));
     *count -= elements - left;
     return true;
 }
