@@ -238,6 +238,21 @@ static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_sh
     }
 }
 
+/* Runs a REP to its end unless something waits: the instruction is not fetched anew in between,
+ * even when it overwrites itself, as on the silicon. */
+static InsnResult run_repeats(X86Cpu *cpu, const Insn *insn)
+{
+    bool is_stepped = cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS);
+    InsnResult result;
+
+    do {
+        result = exact_run(cpu, insn);
+    } while (result == INSN_REPEAT && !is_stepped &&
+             !__atomic_load_n(&cpu->events, __ATOMIC_RELAXED) &&
+             __atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) == &cpu->tcg.poll_word);
+    return result;
+}
+
 void target_exact_step(X86Cpu *cpu)
 {
     bool had_shadow = cpu->interrupt_shadow;
@@ -251,14 +266,14 @@ void target_exact_step(X86Cpu *cpu)
         return;
     }
     insn = fetch_insn(cpu);
-    finish(cpu, insn, insn ? exact_run(cpu, insn) : INSN_FAULT, had_shadow, &start);
+    finish(cpu, insn, insn ? run_repeats(cpu, insn) : INSN_FAULT, had_shadow, &start);
 }
 
 void target_run_insn(X86Cpu *cpu, const void *insn)
 {
     DebugStart start = debug_regs_start(cpu);
 
-    finish(cpu, insn, exact_run(cpu, insn), cpu->interrupt_shadow, &start);
+    finish(cpu, insn, run_repeats(cpu, insn), cpu->interrupt_shadow, &start);
 }
 
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
