@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Golden code: what the translator makes of about a hundred instructions, pinned in golden.txt. A
+ * change of code quality is a diff there. Addresses are replaced by names, so that only the code
+ * counts.
+ *
+ * Run alone: build/tests/test-golden tests/insn/golden.txt; with --write it makes the file anew.
+ */
+#include "accel/tcg/tcg-internal.h"
+#include "tests/insn/guest-cpu.h"
+#include "util/error.h"
+
+#include <Zydis/Zydis.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *golden_path;
+static bool write_anew;
+static int status = 1;
+
+/* One instruction each, 64-bit code. */
+static const char *const samples[] = {
+    "01d8",
+    "4801d8",
+    "6601d8",
+    "00d8",
+    "00e3",
+    "4401e8",
+    "4501ef",
+    "83c005",
+    "4883c408",
+    "4883ec10",
+    "0303",
+    "480303",
+    "034308",
+    "48034c9308",
+    "4a038cad00010000",
+    "4c032c24",
+    "4c0374ac10",
+    "0103",
+    "48014424f8",
+    "f00103",
+    "f0480fb10b",
+    "48ff03",
+    "ffc0",
+    "fec4",
+    "8603",
+    "4887d8",
+    "89d8",
+    "4889e5",
+    "4989e5",
+    "8b03",
+    "8a23",
+    "8823",
+    "488b05f0ffffff",
+    "48890510000000",
+    "48a14433221100000000",
+    "678b03",
+    "64488b042528000000",
+    "65488b042510000000",
+    "c70344332211",
+    "48c743f8ffffffff",
+    "b844332211",
+    "48b88877665544332211",
+    "8d0483",
+    "488d442408",
+    "4c8d6c0510",
+    "0fb603",
+    "0fbe4301",
+    "480fb7c1",
+    "4863d8",
+    "0f44c3",
+    "0f4403",
+    "0f94c0",
+    "0f9403",
+    "c1e004",
+    "d3e0",
+    "d323",
+    "48c1f83f",
+    "0fa4d805",
+    "0fa503",
+    "f7e3",
+    "f723",
+    "480fafc3",
+    "6bc007",
+    "f7fb",
+    "99",
+    "4898",
+    "0fc8",
+    "0fa3d8",
+    "0fa303",
+    "480fab03",
+    "0fba2305",
+    "0fbcc3",
+    "f30fb8c3",
+    "f30fbdc3",
+    "c4e270f2c3",
+    "c4e2f1f703",
+    "50",
+    "4155",
+    "6a05",
+    "6844332211",
+    "ff33",
+    "58",
+    "415d",
+    "5c",
+    "8f03",
+    "9c",
+    "c3",
+    "c20800",
+    "e800000000",
+    "e8fbefffff",
+    "ffd0",
+    "ff5308",
+    "e9fb0f0000",
+    "ebfe",
+    "ffe0",
+    "ff24c500000000",
+    "7405",
+    "0f8500100000",
+    "e2fe",
+    "e3fe",
+    "f3a4",
+    "f348ab",
+    "a4",
+    "f2ae",
+    "0f5803",
+    "0f58c1",
+    "f20f5803",
+    "0f2803",
+    "0f1103",
+    "660f6f03",
+    "660fd6c1",
+    "f30f2ac3",
+    "f2480f2d03",
+    "0fae13",
+    "c5f958c1",
+    "c5fc5803",
+    "c4e27d5803",
+    "c4e27d1c03",
+    "660f38dcc1",
+    "0f38c8c1",
+    "d803",
+    "dd03",
+    "dd1b",
+    "d9c0",
+    "dfe0",
+    "fa",
+    "fb",
+    "fc",
+    "fd",
+    "f4",
+    "0f05",
+    "0fa2",
+    "0f31",
+    "0f20c0",
+    "0f22d8",
+    "90",
+    "f390",
+    "0f1f4000",
+    "0faee8",
+    "f30f1efa",
+};
+
+static unsigned parse_hex(const char *text, uint8_t *bytes)
+{
+    unsigned count = 0, byte;
+
+    while (sscanf(text + 2 * count, "%2x", &byte) == 1) {
+        bytes[count++] = (uint8_t)byte;
+    }
+    return count;
+}
+
+static void append_gs(GString *out, uint64_t offset)
+{
+    static const struct {
+        size_t offset, size;
+        const char *name;
+    } fields[] = {
+        {offsetof(X86Cpu, gpr), 128, "gpr"},
+        {offsetof(X86Cpu, rip), 8, "rip"},
+        {offsetof(X86Cpu, tcg.tlb), 8, "tlb"},
+        {offsetof(X86Cpu, tcg.jump_key_not), 8, "jump_key_not"},
+        {offsetof(X86Cpu, tcg.poll), 8, "poll"},
+        {offsetof(X86Cpu, tcg.scratch), 64, "scratch"},
+        {offsetof(X86Cpu, tcg.saved_flags), 4, "saved_flags"},
+        {offsetof(X86Cpu, tcg.jump_cache), sizeof(((X86Cpu *)0)->tcg.jump_cache), "jump_cache"},
+        {offsetof(X86Cpu, seg), sizeof(((X86Cpu *)0)->seg), "seg"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        if (offset >= fields[i].offset && offset < fields[i].offset + fields[i].size) {
+            g_string_append_printf(out, "%s+%u", fields[i].name,
+                                   (unsigned)(offset - fields[i].offset));
+            return;
+        }
+    }
+    g_string_append(out, "?");
+}
+
+/* A branch target inside of the block is an offset, outside a stub by name. */
+static void append_target(GString *out, const Block *block, const uint8_t *target)
+{
+    const struct {
+        const uint8_t *address;
+        const char *name;
+    } names[] = {
+        {stubs.exit_chain, "exit_chain"},   {stubs.exit_lookup, "exit_lookup"},
+        {stubs.exit_insn, "exit_insn"},     {stubs.exit_exact, "exit_exact"},
+        {stubs.refill[1], "refill_read"},   {stubs.refill[2], "refill_write"},
+        {stubs.refill[3], "refill_modify"},
+    };
+
+    if (target >= block->code && target <= block->code + block->code_size) {
+        g_string_append_printf(out, "+%x", (unsigned)(target - block->code));
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (names[i].address == target) {
+            g_string_append(out, names[i].name);
+            return;
+        }
+    }
+    g_string_append(out, "?");
+}
+
+static void append_insn(GString *out, const Block *block, const uint8_t *at,
+                        const ZydisDisassembledInstruction *insn)
+{
+    const ZydisDecodedOperand *op = insn->operands;
+    const char *bracket = strchr(insn->text, '[');
+    bool is_gs = insn->info.attributes & ZYDIS_ATTRIB_HAS_SEGMENT_GS;
+
+    g_string_append_printf(out, "  %3x  ", (unsigned)(at - block->code));
+    if (op[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && op[0].imm.is_relative) {
+        g_string_append_printf(out, "%s ", ZydisMnemonicGetString(insn->info.mnemonic));
+        append_target(out, block, at + insn->info.length + op[0].imm.value.s);
+    } else if (is_gs && bracket) {
+        const ZydisDecodedOperandMem *mem =
+            op[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? &op[0].mem : &op[1].mem;
+        g_string_append_len(out, insn->text, bracket + 1 - insn->text);
+        append_gs(out, (uint64_t)mem->disp.value);
+        if (mem->index != ZYDIS_REGISTER_NONE) {
+            g_string_append_printf(out, "+%s*%u", ZydisRegisterGetString(mem->index), mem->scale);
+        }
+        g_string_append(out, strchr(bracket, ']'));
+    } else if (op[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && insn->info.length == 10) {
+        g_string_append_printf(out, "mov %s, POINTER", ZydisRegisterGetString(op[0].reg.value));
+    } else {
+        g_string_append(out, insn->text);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void append_sample(GString *out, X86Cpu *cpu, const char *hex)
+{
+    Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_cache.size,
+                 code_cache.execute - code_cache.write};
+    Block *block = g_new0(Block, 1);
+    uint8_t bytes[32] = {0};
+    unsigned size = parse_hex(hex, bytes);
+    ZydisDisassembledInstruction insn;
+    const uint8_t *at;
+
+    block->rip = cpu->rip;
+    block->mode = cpu->mode;
+    block->second_page = BLOCK_NO_PAGE;
+    if (!target_translate(cpu, block, bytes, size, 1, &e)) {
+        g_string_append_printf(out, "%s  not translatable\n", hex);
+        g_free(block);
+        return;
+    }
+    ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, cpu->rip, bytes, size, &insn);
+    g_string_append_printf(out, "%s  %s\n", hex, insn.text);
+    for (at = block->code; at < block->code + block->code_size; at += insn.info.length) {
+        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)at, at,
+                                                (ZyanUSize)(block->code + block->code_size - at),
+                                                &insn))) {
+            g_string_append(out, "  not decodable\n");
+            break;
+        }
+        append_insn(out, block, at, &insn);
+    }
+    g_free(block);
+}
+
+/* The line of the first difference, for the message. */
+static unsigned first_difference(const char *a, const char *b)
+{
+    unsigned line = 1;
+
+    for (; *a && *a == *b; a++, b++) {
+        line += *a == '\n';
+    }
+    return line;
+}
+
+static void run(void *opaque)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autofree char *golden = NULL;
+    CaseState state = {.rip = CASE_CODE, .eflags = EFLAGS_FIXED};
+
+    guest_load(&state);
+    for (size_t i = 0; i < G_N_ELEMENTS(samples); i++) {
+        append_sample(out, guest_cpu(), samples[i]);
+    }
+    if (write_anew) {
+        status = g_file_set_contents(golden_path, out->str, (gssize)out->len, NULL) ? 0 : 1;
+        return;
+    }
+    if (!g_file_get_contents(golden_path, &golden, NULL, NULL)) {
+        printf("1..1\nnot ok 1 - cannot read %s\n", golden_path);
+        return;
+    }
+    status = strcmp(golden, out->str) != 0;
+    if (status) {
+        unsigned line = first_difference(golden, out->str);
+        printf("# differs from line %u on; if that is meant: test-golden --write %s\n", line,
+               golden_path);
+    }
+    printf("1..1\n%s 1 - code of %zu instructions\n", status ? "not ok" : "ok",
+           G_N_ELEMENTS(samples));
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(Error) err = NULL;
+
+    write_anew = argc == 3 && !strcmp(argv[1], "--write");
+    if (argc != 2 && !write_anew) {
+        fprintf(stderr, "usage: %s [--write] FILE\n", argv[0]);
+        return 2;
+    }
+    if (!__builtin_cpu_supports("bmi2")) {
+        printf("1..0 # SKIP the host lacks BMI2: the plain forms are emitted\n");
+        return 0;
+    }
+    golden_path = argv[argc - 1];
+    if (!guest_main(1, 16, 1, run, NULL, &err)) {
+        printf("1..1\nnot ok 1 - %s\n", error_message(err));
+    }
+    return status;
+}
