@@ -255,6 +255,7 @@ def test_detach_and_reconnect():
         client = attach(path)
         expect_in("paused", guest.monitor("info status"))
         client.send("c")
+        expect(client.character() == b"+", "c is acknowledged")
         client.close()
         expect_in("running", guest.monitor("info status"))
         client = attach(path)
