@@ -470,6 +470,17 @@ static void add_patch(Maker *m)
     c->count++;
 }
 
+static void draw_variant(Maker *m)
+{
+    FuzzCase *c = m->c;
+    unsigned n = (unsigned)random_below(&m->random, c->count), byte;
+
+    c->has_variant = random_chance(&m->random, 25) && c->insns[n].fix == FIX_NONE &&
+                     draw_patch(m, &c->insns[n], &byte, &c->variant_value);
+    c->variant_insn = (uint8_t)n;
+    c->variant_byte = c->has_variant ? (uint8_t)byte : 0;
+}
+
 /* -- State ------------------------------------------------------------------------------------ */
 
 static void draw_gprs(Maker *m)
@@ -613,6 +624,7 @@ void fuzz_case_make(FuzzCase *c, uint64_t seed)
         add_patch(&m);
     }
     draw_targets(&m);
+    draw_variant(&m);
     draw_gprs(&m);
     draw_fpu(&m);
     c->state.eflags =
@@ -717,10 +729,23 @@ void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret
     }
 }
 
+FuzzCase fuzz_case_variant(const FuzzCase *c)
+{
+    FuzzCase variant = *c;
+
+    if (c->has_variant) {
+        variant.insns[c->variant_insn].bytes[c->variant_byte] = c->variant_value;
+        variant.has_variant = false;
+    }
+    return variant;
+}
+
 void fuzz_case_drop(FuzzCase *c, unsigned n)
 {
     memmove(&c->insns[n], &c->insns[n + 1], (c->count - n - 1) * sizeof(FuzzInsn));
     c->count--;
+    c->has_variant = c->has_variant && c->variant_insn != n;
+    c->variant_insn -= c->variant_insn > n;
     for (unsigned i = 0; i < c->count; i++) {
         c->insns[i].target -= c->insns[i].target > n;
     }

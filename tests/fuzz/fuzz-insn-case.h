@@ -35,6 +35,9 @@ typedef struct FuzzCase {
     CaseState state;
     uint8_t gpr_target[16]; /* registers that point at an instruction, else FUZZ_NO_TARGET */
     uint16_t gpr_is_far;    /* ... or at its copy on the far page */
+    /* A byte that is other when it is run once more: code replaced by a device */
+    bool has_variant;
+    uint8_t variant_insn, variant_byte, variant_value;
     /* How it is run */
     bool flush_before, forget_use, flush_between, second_opinion, watch_dirty;
 } FuzzCase;
@@ -44,6 +47,8 @@ void fuzz_case_make(FuzzCase *c, uint64_t seed);
 void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret_state);
 /* Address of instruction n. */
 uint64_t fuzz_case_address(const FuzzCase *c, unsigned n);
+/* The case as it is run once more; itself without a variant. */
+FuzzCase fuzz_case_variant(const FuzzCase *c);
 /* Takes out instruction n. */
 void fuzz_case_drop(FuzzCase *c, unsigned n);
 

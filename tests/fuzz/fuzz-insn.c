@@ -135,6 +135,22 @@ static void run_natively(Attempt *a)
     native_get_memory(&native_memory);
 }
 
+/* The same code but for one byte, over what is translated of the first. */
+static bool run_variant(const FuzzCase *c, FILE *out)
+{
+    FuzzCase variant;
+    Attempt a = {.c = &variant, .out = out};
+
+    variant = fuzz_case_variant(c);
+    guest_set_memory(&image);
+    run_natively(&a);
+    if (a.native.end != CASE_EXCEPTION) {
+        return true;
+    }
+    guest_set_memory(&image);
+    return compare_guest(&a, GUEST_TRANSLATED, "replaced");
+}
+
 /* Runs a case everywhere; false: a difference. */
 static bool run_case(const FuzzCase *c, FILE *out)
 {
@@ -165,9 +181,11 @@ static bool run_case(const FuzzCase *c, FILE *out)
     }
     if (c->second_opinion) {
         guest_set_memory(&image);
-        return compare_guest(&a, GUEST_EXACT, "exact");
+        if (!compare_guest(&a, GUEST_EXACT, "exact")) {
+            return false;
+        }
     }
-    return true;
+    return !c->has_variant || run_variant(c, out);
 }
 
 /* -- After a difference ----------------------------------------------------------------------- */
@@ -231,6 +249,14 @@ static bool is_known(const FuzzCase *c)
            (uint64_t)((int64_t)(guest.state.rip << 16) >> 16) != guest.state.rip;
 }
 
+static bool is_explained(const FuzzCase *c)
+{
+    FuzzCase variant = fuzz_case_variant(c);
+
+    return !runs_only_allowed(c) || is_known(c) ||
+           (c->has_variant && (!runs_only_allowed(&variant) || is_known(&variant)));
+}
+
 static FuzzCase minimise(const FuzzCase *failed)
 {
     FuzzCase best = *failed, attempt = *failed;
@@ -246,7 +272,7 @@ static FuzzCase minimise(const FuzzCase *failed)
         for (unsigned i = 0; i < best.count && best.count > 1; i++) {
             attempt = best;
             fuzz_case_drop(&attempt, i);
-            if (fails_alone(&attempt) && runs_only_allowed(&attempt)) {
+            if (fails_alone(&attempt) && !is_explained(&attempt)) {
                 best = attempt;
                 smaller = true;
             }
@@ -341,7 +367,7 @@ static void run_all(void *opaque)
             for (unsigned k = 0; k < c.count; k++) {
                 fuzz_coverage_add(c.insns[k].isa_set);
             }
-        } else if (runs_only_allowed(&c) && !is_known(&c)) {
+        } else if (!is_explained(&c)) {
             report(&c, i);
         } else {
             counts.strangers++;
