@@ -238,6 +238,12 @@ static void finish(X86Cpu *cpu, const Insn *insn, InsnResult result, bool had_sh
     }
 }
 
+static bool somebody_waits(const X86Cpu *cpu)
+{
+    return __atomic_load_n(&cpu->events, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&cpu->vcpu.exit_request, __ATOMIC_RELAXED) || exclusive_is_wanted();
+}
+
 /* Runs a REP to its end unless something waits: the instruction is not fetched anew in between,
  * even when it overwrites itself, as on the silicon. */
 static InsnResult run_repeats(X86Cpu *cpu, const Insn *insn)
@@ -247,9 +253,7 @@ static InsnResult run_repeats(X86Cpu *cpu, const Insn *insn)
 
     do {
         result = exact_run(cpu, insn);
-    } while (result == INSN_REPEAT && !is_stepped &&
-             !__atomic_load_n(&cpu->events, __ATOMIC_RELAXED) &&
-             __atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) == &cpu->tcg.poll_word);
+    } while (result == INSN_REPEAT && !is_stepped && !somebody_waits(cpu));
     return result;
 }
 
