@@ -15,6 +15,7 @@
 #include "accel/tcg/mutant.h"
 #include "softmmu/run.h"
 #include "target/i386/translate/decode.h"
+#include "target/i386/translate/rehost.h"
 #include "tests/fuzz/fuzz-insn-coverage.h"
 #include "tests/fuzz/fuzz-random.h"
 #include "tests/insn/guest-cpu.h"
@@ -45,6 +46,7 @@ static struct {
 
 static CaseMemory image, native_memory, guest_memory;
 static volatile unsigned guest_ticks;
+static char difference[8192]; /* the latest, for cases that do not fail again */
 
 /* -- One comparison --------------------------------------------------------------------------- */
 
@@ -109,10 +111,18 @@ typedef struct Attempt {
     FILE *out;
 } Attempt;
 
+static bool is_same(const Attempt *a, const CaseOutcome *guest, const char *name, FILE *out)
+{
+    bool same = case_outcomes_equal(&a->native, guest, out, "host", name);
+
+    same = case_memory_equal(&native_memory, &guest_memory, out, "host", name) && same;
+    return check_marks(a->c->watch_dirty, out) && same;
+}
+
 static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
 {
     CaseOutcome guest;
-    bool same;
+    FILE *out;
 
     guest_ticks = 0;
     native_tick = on_tick;
@@ -122,9 +132,15 @@ static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
     if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
         guest.cr2 = a->native.cr2;
     }
-    same = case_outcomes_equal(&a->native, &guest, a->out, "host", name);
-    return case_memory_equal(&native_memory, &guest_memory, a->out, "host", name) && same &&
-           check_marks(a->c->watch_dirty, a->out);
+    if (is_same(a, &guest, name, NULL)) {
+        return true;
+    }
+    out = a->out ? a->out : fmemopen(difference, sizeof(difference), "w");
+    is_same(a, &guest, name, out);
+    if (!a->out) {
+        fclose(out);
+    }
+    return false;
 }
 
 static void run_natively(Attempt *a)
@@ -194,7 +210,7 @@ static bool overwritten(uint64_t rip, const uint8_t *bytes, unsigned size)
 {
     uint8_t current[16];
 
-    return guest_fetch(rip, current) != size || memcmp(current, bytes, size) != 0;
+    return guest_fetch(rip, current) < size || memcmp(current, bytes, size) != 0;
 }
 
 /* Code that changed itself, or a jump into the middle of an instruction, may lead to instructions
@@ -211,15 +227,17 @@ static bool runs_only_allowed(const FuzzCase *c)
     for (unsigned i = 0; i < WALK_STEPS; i++) {
         uint64_t rip = guest_cpu()->rip;
         unsigned size = guest_fetch(rip, bytes);
-        if (guest_cpu()->cpl == 3 && fuzz_decode(rip, bytes, size, &insn) &&
-            !fuzz_insn_is_allowed(&insn)) {
+        bool is_known_insn = guest_cpu()->cpl == 3 && fuzz_decode(rip, bytes, size, &insn);
+        if (is_known_insn && !fuzz_insn_is_allowed(&insn)) {
             return false;
         }
         if (guest_step()) {
             return true;
         }
-        if (guest_cpu()->rip == rip && overwritten(rip, bytes, size)) {
-            return false; /* whether a REP looks at its own bytes again is up to the processor */
+        /* whether a REP looks at its own bytes again is a matter of interrupts */
+        if (is_known_insn && insn.row->carry == CARRY_STRING &&
+            overwritten(rip, bytes, insn.length)) {
+            return false;
         }
     }
     return true;
@@ -257,13 +275,13 @@ static bool is_explained(const FuzzCase *c)
            (c->has_variant && (!runs_only_allowed(&variant) || is_known(&variant)));
 }
 
-static FuzzCase minimise(const FuzzCase *failed)
+static FuzzCase minimise(const FuzzCase *failed, const char *first_difference)
 {
     FuzzCase best = *failed, attempt = *failed;
     bool smaller = true;
 
     if (!fails_alone(&attempt)) {
-        printf("# it does not fail by itself: what ran before matters\n");
+        printf("# it does not fail by itself: what ran before matters\n%s", first_difference);
         return best;
     }
     best = attempt;
@@ -309,21 +327,32 @@ static void print_case(const FuzzCase *c)
     case_state_print(&state, stdout);
 }
 
-static void report(const FuzzCase *failed, uint64_t index)
+static void report(const FuzzCase *failed, uint64_t index, const char *first_difference)
 {
     FuzzCase c;
 
-    counts.failed++;
     if (tcg_mutant) {
         return;
     }
-    c = minimise(failed);
+    c = minimise(failed, first_difference);
     printf("# case %" PRIu64 ": fuzz-insn --seed %" PRIu64 " --first %" PRIu64 " --cases 1\n",
            index, options.seed, index);
     print_case(&c);
     guest_forget_code();
     run_case(&c, stdout);
     fflush(stdout);
+}
+
+/* After a difference: reports it unless it is explained. */
+static bool judge(const FuzzCase *c, uint64_t index)
+{
+    g_autofree char *first_difference = g_strdup(difference);
+
+    if (is_explained(c)) {
+        return false;
+    }
+    report(c, index, first_difference);
+    return true;
 }
 
 /* -- The run ---------------------------------------------------------------------------------- */
@@ -367,8 +396,8 @@ static void run_all(void *opaque)
             for (unsigned k = 0; k < c.count; k++) {
                 fuzz_coverage_add(c.insns[k].isa_set);
             }
-        } else if (!is_explained(&c)) {
-            report(&c, i);
+        } else if (judge(&c, i)) {
+            counts.failed++;
         } else {
             counts.strangers++;
         }
