@@ -73,6 +73,15 @@ static bool create_pci_functions(PcMachine *pc, Error **err)
 
 /* -- ISA --------------------------------------------------------------------------------------- */
 
+/* -rtc: the machine's property becomes that of the clock chip. */
+static bool copy_rtc_option(PcMachine *pc, const char *machine_name, const char *rtc_name,
+                            Error **err)
+{
+    g_autofree char *value = object_get((Object *)pc, machine_name, err);
+
+    return value && object_set(&pc->rtc->obj, rtc_name, value, err);
+}
+
 static bool create_timers(PcMachine *pc, Error **err)
 {
     Bus *isa = &pc->isa->bus;
@@ -83,7 +92,9 @@ static bool create_timers(PcMachine *pc, Error **err)
     pc_speaker_set_pit(speaker, pit);
     pc->rtc = pc_device_new("mc146818rtc", isa, NULL);
     return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err) &&
-           object_set(&pc->rtc->obj, "base", pc->machine.rtc_base, err) &&
+           copy_rtc_option(pc, "rtc.base", "base", err) &&
+           copy_rtc_option(pc, "rtc.clock", "clock", err) &&
+           copy_rtc_option(pc, "rtc.driftfix", "driftfix", err) &&
            object_realize(&pc->rtc->obj, err);
 }
 

@@ -52,6 +52,13 @@ def test_registers():
         expect(re.search(r"CPU #0", guest.monitor("info cpus")), "info cpus")
 
 
+def test_clock_options_reach_the_chip():
+    with Machine(["-S", "-rtc", "base=2020-01-02T03:04:05,clock=vm,driftfix=slew"]) as guest:
+        tree = guest.monitor("info qtree")
+        expect(re.search(r'dev: mc146818rtc.*?base = "?2020-01-02T03:04:05.*?clock = "?vm.*?driftfix = "?slew',
+                         tree, re.S), tree)
+
+
 def test_trees():
     with booted() as guest:
         tree = guest.monitor("info qtree")
