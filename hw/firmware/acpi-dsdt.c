@@ -3,6 +3,7 @@
 #include "hw/firmware/acpi-dsdt.h"
 
 #include "hw/firmware/aml.h"
+#include "hw/hpet.h"
 #include "hw/piix4-pm.h"
 
 #include <assert.h>
@@ -227,6 +228,22 @@ static void add_fw_cfg(Aml *aml)
     aml_end(aml);
 }
 
+static void add_hpet(Aml *aml)
+{
+    aml_device(aml, "HPET");
+    aml_name(aml, "_HID");
+    aml_eisa_id(aml, "PNP0103");
+    aml_name(aml, "_UID");
+    aml_integer(aml, 0);
+    aml_name(aml, "_STA");
+    aml_integer(aml, 0x0f);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_memory(aml, HPET_BASE, HPET_SIZE);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 static void add_processors(Aml *aml, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -265,6 +282,9 @@ GByteArray *acpi_dsdt_code(const AcpiConfig *config)
     add_board_resources(&aml);
     add_fw_cfg(&aml);
     aml_end(&aml);
+    if (config->hpet) {
+        add_hpet(&aml);
+    }
     add_processors(&aml, config->cpu_count);
     aml_end(&aml);
     add_soft_off(&aml);

@@ -9,6 +9,7 @@
 
 #include "hw/apic.h"
 #include "hw/firmware/acpi-dsdt.h"
+#include "hw/hpet.h"
 #include "hw/ioapic.h"
 #include "hw/piix4-pm.h"
 
@@ -312,6 +313,25 @@ static uint32_t add_madt(AcpiBuilder *b, const AcpiConfig *config)
     return start;
 }
 
+enum { HPET_TIMERS = 3, HPET_ADDRESS_MEMORY = 0 };
+
+/* IA-PC HPET specification, 3.2.4. */
+static uint32_t add_hpet(AcpiBuilder *b)
+{
+    GByteArray *out = b->tables;
+    uint32_t start = begin_table(b, "HPET", 1);
+
+    put(out, HPET_BLOCK_ID(HPET_TIMERS), 4);
+    put(out, HPET_ADDRESS_MEMORY, 1);
+    put_zeros(out, 3); /* width, offset, access size: not said of a block */
+    put(out, HPET_BASE, 8);
+    put(out, 0, 1); /* number of this block */
+    put(out, 0, 2); /* shortest period without lost ticks */
+    put(out, 0, 1); /* no page protection */
+    end_table(b, start);
+    return start;
+}
+
 /* Windows: the PM timer needs no repeated reads. */
 static uint32_t add_waet(AcpiBuilder *b)
 {
@@ -362,12 +382,16 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
     add_allocate(&b, RSDP_FILE, RSDP_ALIGNMENT, ZONE_FSEG);
     uint32_t facs = add_facs(&b);
     uint32_t dsdt = add_dsdt(&b, config);
-    uint32_t tables[3];
-    tables[0] = add_fadt(&b, facs, dsdt);
-    tables[1] = add_madt(&b, config);
-    tables[2] = add_waet(&b);
-    uint32_t rsdt = add_root(&b, "RSDT", 4, tables, G_N_ELEMENTS(tables));
-    uint32_t xsdt = add_root(&b, "XSDT", 8, tables, G_N_ELEMENTS(tables));
+    uint32_t tables[4];
+    unsigned count = 0;
+    tables[count++] = add_fadt(&b, facs, dsdt);
+    tables[count++] = add_madt(&b, config);
+    if (config->hpet) {
+        tables[count++] = add_hpet(&b);
+    }
+    tables[count++] = add_waet(&b);
+    uint32_t rsdt = add_root(&b, "RSDT", 4, tables, count);
+    uint32_t xsdt = add_root(&b, "XSDT", 8, tables, count);
     add_rsdp(&b, rsdt, xsdt);
 
     g_autoptr(GBytes) table_bytes = g_byte_array_free_to_bytes(b.tables);

@@ -275,6 +275,7 @@ void aml_dword_field_of_arg(Aml *aml, uint8_t source_op, uint8_t offset, const c
 enum { /* descriptor types; those from 80h are followed by a 16-bit length */
        TAG_IRQ_NO_FLAGS = 0x22,
        TAG_IO = 0x47,
+       TAG_MEMORY_FIXED = 0x86,
        TAG_DWORD_SPACE = 0x87,
        TAG_WORD_SPACE = 0x88,
        TAG_INTERRUPT = 0x89
@@ -291,6 +292,15 @@ void aml_io(Aml *aml, uint16_t base, uint8_t size)
     put_number(aml, base, 2);
     put_number(aml, 1, 1); /* alignment */
     put_number(aml, size, 1);
+}
+
+void aml_memory(Aml *aml, uint32_t base, uint32_t size)
+{
+    put_number(aml, TAG_MEMORY_FIXED, 1);
+    put_number(aml, 9, 2);
+    put_number(aml, 0, 1);
+    put_number(aml, base, 4);
+    put_number(aml, size, 4);
 }
 
 void aml_irq(Aml *aml, uint8_t irq)

@@ -64,6 +64,8 @@ typedef enum AmlSpace { AML_SPACE_MEMORY, AML_SPACE_IO, AML_SPACE_BUS } AmlSpace
 
 /* I/O ports decoded with 16 bits. */
 void aml_io(Aml *aml, uint16_t base, uint8_t size);
+/* Memory below 4 GiB, read-only. */
+void aml_memory(Aml *aml, uint32_t base, uint32_t size);
 /* Edge-triggered ISA interrupt. */
 void aml_irq(Aml *aml, uint8_t irq);
 /* Level-triggered, active high, shared; `count` choices. */

@@ -143,6 +143,7 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         .cpu_count = pc->machine.cpus.count,
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
+        .hpet = pc->hpet,
     };
     return describe_boot(pc, boot_rom, err) &&
            (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err)) &&

@@ -4,6 +4,7 @@
 #define HW_I386_PC_INTERNAL_H
 
 #include "hw/firmware.h"
+#include "hw/hpet.h"
 #include "hw/i8259.h"
 #include "hw/piix3.h"
 
@@ -29,9 +30,11 @@ typedef struct PcMachine {
     IsaBus *isa;
     FwCfg *fw_cfg;
     Device *rtc;
+    Hpet *timers; /* NULL without an HPET */
     I8259 *pic_master;
     Irq pic[PC_ISA_IRQ_COUNT];
     Irq ioapic[PC_GSI_COUNT];
+    bool gsi_levels[PC_GSI_COUNT];
     unsigned serial_ports; /* bit N: COM N+1 is there */
     bool has_booted;       /* -boot once= is used up */
 } PcMachine;

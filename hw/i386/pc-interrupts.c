@@ -6,7 +6,7 @@
  *                                +-> I/O APIC pin n -> local APICs
  *
  * GSI 0, the timer, arrives at pin 2 of the I/O APIC: what "IRQ 0 override" in firmware tables
- * says.
+ * says. GSI 2 has that pin too; of the 8259 pair it has none, the cascade is there.
  */
 #include "hw/i386/pc-internal.h"
 
@@ -25,7 +25,12 @@ static void set_gsi(void *owner, unsigned n, bool level)
     if (n < PC_ISA_IRQ_COUNT) {
         irq_set(pc->pic[n], level);
     }
-    irq_set(pc->ioapic[n == TIMER_GSI ? TIMER_IOAPIC_PIN : n], level);
+    pc->gsi_levels[n] = level;
+    if (n == TIMER_GSI || n == TIMER_IOAPIC_PIN) {
+        level = pc->gsi_levels[TIMER_GSI] || pc->gsi_levels[TIMER_IOAPIC_PIN];
+        n = TIMER_IOAPIC_PIN;
+    }
+    irq_set(pc->ioapic[n], level);
 }
 
 Irq pc_gsi(PcMachine *pc, unsigned gsi)

@@ -12,6 +12,7 @@
 #include <assert.h>
 
 #define MAX_CPUS 255
+#define RTC_IRQ 8
 
 Device *pc_device_new(const char *type, Bus *bus, const char *const *properties)
 {
@@ -82,13 +83,29 @@ static bool copy_rtc_option(PcMachine *pc, const char *machine_name, const char 
     return value && object_set(&pc->rtc->obj, rtc_name, value, err);
 }
 
+/* The HPET lies between the older timers and their lines: it may take these over. */
+static bool create_hpet(PcMachine *pc, Error **err)
+{
+    if (!pc->hpet) {
+        return true;
+    }
+    pc->timers = (Hpet *)pc_device_new("hpet", NULL, NULL);
+    hpet_set_memory(pc->timers, &pc->memory);
+    for (unsigned line = 0; line < HPET_OUTPUT_COUNT; line++) {
+        hpet_set_output(pc->timers, line, pc_gsi(pc, line));
+    }
+    pc->isa->irqs[RTC_IRQ] = hpet_legacy_input(pc->timers, HPET_LEGACY_RTC);
+    return object_realize((Object *)pc->timers, err);
+}
+
 static bool create_timers(PcMachine *pc, Error **err)
 {
     Bus *isa = &pc->isa->bus;
     I8254 *pit = (I8254 *)pc_device_new("isa-pit", isa, NULL);
     PcSpeaker *speaker = (PcSpeaker *)pc_device_new("isa-pcspk", isa, NULL);
 
-    i8254_set_output(pit, pc_gsi(pc, 0));
+    i8254_set_output(pit,
+                     pc->timers ? hpet_legacy_input(pc->timers, HPET_LEGACY_PIT) : pc_gsi(pc, 0));
     pc_speaker_set_pit(speaker, pit);
     pc->rtc = pc_device_new("mc146818rtc", isa, NULL);
     return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err) &&
@@ -122,8 +139,9 @@ static bool create_isa_devices(PcMachine *pc, Error **err)
 
     port92_set_a20(port92, pc_a20(pc));
     i8042_set_a20(keyboard, pc_a20(pc));
-    return create_timers(pc, err) && object_realize((Object *)port92, err) &&
-           object_realize((Object *)keyboard, err) && create_serial_ports(pc, err);
+    return create_hpet(pc, err) && create_timers(pc, err) &&
+           object_realize((Object *)port92, err) && object_realize((Object *)keyboard, err) &&
+           create_serial_ports(pc, err);
 }
 
 /* -- Machine ----------------------------------------------------------------------------------- */
@@ -132,9 +150,6 @@ static bool check_properties(const PcMachine *pc, Error **err)
 {
     if (pc->vmport == CHOICE_ON) {
         return error_set(err, "-machine: vmport=on: this machine has no VMware port");
-    }
-    if (pc->hpet) {
-        return error_set(err, "-machine: hpet=on: this machine has no HPET");
     }
     return true;
 }
@@ -186,7 +201,7 @@ static const Field pc_fields[] = {
     PROP_ENUM(PcMachine, smm, .choices = on_off_auto, .desc = "system management mode; auto: off"),
     PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
     PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
-    PROP(PcMachine, hpet, .desc = "high precision event timer; not available"),
+    PROP(PcMachine, hpet, .init = 1, .desc = "high precision event timer"),
     DERIVED(PcMachine, memory),
     DERIVED(PcMachine, io),
     DERIVED(PcMachine, ram_block),
@@ -202,9 +217,11 @@ static const Field pc_fields[] = {
     LINK(PcMachine, isa),
     LINK(PcMachine, fw_cfg),
     LINK(PcMachine, rtc),
+    LINK(PcMachine, timers),
     LINK(PcMachine, pic_master),
     LINK(PcMachine, pic),
     LINK(PcMachine, ioapic),
+    DERIVED(PcMachine, gsi_levels),
     DERIVED(PcMachine, serial_ports),
     DERIVED(PcMachine, has_booted),
     FIELDS_END,

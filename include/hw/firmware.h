@@ -33,6 +33,7 @@ typedef struct AcpiConfig {
     unsigned cpu_count;    /* APIC ids 0 to cpu_count - 1 */
     unsigned serial_ports; /* bit N: COM N+1 is there */
     uint64_t low_memory;   /* where RAM below 4 GiB ends */
+    bool hpet;
 } AcpiConfig;
 
 /* Adds "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */

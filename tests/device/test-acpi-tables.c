@@ -148,7 +148,7 @@ static const uint8_t *table_at(uint64_t address, const char *signature)
     return table;
 }
 
-static const char *const table_order[] = {"FACP", "APIC", "WAET"};
+static const char *const table_order[] = {"FACP", "APIC", "HPET", "WAET"};
 
 static const uint8_t *find_table(const char *signature)
 {
@@ -163,8 +163,8 @@ static const uint8_t *find_table(const char *signature)
     g_assert_not_reached();
 }
 
-static const AcpiConfig small = {.cpu_count = 1, .low_memory = 512 << 20, .serial_ports = 1};
-static const AcpiConfig large = {.cpu_count = 255, .low_memory = 3ull << 30, .serial_ports = 15};
+static const AcpiConfig small = {.cpu_count = 1, .low_memory = 512 << 20, .serial_ports = 1, .hpet = true};
+static const AcpiConfig large = {.cpu_count = 255, .low_memory = 3ull << 30, .serial_ports = 15, .hpet = true};
 
 static void test_roots(void)
 {
@@ -220,6 +220,24 @@ static void test_processors(void)
     g_assert_cmpuint(local, ==, 255);
     g_assert_cmpuint(io, ==, 1);
     g_assert_cmpuint(overrides, ==, 5);
+}
+
+static void test_hpet(void)
+{
+    AcpiConfig without = small;
+
+    load(&small);
+    const uint8_t *hpet = find_table("HPET");
+    g_assert_cmpuint(get(hpet + 4, 4), ==, 56);
+    g_assert_cmphex(get(hpet + 36, 4), ==, 0x8086a201);
+    g_assert_cmphex(get(hpet + 40, 4), ==, 0); /* in memory */
+    g_assert_cmphex(get(hpet + 44, 8), ==, 0xfed00000);
+    gsize size = blobs[0].size;
+    without.hpet = false;
+    load(&without);
+    g_assert_cmpuint(blobs[0].size, <, size - 56);
+    const uint8_t *xsdt = table_at(get(blobs[1].bytes + 24, 8), "XSDT");
+    g_assert_cmpuint(get(xsdt + 4, 4), ==, 36 + 8 * (G_N_ELEMENTS(table_order) - 1));
 }
 
 /* -- iasl -------------------------------------------------------------------------------------- */
@@ -282,6 +300,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/roots", test_roots);
     g_test_add_func("/acpi/fadt", test_fixed_description);
     g_test_add_func("/acpi/madt", test_processors);
+    g_test_add_func("/acpi/hpet", test_hpet);
     g_test_add_func("/acpi/iasl", test_iasl);
     return g_test_run();
 }

@@ -110,6 +110,26 @@ def test_more_cpus_than_cores():
     several_cpus(4)
 
 
+def test_hpet_is_the_clock():
+    """As the clock and, without a local APIC, as the only source of timer interrupts: on IRQ 0."""
+    clocks = "/sys/devices/system/clocksource/clocksource0/"
+    with start(append="console=ttyS0 hpet=force clocksource=hpet nolapic") as guest:
+        wait_shell(guest)
+        command(guest, f"cat {clocks}available_clocksource", rb"[^\r]*\bhpet\b")
+        command(guest, f"cat {clocks}current_clocksource", rb"hpet\r")
+        command(guest, "grep -c '^clock_event_device: *hpet\\|^Clock Event Device: *hpet' /proc/timer_list",
+                rb"[1-9]")
+        command(guest, "a=$(awk '/^ *0:/ {print $2}' /proc/interrupts); sleep 1; "
+                "b=$(awk '/^ *0:/ {print $2}' /proc/interrupts); echo more$((b > a))", rb"more1\r")
+
+
+def test_no_hpet():
+    with start("-no-hpet") as guest:
+        wait_shell(guest)
+        command(guest, "grep -c hpet /sys/devices/system/clocksource/clocksource0/available_clocksource",
+                rb"0\r")
+
+
 def test_no_reboot_ends():
     with start("-no-reboot") as guest:
         wait_shell(guest)
