@@ -53,6 +53,14 @@ static bool is_guest_trap(greg_t trap)
     }
 }
 
+/* An instruction in exact mode tries which pages it touches. */
+static bool is_window_fault(const X86Cpu *cpu, greg_t trap, const uint8_t *pc)
+{
+    return trap == 14 && code_cache_is_thunk(pc) &&
+           cpu->tcg.fault_address - (uint64_t)(uintptr_t)cpu->tcg.window <
+               WINDOW_PAGES * TARGET_PAGE_SIZE;
+}
+
 static void on_host_fault(int number, siginfo_t *info, void *context)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -70,6 +78,8 @@ static void on_host_fault(int number, siginfo_t *info, void *context)
         give_up(number, info);
     } else if (number == SIGSEGV && cpu->tcg.fault_address == POLL_TRAP_ADDRESS) {
         regs[REG_RIP] = (greg_t)stubs.exit_poll;
+    } else if (is_window_fault(cpu, regs[REG_TRAPNO], pc)) {
+        regs[REG_RIP] = (greg_t)stubs.thunk_fault;
     } else if (!is_guest_trap(regs[REG_TRAPNO])) {
         give_up(number, info);
     } else if (code_cache_is_thunk(pc)) {

@@ -128,6 +128,8 @@ void stubs_emit(Emitter *e);
  * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                       unsigned max_insns, Emitter *e);
+/* cpu->tcg.window: where exact mode lets the silicon say which pages an operand touches. */
+#define WINDOW_PAGES 4u
 /* Bytes of cpu->tcg.thunks and kept_insns, zeroed by the owner. */
 size_t target_thunk_cache_size(void);
 size_t target_kept_insns_size(void);

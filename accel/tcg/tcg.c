@@ -76,6 +76,19 @@ static void listen_to_map(Vcpu *vcpu, bool listen)
     }
 }
 
+/* Pages that say which of them an instruction touches: TcgState.window. */
+static uint8_t *make_window(void)
+{
+    uint8_t *window =
+        mmap(NULL, WINDOW_PAGES * TARGET_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (window == MAP_FAILED ||
+        mprotect(window + TARGET_PAGE_SIZE, TARGET_PAGE_SIZE, PROT_READ | PROT_WRITE) < 0) {
+        return NULL;
+    }
+    return window;
+}
+
 /* What translated code and signal handlers need must be there before the first fault. */
 static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
 {
@@ -89,6 +102,10 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     }
     if (!host_signals_init_thread(cpu, err)) {
         return false;
+    }
+    cpu->tcg.window = make_window();
+    if (!cpu->tcg.window) {
+        return error_set(err, "cannot allocate a CPU's pages without rights");
     }
     memory = mmap(NULL, tables, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
@@ -118,6 +135,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     cpu->tcg.own = NULL;
     g_clear_pointer(&cpu->tcg.kept_insns, g_free);
     g_clear_pointer(&cpu->tcg.thunks, g_free);
+    munmap(cpu->tcg.window, WINDOW_PAGES * TARGET_PAGE_SIZE);
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
     g_free(own);
 }

@@ -57,6 +57,7 @@ typedef struct TcgState {
     void *thunks;        /* exact mode's pieces of code: the target's */
     void *kept_insns;    /* exact mode's decoded instructions: the target's */
     uint64_t host_flags; /* RFLAGS when translated code was left */
+    uint8_t *window;     /* exact mode's: a page without rights, one with, two without */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
 } TcgState;

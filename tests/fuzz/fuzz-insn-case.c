@@ -5,6 +5,7 @@
  * operands reach the data pages, near their ends, unaligned, in the read-only page or the hole.
  */
 #include "tests/fuzz/fuzz-insn-case.h"
+#include "tests/fuzz/fuzz-insn-evex.h"
 
 #include "target/i386/translate/decode.h"
 #include "target/i386/translate/rehost.h"
@@ -52,10 +53,14 @@ static bool is_user_helper(unsigned mnemonic)
     case ZYDIS_MNEMONIC_VPGATHERDQ:
     case ZYDIS_MNEMONIC_VPGATHERQD:
     case ZYDIS_MNEMONIC_VPGATHERQQ:
-    case ZYDIS_MNEMONIC_VMASKMOVPS:
-    case ZYDIS_MNEMONIC_VMASKMOVPD:
-    case ZYDIS_MNEMONIC_VPMASKMOVD:
-    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+    case ZYDIS_MNEMONIC_VSCATTERDPD:
+    case ZYDIS_MNEMONIC_VSCATTERDPS:
+    case ZYDIS_MNEMONIC_VSCATTERQPD:
+    case ZYDIS_MNEMONIC_VSCATTERQPS:
+    case ZYDIS_MNEMONIC_VPSCATTERDD:
+    case ZYDIS_MNEMONIC_VPSCATTERDQ:
+    case ZYDIS_MNEMONIC_VPSCATTERQD:
+    case ZYDIS_MNEMONIC_VPSCATTERQQ:
     case ZYDIS_MNEMONIC_LDMXCSR:
     case ZYDIS_MNEMONIC_VLDMXCSR:
     case ZYDIS_MNEMONIC_STMXCSR:
@@ -395,9 +400,13 @@ static void draw_insn(Maker *m, FuzzInsn *to)
     for (unsigned i = 0; i < ATTEMPTS; i++) {
         Operand operand = draw_operand(m);
         uint8_t *p = bytes;
-        bool is_vex = random_chance(&m->random, 24);
+        unsigned encoding = (unsigned)random_below(&m->random, 100);
 
-        p = is_vex ? put_vex(m, p, &operand) : put_legacy(m, p, &operand);
+        if (case_has_avx512() && encoding >= 70) {
+            p = fuzz_put_evex(&m->random, p, operand.rex_x, operand.rex_b, operand.is_memory);
+        } else {
+            p = encoding < 24 ? put_vex(m, p, &operand) : put_legacy(m, p, &operand);
+        }
         put_tail(m, p, &operand);
         if (keep(bytes, 15, to, &insn)) {
             note_fixes(m, &insn, to);
@@ -587,6 +596,9 @@ static void draw_fpu(Maker *m)
     for (unsigned i = 0; i < 16; i++) {
         draw_vector(r, fpu->xmm[i]);
         draw_vector(r, fpu->ymm_high[i]);
+    }
+    if (case_has_avx512()) {
+        fuzz_draw_avx512(r, fpu);
     }
 }
 

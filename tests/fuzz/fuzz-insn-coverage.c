@@ -15,8 +15,18 @@
 
 static uint64_t reached[ZYDIS_ISA_SET_MAX_VALUE + 1];
 
+/* The forms of an AVX-512 extension: those with vectors of less than 512 bits need VL besides. */
+#define SETS_512(set, feature)                                                                     \
+    {ZYDIS_ISA_SET_##set##_512, feature}, {ZYDIS_ISA_SET_##set##_256, feature, AVX512VL},          \
+    {                                                                                              \
+        ZYDIS_ISA_SET_##set##_128, feature, AVX512VL                                               \
+    }
+#define AVX512VL FEATURE(FEATURE_7_EBX, 31)
+#define AVX512DQ FEATURE(FEATURE_7_EBX, 17)
+#define AVX512BW FEATURE(FEATURE_7_EBX, 30)
+
 typedef struct SetFeature {
-    uint16_t isa_set, feature;
+    uint16_t isa_set, feature, second; /* second 0: none */
 } SetFeature;
 
 static const SetFeature sets[] = {
@@ -25,6 +35,29 @@ static const SetFeature sets[] = {
     {ZYDIS_ISA_SET_AVX, FEATURE_AVX},
     {ZYDIS_ISA_SET_AVX2, FEATURE(FEATURE_7_EBX, 5)},
     {ZYDIS_ISA_SET_AVX2GATHER, FEATURE(FEATURE_7_EBX, 5)},
+    SETS_512(AVX512BW, AVX512BW),
+    {ZYDIS_ISA_SET_AVX512BW_128N, AVX512BW},
+    {ZYDIS_ISA_SET_AVX512BW_KOP, AVX512BW},
+    SETS_512(AVX512CD, FEATURE(FEATURE_7_EBX, 28)),
+    SETS_512(AVX512DQ, AVX512DQ),
+    {ZYDIS_ISA_SET_AVX512DQ_128N, AVX512DQ},
+    {ZYDIS_ISA_SET_AVX512DQ_KOP, AVX512DQ},
+    {ZYDIS_ISA_SET_AVX512DQ_SCALAR, AVX512DQ},
+    SETS_512(AVX512F, FEATURE_AVX512F),
+    {ZYDIS_ISA_SET_AVX512F_128N, FEATURE_AVX512F},
+    {ZYDIS_ISA_SET_AVX512F_KOP, FEATURE_AVX512F},
+    {ZYDIS_ISA_SET_AVX512F_SCALAR, FEATURE_AVX512F},
+    SETS_512(AVX512_BF16, FEATURE(FEATURE_7_1_EAX, 5)),
+    SETS_512(AVX512_BITALG, FEATURE(FEATURE_7_ECX, 12)),
+    SETS_512(AVX512_GFNI, FEATURE(FEATURE_7_ECX, 8)),
+    SETS_512(AVX512_IFMA, FEATURE(FEATURE_7_EBX, 21)),
+    SETS_512(AVX512_VAES, FEATURE(FEATURE_7_ECX, 9)),
+    SETS_512(AVX512_VBMI, FEATURE(FEATURE_7_ECX, 1)),
+    SETS_512(AVX512_VBMI2, FEATURE(FEATURE_7_ECX, 6)),
+    SETS_512(AVX512_VNNI, FEATURE(FEATURE_7_ECX, 11)),
+    SETS_512(AVX512_VP2INTERSECT, FEATURE(FEATURE_7_EDX, 8)),
+    SETS_512(AVX512_VPCLMULQDQ, FEATURE(FEATURE_7_ECX, 10)),
+    SETS_512(AVX512_VPOPCNTDQ, FEATURE(FEATURE_7_ECX, 14)),
     {ZYDIS_ISA_SET_AVXAES, FEATURE(FEATURE_1_ECX, 25)},
     {ZYDIS_ISA_SET_AVX_GFNI, FEATURE(FEATURE_7_ECX, 8)},
     {ZYDIS_ISA_SET_AVX_VNNI, FEATURE(FEATURE_7_1_EAX, 4)},
@@ -95,7 +128,8 @@ static const SetFeature *find_set(unsigned isa_set)
 static bool is_offered(const SetFeature *set)
 {
     return set->feature != NEVER &&
-           (set->feature == ALWAYS || cpu_model_has(cpu_model_current(), set->feature));
+           (set->feature == ALWAYS || cpu_model_has(cpu_model_current(), set->feature)) &&
+           (!set->second || cpu_model_has(cpu_model_current(), set->second));
 }
 
 static bool check_set(unsigned isa_set, bool judge)

@@ -2,6 +2,7 @@
 /* Comparing and printing what a case left behind. */
 #include "tests/insn/insn-case.h"
 
+#include <cpuid.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -33,9 +34,47 @@ uint8_t *case_memory_at(CaseMemory *memory, uint64_t linear)
     return NULL;
 }
 
+bool case_has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f");
+}
+
+CaseComponent case_component(unsigned n)
+{
+    static CaseComponent known[8]; /* CPUID takes long in a virtual machine */
+    unsigned flags, unused;
+
+    if (!known[n].size) {
+        __cpuid_count(0xd, n, known[n].size, known[n].offset, flags, unused);
+    }
+    return known[n];
+}
+
+static void avx512_to_image(const CaseFpu *fpu, uint8_t *image)
+{
+    if (case_has_avx512()) {
+        memcpy(image + case_component(5).offset, fpu->k, sizeof(fpu->k));
+        memcpy(image + case_component(6).offset, fpu->zmm_high, sizeof(fpu->zmm_high));
+        memcpy(image + case_component(7).offset, fpu->zmm16, sizeof(fpu->zmm16));
+    }
+}
+
+static void avx512_from_image(CaseFpu *fpu, const uint8_t *image, uint64_t components)
+{
+    if (components & 1u << 5) {
+        memcpy(fpu->k, image + case_component(5).offset, sizeof(fpu->k));
+    }
+    if (components & 1u << 6) {
+        memcpy(fpu->zmm_high, image + case_component(6).offset, sizeof(fpu->zmm_high));
+    }
+    if (components & 1u << 7) {
+        memcpy(fpu->zmm16, image + case_component(7).offset, sizeof(fpu->zmm16));
+    }
+}
+
 void case_fpu_to_image(const CaseFpu *fpu, uint8_t *image)
 {
-    const uint64_t components = 7;
+    const uint64_t components = case_has_avx512() ? 0xe7 : 7;
 
     memset(image, 0, CASE_XSAVE_SIZE);
     memcpy(image, &fpu->fcw, 2);
@@ -48,6 +87,7 @@ void case_fpu_to_image(const CaseFpu *fpu, uint8_t *image)
     memcpy(image + 160, fpu->xmm, sizeof(fpu->xmm));
     memcpy(image + XSAVE_HEADER, &components, sizeof(components));
     memcpy(image + XSAVE_YMM, fpu->ymm_high, sizeof(fpu->ymm_high));
+    avx512_to_image(fpu, image);
 }
 
 void case_fpu_from_image(CaseFpu *fpu, const uint8_t *image)
@@ -72,6 +112,7 @@ void case_fpu_from_image(CaseFpu *fpu, const uint8_t *image)
     if (components & 4) {
         memcpy(fpu->ymm_high, image + XSAVE_YMM, sizeof(fpu->ymm_high));
     }
+    avx512_from_image(fpu, image, components);
 }
 
 /* -- Comparing -------------------------------------------------------------------------------- */
@@ -129,6 +170,11 @@ static void compare_fpu(Comparison *c, const CaseFpu *a, const CaseFpu *b)
     for (unsigned i = 0; i < 16; i++) {
         compare_bytes(c, "XMM", i, a->xmm[i], b->xmm[i], 16);
         compare_bytes(c, "YMM high ", i, a->ymm_high[i], b->ymm_high[i], 16);
+        compare_bytes(c, "ZMM high ", i, a->zmm_high[i], b->zmm_high[i], 32);
+        compare_bytes(c, "ZMM", 16 + i, a->zmm16[i], b->zmm16[i], 64);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        compare_bytes(c, "K", i, (const uint8_t *)&a->k[i], (const uint8_t *)&b->k[i], 8);
     }
 }
 

@@ -43,6 +43,9 @@ typedef struct CaseFpu {
     uint32_t mxcsr;
     uint8_t st[8][10];
     uint8_t xmm[16][16], ymm_high[16][16];
+    /* AVX-512; zero where the host has none */
+    uint64_t k[8];
+    uint8_t zmm_high[16][32], zmm16[16][64]; /* upper halves of ZMM0-15; ZMM16-31 */
 } CaseFpu;
 
 typedef struct CaseState {
@@ -67,9 +70,18 @@ typedef struct CaseOutcome {
     CaseState state;
 } CaseOutcome;
 
-/* Between CaseFpu and an XSAVE image in standard form (832 bytes): x87, SSE, AVX. The image's
- * header says which of them are stored; others have their initial values. */
-#define CASE_XSAVE_SIZE 832
+/* Is there AVX-512 on this host? */
+bool case_has_avx512(void);
+
+/* Where the host's XSAVE puts component `n`, 2 to 7. */
+typedef struct CaseComponent {
+    unsigned offset, size;
+} CaseComponent;
+CaseComponent case_component(unsigned n);
+
+/* Between CaseFpu and an XSAVE image in the host's standard form: x87, SSE, AVX, AVX-512. The
+ * image's header says which of them are stored; others have their initial values. */
+#define CASE_XSAVE_SIZE 2816
 void case_fpu_to_image(const CaseFpu *fpu, uint8_t *image);
 void case_fpu_from_image(CaseFpu *fpu, const uint8_t *image);
 

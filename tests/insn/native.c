@@ -92,19 +92,24 @@ static uint8_t *fpu_image(ucontext_t *context)
     return (uint8_t *)context->uc_mcontext.fpregs;
 }
 
-/* Registers of the kernel's frame that cases do not know keep what the frame says, but AVX-512
- * state goes to its initial value. */
+/* Registers of the kernel's frame that cases do not know keep what the frame says. */
 static void put_fpu(ucontext_t *context, const CaseFpu *fpu)
 {
     uint8_t *image = fpu_image(context), ours[CASE_XSAVE_SIZE];
-    uint64_t components;
+    uint64_t components, own;
 
     memcpy(&components, image + XSAVE_HEADER, sizeof(components));
     case_fpu_to_image(fpu, ours);
+    memcpy(&own, ours + XSAVE_HEADER, sizeof(own));
     memcpy(image, ours, SW_RESERVED);
-    components = (components & ~CASE_COMPONENTS) | 7;
+    components = (components & ~CASE_COMPONENTS) | own;
     memcpy(image + XSAVE_HEADER, &components, sizeof(components));
-    memcpy(image + XSAVE_HEADER + 64, ours + XSAVE_HEADER + 64, sizeof(fpu->ymm_high));
+    for (unsigned i = 2; i < 8; i++) {
+        if (own >> i & 1) {
+            CaseComponent component = case_component(i);
+            memcpy(image + component.offset, ours + component.offset, component.size);
+        }
+    }
 }
 
 static void begin(ucontext_t *context)

@@ -47,6 +47,13 @@ static CaseState make_state(uint64_t rip)
             state.fpu.ymm_high[i][k] = (uint8_t)mix(i * 16 + k + 999);
         }
     }
+    for (unsigned i = 0; case_has_avx512() && i < 16; i++) {
+        for (unsigned k = 0; k < 64; k++) {
+            state.fpu.zmm_high[i][k / 2] = (uint8_t)mix(i * 64 + k + 5000);
+            state.fpu.zmm16[i][k] = (uint8_t)mix(i * 64 + k + 7000);
+        }
+        state.fpu.k[i / 2] = mix(i + 9000);
+    }
     state.gpr[R_RBX] = CASE_DATA;
     state.gpr[R_RSI] = CASE_DATA + 0x100;
     state.gpr[R_RDI] = CASE_DATA + CASE_PAGE;

@@ -14,7 +14,14 @@
  * pages of a crossing access are checked first). MMIO works; the machine lock and the FPU state are
  * dealt with inside. Built without SSE.
  */
-enum { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_EXEC = 2, ACCESS_SYSTEM = 4 };
+enum {
+    ACCESS_READ = 0,
+    ACCESS_WRITE = 1,
+    ACCESS_EXEC = 2,
+    ACCESS_SYSTEM = 4,
+    /* access_host_pointer() only: fails where the access would set A or D */
+    ACCESS_PEEK = 8
+};
 
 /* Linear addresses; `size` up to 4096. In 64-bit mode the caller has checked that the address is
  * canonical. */

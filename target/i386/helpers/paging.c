@@ -269,6 +269,20 @@ static bool mark_entries(Walk *walk)
     return true;
 }
 
+/* Is there nothing left for mark_entries() to do? */
+static bool is_marked(const Walk *walk)
+{
+    for (unsigned i = 0; i < walk->entry_count; i++) {
+        bool is_leaf = i == walk->entry_count - 1;
+        uint64_t bits = PTE_A | (is_leaf && is_write(walk) ? PTE_D : 0);
+
+        if (~walk->entries[i].value & bits) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_walk)
 {
     Walk walk;
@@ -291,6 +305,9 @@ bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_wa
     walk.is_user = cpu->cpl == 3 && !(access & ACCESS_SYSTEM);
     do {
         if (!gather(&walk) || !check_access(&walk, ret_walk)) {
+            return false;
+        }
+        if (access & ACCESS_PEEK && !is_marked(&walk)) {
             return false;
         }
     } while (!mark_entries(&walk));

@@ -17,7 +17,7 @@ typedef struct PageWalk {
 /*
  * Translates for an access (ACCESS_* with the rights of cpu->cpl or ACCESS_SYSTEM), sets A, and D
  * for writes, atomically. Without paging: identity. False: #PF recorded with its exact error code.
- * A20 is applied. Built without SSE.
+ * A20 is applied. ACCESS_PEEK: false also where a bit would have to be set. Built without SSE.
  */
 bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_walk);
 

@@ -118,7 +118,8 @@ void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offse
     emit_alu_imm(e, 64, 7, HOST_T1, (int32_t)greatest_offset);
     cold = address_add_cold(t, emit_jcc(e, CC_A));
     cold->access = (uint8_t)access;
-    cold->retry = retry;
+    /* a refill would set the A and D bits of a page that a mask may leave alone */
+    cold->retry = t->insn->masked ? NULL : retry;
 }
 
 void address_add_host(Translator *t)

@@ -204,6 +204,7 @@ static void set_operand(Insn *insn, unsigned n, const ZydisDecodedOperand *from)
     to->encoding = (uint8_t)from->encoding;
     to->actions = (uint8_t)from->actions;
     to->size = from->size / 8;
+    to->element_size = (uint8_t)(from->element_size / 8);
     switch (from->type) {
     case ZYDIS_OPERAND_TYPE_REGISTER:
         set_register(to, from->reg.value);
@@ -331,6 +332,22 @@ static uint8_t gate_of(const ZydisDecodedInstruction *from, const ZydisDecodedOp
     return has_xmm ? GATE_SSE : has_mmx ? GATE_MMX : has_x87 ? GATE_X87 : GATE_NONE;
 }
 
+/* Elements that a mask leaves out are not touched. With EVEX not every instruction works so; exact
+ * mode asks the silicon. */
+static bool is_masked(const Insn *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+        return true;
+    default:
+        return insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX &&
+               insn->memory_operand != INSN_NO_REG && insn->bytes[insn->vector_offset + 3] & 7;
+    }
+}
+
 DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsigned size,
                          Insn *ret_insn, bool *ret_too_long)
 {
@@ -365,6 +382,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_missing_base(ret_insn, &decoded);
     set_override(ret_insn, &decoded);
     set_flags(ret_insn, &decoded);
+    ret_insn->masked = is_masked(ret_insn);
     ret_insn->gate = gate_of(&decoded, operands);
     ret_insn->row = rehost_find_row(ret_insn);
     return DECODE_OK;

@@ -112,8 +112,7 @@ static const void *thunk_find(X86Cpu *cpu, const uint8_t *code, unsigned size, u
     return slot->code;
 }
 
-/* Runs the instruction with its memory operand at `memory`. */
-static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
+InsnResult exact_run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
 {
     uint8_t code[REHOST_MAX_BYTES];
     uint8_t base = HOST_RSI, stand_in = HOST_RDI;
@@ -137,7 +136,11 @@ static InsnResult run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
     if (insn->gate != GATE_NONE) {
         fpu_unpark(cpu);
     }
+    cpu->tcg.fault_trap = 0;
     if (stubs.thunk(cpu, thunk)) {
+        if (cpu->tcg.fault_trap == HOST_TRAP_PAGE_FAULT) {
+            return INSN_FAULT;
+        }
         exact_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return INSN_FAULT;
     }
@@ -175,6 +178,8 @@ static bool must_be_aligned(const Insn *insn, unsigned size)
     case ZYDIS_MNEMONIC_VMOVAPS:
     case ZYDIS_MNEMONIC_VMOVAPD:
     case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVDQA32:
+    case ZYDIS_MNEMONIC_VMOVDQA64:
     case ZYDIS_MNEMONIC_VMOVNTPS:
     case ZYDIS_MNEMONIC_VMOVNTPD:
     case ZYDIS_MNEMONIC_VMOVNTDQ:
@@ -220,7 +225,7 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
     if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
         return fault_or_misaligned(cpu, insn, linear, size);
     }
-    result = run_thunk(cpu, insn, slot);
+    result = exact_run_thunk(cpu, insn, slot);
     if (result == INSN_NEXT && is_write && !access_write(cpu, linear, slot, size, ACCESS_WRITE)) {
         return INSN_FAULT;
     }
@@ -257,7 +262,7 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     }
     host = access_host_pointer(cpu, linear, size, access);
     if (host) {
-        return run_thunk(cpu, insn, host);
+        return exact_run_thunk(cpu, insn, host);
     }
     if (is_atomic && tcg_parallel) { /* across pages, or beside code: nobody else may run */
         fpu_park(cpu);
@@ -282,7 +287,10 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     InsnResult result;
 
     if (insn->memory_operand == INSN_NO_REG) {
-        return run_thunk(cpu, insn, cpu->tcg.bounce);
+        return exact_run_thunk(cpu, insn, cpu->tcg.bounce);
+    }
+    if (insn->masked) {
+        return exact_masked(cpu, insn);
     }
     if (is_waiting(insn) && x87_is_pending(cpu)) {
         fault_raise(cpu, VECTOR_MF);

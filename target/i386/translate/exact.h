@@ -14,6 +14,13 @@ bool exact_gate_open(X86Cpu *cpu, unsigned gate);
 /* Computational instructions on the silicon, memory operands bounced (exact-native.c). */
 InsnResult exact_native(X86Cpu *cpu, const Insn *insn);
 
+/* ... those whose memory operand is under a mask (exact-masked.c). */
+InsnResult exact_masked(X86Cpu *cpu, const Insn *insn);
+/* Runs one with its memory operand at `memory`; INSN_FAULT: cpu->fault is set, but for a host page
+ * fault, which cpu->tcg.fault_trap and fault_address tell. */
+InsnResult exact_run_thunk(X86Cpu *cpu, const Insn *insn, void *memory);
+#define HOST_TRAP_PAGE_FAULT 14
+
 /* Near transfers, PUSH, POP (exact-branch.c). */
 InsnResult exact_branch(X86Cpu *cpu, const Insn *insn);
 InsnResult exact_stack(X86Cpu *cpu, const Insn *insn);

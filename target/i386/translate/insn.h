@@ -41,13 +41,14 @@ typedef enum InsnGate {
 } InsnGate;
 
 typedef struct InsnOperand {
-    uint8_t kind;      /* OperandKind */
-    uint8_t reg_class; /* RegClass: GPR8_HIGH is AH CH DH BH with reg 0-3 */
-    uint8_t reg;       /* number in its class */
-    uint8_t encoding;  /* ZydisOperandEncoding: which field of the instruction names it */
-    uint8_t actions;   /* ZydisOperandActions: read, write, conditional */
-    bool hidden;       /* implicit */
-    uint16_t size;     /* bytes */
+    uint8_t kind;         /* OperandKind */
+    uint8_t reg_class;    /* RegClass: GPR8_HIGH is AH CH DH BH with reg 0-3 */
+    uint8_t reg;          /* number in its class */
+    uint8_t encoding;     /* ZydisOperandEncoding: which field of the instruction names it */
+    uint8_t actions;      /* ZydisOperandActions: read, write, conditional */
+    bool hidden;          /* implicit */
+    uint16_t size;        /* bytes */
+    uint8_t element_size; /* bytes of one element, as far as Zydis knows */
 } InsnOperand;
 
 typedef struct Insn {
@@ -80,6 +81,7 @@ typedef struct Insn {
     uint8_t rex;                        /* raw byte or 0 */
     uint8_t mandatory_prefix;           /* 66h, F2h, F3h that selects the instruction, or 0 */
     uint32_t gprs_used;                 /* mask of all GPRs it names or implies */
+    bool masked;        /* a mask decides which parts of the memory operand are touched */
     bool hidden_memory; /* memory operands beside the explicit one: stack, strings... */
     uint16_t flags_read, flags_written,
         flags_undefined; /* arithmetic flags and DF, EFLAGS positions */

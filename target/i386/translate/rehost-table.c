@@ -30,6 +30,8 @@
     {                                                                                              \
         .isa_set = ZYDIS_ISA_SET_##s, .carry = CARRY_NATIVE                                        \
     }
+/* An AVX-512 extension: its 512-, 256- and 128-bit forms. */
+#define NATIVE_512(s) NATIVE_SET(s##_512), NATIVE_SET(s##_256), NATIVE_SET(s##_128)
 #define NOTHING_SET(s)                                                                             \
     {                                                                                              \
         .isa_set = ZYDIS_ISA_SET_##s, .carry = CARRY_NOTHING                                       \
@@ -307,10 +309,14 @@ static const RehostRow rows[] = {
     HELPER(VPGATHERDQ, helper_gather),
     HELPER(VPGATHERQD, helper_gather),
     HELPER(VPGATHERQQ, helper_gather),
-    HELPER(VMASKMOVPS, helper_masked_load),
-    HELPER(VMASKMOVPD, helper_masked_load),
-    HELPER(VPMASKMOVD, helper_masked_load),
-    HELPER(VPMASKMOVQ, helper_masked_load),
+    HELPER(VSCATTERDPD, helper_scatter),
+    HELPER(VSCATTERDPS, helper_scatter),
+    HELPER(VSCATTERQPD, helper_scatter),
+    HELPER(VSCATTERQPS, helper_scatter),
+    HELPER(VPSCATTERDD, helper_scatter),
+    HELPER(VPSCATTERDQ, helper_scatter),
+    HELPER(VPSCATTERQD, helper_scatter),
+    HELPER(VPSCATTERQQ, helper_scatter),
     HELPER(CLFLUSH, helper_cache_line),
     HELPER(CLFLUSHOPT, helper_cache_line),
     HELPER(CLWB, helper_cache_line),
@@ -319,6 +325,29 @@ static const RehostRow rows[] = {
     NATIVE_SET(AES),
     NATIVE_SET(AVX),
     NATIVE_SET(AVX2),
+    NATIVE_512(AVX512BW),
+    NATIVE_SET(AVX512BW_128N),
+    NATIVE_SET(AVX512BW_KOP),
+    NATIVE_512(AVX512CD),
+    NATIVE_512(AVX512DQ),
+    NATIVE_SET(AVX512DQ_128N),
+    NATIVE_SET(AVX512DQ_KOP),
+    NATIVE_SET(AVX512DQ_SCALAR),
+    NATIVE_512(AVX512F),
+    NATIVE_SET(AVX512F_128N),
+    NATIVE_SET(AVX512F_KOP),
+    NATIVE_SET(AVX512F_SCALAR),
+    NATIVE_512(AVX512_BF16),
+    NATIVE_512(AVX512_BITALG),
+    NATIVE_512(AVX512_GFNI),
+    NATIVE_512(AVX512_IFMA),
+    NATIVE_512(AVX512_VAES),
+    NATIVE_512(AVX512_VBMI),
+    NATIVE_512(AVX512_VBMI2),
+    NATIVE_512(AVX512_VNNI),
+    NATIVE_512(AVX512_VP2INTERSECT),
+    NATIVE_512(AVX512_VPCLMULQDQ),
+    NATIVE_512(AVX512_VPOPCNTDQ),
     NATIVE_SET(AVXAES),
     NATIVE_SET(AVX_GFNI),
     NATIVE_SET(AVX_VNNI),

@@ -50,6 +50,10 @@ static void read_raw_fields(Fields *f)
         rm_high = (vector[1] & 0x20 ? 0 : 8) | (vector[1] & 0x40 ? 0 : 16);
         f->vvvv = (~(vector[2] >> 3) & 15) | (vector[3] & 0x08 ? 0 : 16);
     }
+    if (insn->stack_bits != 64) { /* the bits that would name registers above 7 are ignored */
+        reg_high = rm_high = 0;
+        f->vvvv &= 7;
+    }
     f->rex_w = MUTANT(54, rex & 8, false);
     f->has_modrm = insn->modrm_offset != 0;
     f->reg = reg_high | (insn->modrm >> 3 & 7);
