@@ -64,6 +64,7 @@ static uint64_t compute_cr4_mask(const CpuModel *model)
         {FEATURE(FEATURE_7_EBX, 7), CR4_SMEP},
         {FEATURE(FEATURE_7_EBX, 20), CR4_SMAP},
         {FEATURE_PKU, CR4_PKE},
+        {FEATURE_PKS, CR4_PKS},
     };
     uint64_t mask = CR4_PCE;
 
@@ -71,6 +72,19 @@ static uint64_t compute_cr4_mask(const CpuModel *model)
         mask |= cpu_model_has(model, rows[i].feature) ? rows[i].bits : 0;
     }
     return mask;
+}
+
+/* PKRU is not kept in the host's registers. Where the host has none, its place is behind all that
+ * the host has. */
+static XsaveComponent own_pkru_place(void)
+{
+    uint32_t size, offset, unused, end = XSAVE_LEGACY_SIZE + XSAVE_HEADER_SIZE;
+
+    for (unsigned i = XSAVE_AVX; i < XSAVE_PKRU; i++) {
+        __cpuid_count(0xd, i, size, offset, unused, unused);
+        end = MAX(end, offset + size);
+    }
+    return (XsaveComponent){.size = 8, .offset = end};
 }
 
 static void read_xsave_layout(CpuModel *model)
@@ -83,6 +97,9 @@ static void read_xsave_layout(CpuModel *model)
             model->xsave[i] =
                 (XsaveComponent){.size = size, .offset = offset, .aligned = flags & 2};
         }
+    }
+    if (model->xcr0_mask & XCR0_PKRU && !model->xsave[XSAVE_PKRU].size) {
+        model->xsave[XSAVE_PKRU] = own_pkru_place();
     }
 }
 

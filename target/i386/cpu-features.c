@@ -113,7 +113,7 @@ const FeatureRow feature_rows[] = {
 
     HOST("avx512vbmi", FEATURE_7_ECX, 1),
     OWN("umip", FEATURE_7_ECX, 2),
-    HOST("pku", FEATURE_7_ECX, 3), /* its place in the XSAVE area is the host's */
+    OWN("pku", FEATURE_7_ECX, 3),
     ABSENT("waitpkg", FEATURE_7_ECX, 5),
     HOST("avx512vbmi2", FEATURE_7_ECX, 6),
     ABSENT("cet-ss", FEATURE_7_ECX, 7),
@@ -131,7 +131,7 @@ const FeatureRow feature_rows[] = {
     ABSENT("movdir64b", FEATURE_7_ECX, 28),
     ABSENT("enqcmd", FEATURE_7_ECX, 29),
     ABSENT("sgxlc", FEATURE_7_ECX, 30),
-    ABSENT("pks", FEATURE_7_ECX, 31),
+    OWN("pks", FEATURE_7_ECX, 31),
 
     ABSENT("avx512-4vnniw", FEATURE_7_EDX, 2),
     ABSENT("avx512-4fmaps", FEATURE_7_EDX, 3),
@@ -307,9 +307,6 @@ void cpu_features_available(uint32_t ret_words[FEATURE_WORD_COUNT])
     }
     if ((xcr0 & XCR0_AVX512) != XCR0_AVX512) {
         host[FEATURE_7_EBX] &= ~(1u << (FEATURE_AVX512F % 32));
-    }
-    if ((xcr0 & XCR0_PKRU) == 0) {
-        host[FEATURE_7_ECX] &= ~(1u << (FEATURE_PKU % 32));
     }
     for (unsigned i = 0; i < feature_row_count; i++) {
         const FeatureRow *row = &feature_rows[i];

@@ -67,6 +67,7 @@ static void reset_power_on(X86Cpu *cpu)
     cpu->mcg_ctl = UINT64_MAX;
     cpu->xcr0 = XCR0_X87;
     cpu->pkru = 0;
+    cpu->pkrs = 0;
     cpu->smbase = RESET_SMBASE;
     cpu->smm = false;
     __atomic_store_n(&cpu->events, 0, __ATOMIC_SEQ_CST);

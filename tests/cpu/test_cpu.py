@@ -22,6 +22,7 @@ SECONDS = 120
 COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no-reboot", "-device",
           "isa-debug-exit,iobase=0xf4"]
 OPTIONS = {
+    "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],
     "framework-64": [["-smp", "2"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]

@@ -87,7 +87,7 @@ struct X86Cpu {
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
     uint64_t mcg_cap, mcg_status, mcg_ctl;
     uint64_t tsc_offset, tsc_adjust; /* what the guest added to the machine's TSC: tsc.h */
-    uint32_t pkru, smbase;
+    uint32_t pkru, pkrs, smbase;
     uint8_t cpl;           /* DERIVED: of CS/SS */
     bool interrupt_shadow; /* STI or MOV SS: no interrupt before the next instruction has ended */
     bool shadow_is_mov_ss;

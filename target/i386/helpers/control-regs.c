@@ -14,7 +14,7 @@
      CR0_PG)
 /* A change of these drops the TLB: those that the context key does not hold. */
 #define CR4_FLUSHES                                                                                \
-    (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+    (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS)
 /* In PAE paging, a change of these loads the page directory pointers anew. */
 #define CR4_LOADS_PDPTES (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
 #define CR3_NO_FLUSH (1ull << 63)
@@ -574,8 +574,7 @@ static bool invalidate_pcid(X86Cpu *cpu, uint64_t type, uint64_t pcid, uint64_t 
     bool pcid_enabled = cpu->cr4 & CR4_PCIDE;
     uint64_t current = pcid_enabled ? cpu->cr3 & CR3_PCID : 0;
 
-    if (type > INVPCID_ALL ||
-        (type <= INVPCID_CONTEXT && (pcid >> 12 || (!pcid_enabled && pcid)))) {
+    if (type > INVPCID_ALL || pcid >> 12 || (type <= INVPCID_CONTEXT && !pcid_enabled && pcid)) {
         return fault_gp(cpu, 0);
     }
     switch (type) {

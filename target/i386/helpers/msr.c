@@ -285,6 +285,18 @@ static bool write_pred_cmd(X86Cpu *cpu, uint64_t value)
     return (offered && !(value & ~(uint64_t)PRED_CMD_IBPB)) || fault_gp(cpu, 0);
 }
 
+static bool write_pkrs(X86Cpu *cpu, uint64_t value)
+{
+    if (value >> 32 || !cpu_has(cpu, FEATURE_PKS)) {
+        return fault_gp(cpu, 0);
+    }
+    if (cpu->pkrs != value) {
+        cpu->pkrs = (uint32_t)value;
+        tcg_flush_tlb(cpu);
+    }
+    return true;
+}
+
 /* Moves this CPU's counter; TSC_ADJUST remembers by how much. */
 static bool adjust_tsc(X86Cpu *cpu, uint64_t delta)
 {
@@ -352,6 +364,9 @@ static bool msr_read_special(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
     case MSR_PAT:
         *ret_value = cpu->pat;
         return true;
+    case MSR_PKRS:
+        *ret_value = cpu->pkrs;
+        return cpu_has(cpu, FEATURE_PKS) || fault_gp(cpu, 0);
     case MSR_MCG_CAP:
         *ret_value = cpu->mcg_cap;
         return true;
@@ -403,6 +418,8 @@ static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
         }
         cpu->pat = value;
         return true;
+    case MSR_PKRS:
+        return write_pkrs(cpu, value);
     case MSR_MCG_CAP:
     case MSR_ARCH_CAPABILITIES:
         return fault_gp(cpu, 0);

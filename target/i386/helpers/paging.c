@@ -196,17 +196,18 @@ static bool gather(Walk *walk)
     return gather_wide(walk, cpu->cr3 & PTE_ADDRESS_MASK, cpu->cr4 & CR4_LA57 ? 5 : 4);
 }
 
-/* PKRU's two bits for the page's key: bit 0 no access, bit 1 no writes;
- * 0 where keys do not apply. */
+/* The two bits of PKRU (user pages) or PKRS (supervisor pages) for the page's key: bit 0 no access,
+ * bit 1 no writes; 0 where keys do not apply. */
 static unsigned key_rights(const Walk *walk)
 {
     const X86Cpu *cpu = walk->cpu;
     uint64_t leaf = walk->entries[walk->entry_count - 1].value;
+    bool user_page = walk->rights & PTE_U;
 
-    if (!(cpu->cr4 & CR4_PKE) || !(cpu->efer & EFER_LMA) || !(walk->rights & PTE_U)) {
+    if (!(cpu->cr4 & (user_page ? CR4_PKE : CR4_PKS)) || !(cpu->efer & EFER_LMA)) {
         return 0;
     }
-    return cpu->pkru >> (leaf >> PTE_KEY_SHIFT & 15) * 2 & 3;
+    return (user_page ? cpu->pkru : cpu->pkrs) >> (leaf >> PTE_KEY_SHIFT & 15) * 2 & 3;
 }
 
 static void compute_rights(const Walk *walk, PageWalk *page)
