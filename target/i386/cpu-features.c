@@ -20,7 +20,7 @@
 
 const FeatureRow feature_rows[] = {
     HOST("fpu", FEATURE_1_EDX, 0),
-    ABSENT("vme", FEATURE_1_EDX, 1),
+    OWN("vme", FEATURE_1_EDX, 1),
     OWN("de", FEATURE_1_EDX, 2),
     OWN("pse", FEATURE_1_EDX, 3),
     OWN("tsc", FEATURE_1_EDX, 4),

@@ -5,11 +5,13 @@
 #include <glib.h>
 
 #define AMD_64                                                                                     \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "    \
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "    \
+    "sse "                                                                                         \
     "sse2 pni syscall nx lm "
 
 #define ZEN                                                                                        \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "    \
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "    \
+    "sse "                                                                                         \
     "sse2 pni monitor ssse3 fma cx16 sse4.1 sse4.2 movbe popcnt xsave avx f16c rdrand fsgsbase "   \
     "bmi1 avx2 smep bmi2 rdseed adx smap clflushopt xsaveopt xsavec xgetbv1 syscall nx mmxext "    \
     "fxsr-opt pdpe1gb rdtscp lm lahf-lm svm cr8legacy abm sse4a misalignsse 3dnowprefetch osvw "   \
@@ -24,7 +26,7 @@ static const ModelRow models[] = {
      .stepping = 3,
      .level = 2,
      .xlevel = 0x80000008,
-     .features = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr "
+     .features = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr "
                  "sse sse2 mmxext 3dnowext 3dnow"},
     {.name = "phenom",
      .vendor = "AuthenticAMD",

@@ -5,11 +5,13 @@
 #include <glib.h>
 
 #define CORE_64                                                                                    \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "    \
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "    \
+    "sse "                                                                                         \
     "sse2 pni ssse3 syscall nx lm lahf-lm "
 
 #define HASWELL                                                                                    \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "    \
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "    \
+    "sse "                                                                                         \
     "sse2 pni pclmulqdq ssse3 fma cx16 pcid sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes "   \
     "xsave avx f16c rdrand fsgsbase bmi1 hle avx2 smep bmi2 erms invpcid rtm xsaveopt syscall "    \
     "nx rdtscp lm lahf-lm abm arat "
@@ -23,7 +25,7 @@ static const ModelRow models[] = {
      .stepping = 3,
      .level = 1,
      .xlevel = 0,
-     .features = "fpu de pse tsc msr mce cx8 apic mmx"},
+     .features = "fpu vme de pse tsc msr mce cx8 apic mmx"},
     {.name = "pentium2",
      .vendor = "GenuineIntel",
      .model_id = "",
@@ -32,7 +34,8 @@ static const ModelRow models[] = {
      .stepping = 2,
      .level = 2,
      .xlevel = 0,
-     .features = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr"},
+     .features =
+         "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr"},
     {.name = "pentium3",
      .vendor = "GenuineIntel",
      .model_id = "",
@@ -41,7 +44,7 @@ static const ModelRow models[] = {
      .stepping = 3,
      .level = 3,
      .xlevel = 0,
-     .features = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr "
+     .features = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr "
                  "sse"},
     {.name = "coreduo",
      .vendor = "GenuineIntel",
@@ -51,8 +54,9 @@ static const ModelRow models[] = {
      .stepping = 8,
      .level = 0xa,
      .xlevel = 0x80000008,
-     .features = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat clflush acpi mmx "
-                 "fxsr sse sse2 ss pni monitor nx"},
+     .features =
+         "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat clflush acpi mmx "
+         "fxsr sse sse2 ss pni monitor nx"},
     {.name = "core2duo",
      .vendor = "GenuineIntel",
      .model_id = "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz",
@@ -70,8 +74,9 @@ static const ModelRow models[] = {
      .stepping = 2,
      .level = 0xa,
      .xlevel = 0x80000008,
-     .features = "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat clflush acpi mmx "
-                 "fxsr sse sse2 ss pni monitor ssse3 movbe nx lahf-lm"},
+     .features =
+         "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat clflush acpi mmx "
+         "fxsr sse sse2 ss pni monitor ssse3 movbe nx lahf-lm"},
     {.name = "Conroe",
      .vendor = "GenuineIntel",
      .model_id = "Intel Celeron_4x0 (Conroe/Merom Class Core 2)",

@@ -6,7 +6,8 @@
 
 /* PPRO and newer: what every 64-bit model starts from. */
 #define BASE_64                                                                                    \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "    \
+    "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr "    \
+    "sse "                                                                                         \
     "sse2 pni cx16 syscall nx lm hypervisor "
 
 /*

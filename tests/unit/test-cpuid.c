@@ -76,7 +76,7 @@ static void test_qemu64(void)
     g_assert_cmpstr(vendor, ==, "AuthenticAMD");
     g_assert_cmphex(leaf(0, 0, EAX), ==, 0xd);
     g_assert_cmphex(leaf(1, 0, EAX), ==, 0x60fb1);
-    g_assert_cmphex(leaf(1, 0, EDX), ==, 0x078bfbfd); /* what QEMU's qemu64 shows, VME apart */
+    g_assert_cmphex(leaf(1, 0, EDX), ==, 0x078bfbfd); /* what QEMU's qemu64 shows */
     g_assert_cmphex(leaf(1, 0, ECX), ==, 0x80002001);
     g_assert_cmphex(leaf(7, 0, EBX) & ~(1u << 6 | 1u << 13), ==, 0);
     g_assert_cmphex(leaf(0x80000000, 0, EAX), ==, 0x8000000a);
