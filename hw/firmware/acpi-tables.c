@@ -291,7 +291,7 @@ static uint32_t add_madt(AcpiBuilder *b, const AcpiConfig *config)
         put(out, MADT_LOCAL_APIC, 1);
         put(out, 8, 1);
         put(out, i, 1); /* processor id */
-        put(out, i, 1); /* APIC id */
+        put(out, config->apic_id(i), 1);
         put(out, MADT_ENABLED, 4);
     }
     put(out, MADT_IO_APIC, 1);

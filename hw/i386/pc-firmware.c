@@ -4,6 +4,7 @@
 
 #include "hw/ide.h"
 #include "hw/rtc.h"
+#include "target/i386/cpu.h"
 
 enum { /* CMOS bytes */
        CMOS_EQUIPMENT = 0x14,
@@ -106,7 +107,8 @@ static void describe_machine(PcMachine *pc)
     fw_cfg_set(pc->fw_cfg, FW_CFG_UUID, uuid);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_NOGRAPHIC, !machine->graphics, 2);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_COUNT, machine->cpus.count, 2);
-    fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_MAX, machine->cpus.max, 2);
+    /* As far as APIC ids go, which is more than the CPUs where the shape leaves gaps. */
+    fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_MAX, cpu_apic_id(machine->cpus.max - 1) + 1, 2);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_BOOT_MENU, machine->boot_menu, 2);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_IRQ0_OVERRIDE, 1, 4);
     rtc_set_cmos(pc->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_PS2_MOUSE);
@@ -141,6 +143,7 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
     }
     const AcpiConfig acpi = {
         .cpu_count = pc->machine.cpus.count,
+        .apic_id = cpu_apic_id,
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
         .hpet = pc->hpet,

@@ -78,6 +78,13 @@ bool pc_interrupts_create(PcMachine *pc, Error **err)
 
 bool pc_cpus_create(PcMachine *pc, Error **err)
 {
+    const MachineCpus *shape = &pc->machine.cpus;
+    const CpuTopology topology = {
+        .dies = shape->dies, .cores = shape->cores, .threads = shape->threads};
+
+    if (!cpu_topology_set(&topology, shape->count, err)) {
+        return false;
+    }
     for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
         /* CPUs outlive the board: of one that was taken apart they are used again. */
         X86Cpu *cpu = cpu_get(i) ? cpu_get(i) : cpu_new(i, err);

@@ -30,9 +30,10 @@ bool direct_boot_load(FwCfg *fw_cfg, const Machine *machine, uint64_t low_memory
 /* -- ACPI -------------------------------------------------------------------------------------- */
 
 typedef struct AcpiConfig {
-    unsigned cpu_count;    /* APIC ids 0 to cpu_count - 1 */
-    unsigned serial_ports; /* bit N: COM N+1 is there */
-    uint64_t low_memory;   /* where RAM below 4 GiB ends */
+    unsigned cpu_count;
+    uint32_t (*apic_id)(unsigned index); /* of a CPU, below 255 */
+    unsigned serial_ports;               /* bit N: COM N+1 is there */
+    uint64_t low_memory;                 /* where RAM below 4 GiB ends */
     bool hpet;
 } AcpiConfig;
 

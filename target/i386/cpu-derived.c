@@ -7,6 +7,10 @@
 #include <glib.h>
 #include <string.h>
 
+/* Microcode, as QEMU has it: a patch level, and a revision in the upper half. */
+#define DEFAULT_AMD_PATCH 0x01000065ull
+#define DEFAULT_INTEL_UPDATE (1ull << 32)
+
 static void clear_feature(CpuModel *model, const char *name)
 {
     cpu_features_set(model->features, cpu_feature_find(name), false);
@@ -124,6 +128,9 @@ void cpu_model_finish(CpuModel *model)
     drop_unmet(model);
     model->is_amd =
         strcmp(model->vendor, "AuthenticAMD") == 0 || strcmp(model->vendor, "HygonGenuine") == 0;
+    if (!model->ucode_rev) {
+        model->ucode_rev = model->is_amd ? DEFAULT_AMD_PATCH : DEFAULT_INTEL_UPDATE;
+    }
     if (model->is_amd) {
         model->features[FEATURE_80000001_EDX] |= model->features[FEATURE_1_EDX] & amd_aliases;
     }

@@ -39,7 +39,7 @@ const FeatureRow feature_rows[] = {
     ABSENT("pn", FEATURE_1_EDX, 18),
     HOST("clflush", FEATURE_1_EDX, 19),
     ABSENT("ds", FEATURE_1_EDX, 21),
-    ABSENT("acpi", FEATURE_1_EDX, 22),
+    OWN("acpi", FEATURE_1_EDX, 22),
     HOST("mmx", FEATURE_1_EDX, 23),
     HOST("fxsr", FEATURE_1_EDX, 24),
     HOST("sse", FEATURE_1_EDX, 25),

@@ -27,7 +27,9 @@ typedef enum FeatureWord {
 
 #define FEATURE(word, bit) ((word)*32 + (bit))
 #define FEATURE_TSC FEATURE(FEATURE_1_EDX, 4)
+#define FEATURE_MCE FEATURE(FEATURE_1_EDX, 7)
 #define FEATURE_MTRR FEATURE(FEATURE_1_EDX, 12)
+#define FEATURE_MCA FEATURE(FEATURE_1_EDX, 14)
 #define FEATURE_PSE36 FEATURE(FEATURE_1_EDX, 17)
 #define FEATURE_CLFLUSH FEATURE(FEATURE_1_EDX, 19)
 #define FEATURE_MONITOR FEATURE(FEATURE_1_ECX, 3)
@@ -109,9 +111,11 @@ typedef struct CpuModel {
     unsigned family, model, stepping;
     uint32_t level, xlevel;
     unsigned phys_bits;
+    uint64_t ucode_rev; /* what MSR 8Bh shows */
     CacheSet caches;
     bool legacy_cache; /* asked for: the legacy set whatever the model has */
     bool no_l3_cache, no_leaf_b;
+    bool level_given;  /* asked for: not raised for what needs a higher one */
     bool no_signature; /* leaf 40000000h names no hypervisor */
     uint32_t features[FEATURE_WORD_COUNT];
     /* DERIVED of the above by cpu_model_finish(). */
@@ -120,7 +124,7 @@ typedef struct CpuModel {
     uint64_t cr4_mask, xcr0_mask, efer_mask;
     uint32_t mxcsr_mask;
     XsaveComponent xsave[XSAVE_COMPONENT_COUNT];
-    unsigned cpu_count; /* CPUs made so far: topology */
+    CpuTopology topology; /* not of -cpu: cpu_topology_set() */
 } CpuModel;
 
 static inline bool cpu_model_has(const CpuModel *model, unsigned feature)

@@ -19,7 +19,7 @@ typedef struct ModelParser {
     uint32_t min_level, min_xlevel;
 } ModelParser;
 
-static CpuModel selected;
+static CpuModel selected = {.topology = {.dies = 1, .cores = 1, .threads = 1}};
 static bool selected_valid;
 
 /* -- Properties -------------------------------------------------------------------------------- */
@@ -37,8 +37,8 @@ typedef struct Property {
 
 #define NUMBER(text, member, from, to)                                                             \
     {                                                                                              \
-        .name = text, .kind = PROPERTY_NUMBER, .offset = offsetof(CpuModel, member), .low = from,  \
-        .high = to                                                                                 \
+        .name = text, .kind = PROPERTY_NUMBER, .offset = offsetof(CpuModel, member),               \
+        .size = sizeof(((CpuModel *)0)->member), .low = from, .high = to                           \
     }
 #define TEXT(text, member)                                                                         \
     {                                                                                              \
@@ -70,6 +70,7 @@ static const Property properties[] = {
     NUMBER("level", level, 0, 0x20),
     NUMBER("xlevel", xlevel, 0, 0x80000020),
     NUMBER("phys-bits", phys_bits, 32, 52),
+    NUMBER("ucode-rev", ucode_rev, 0, UINT64_MAX),
     PARSER("min-level", PROPERTY_NUMBER, min_level, 0x20),
     PARSER("min-xlevel", PROPERTY_NUMBER, min_xlevel, 0x80000020),
     PARSER("host-phys-bits", PROPERTY_SWITCH, host_phys_bits, 0),
@@ -152,7 +153,12 @@ static bool apply_property(ModelParser *parser, const Property *property, const 
         if (!set_number(property->name, value, property->low, property->high, &number, err)) {
             return false;
         }
-        *(uint32_t *)field = (uint32_t)number;
+        if (property->size == sizeof(uint64_t)) {
+            *(uint64_t *)field = number;
+        } else {
+            *(uint32_t *)field = (uint32_t)number;
+        }
+        parser->model->level_given |= strcmp(property->name, "level") == 0;
         return true;
     default:
         if (!parse_bool(value, &on, err)) {
@@ -316,7 +322,7 @@ bool cpu_model_select(const char *text, Error **err)
     if (!finish_model(&parser, err)) {
         return false;
     }
-    model.cpu_count = selected.cpu_count;
+    model.topology = selected.topology;
     selected = model;
     selected_valid = true;
     return true;

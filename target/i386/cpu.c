@@ -4,6 +4,7 @@
 #include "accel/accel.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/cpu-object.h"
+#include "target/i386/cpu-topology.h"
 #include "target/i386/tsc.h"
 
 #include <assert.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 
 #define MAX_CPUS 255
+#define MAX_APIC_ID 254u /* 255 is everybody */
+#define LEVEL_WITH_DIES 0x1fu
 #define CPU_ALIGNMENT 4096
 
 #define RESET_VECTOR_BASE 0xffff0000u
@@ -20,7 +23,6 @@
 #define RESET_DR7 0x400u
 #define RESET_MXCSR 0x1f80
 #define RESET_FCW 0x0040
-#define MCG_BANKS 10
 #define MCG_CTL_P 0x100u
 
 static X86Cpu *cpus[MAX_CPUS];
@@ -57,14 +59,21 @@ static void reset_power_on(X86Cpu *cpu)
     cpu->kernel_gs_base = cpu->tsc_aux = cpu->spec_ctrl = cpu->xss = 0;
     cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
     cpu->pat = RESET_PAT;
-    cpu->misc_enable = 1; /* fast strings */
+    cpu->misc_enable = MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS;
+    cpu->misc_enable |= cpu_has(cpu, FEATURE_MONITOR) ? MISC_ENABLE_MONITOR : 0;
+    cpu->bios_sign = cpu->model->ucode_rev;
+    cpu->misc_features = cpu->clock_modulation = cpu->therm_interrupt = 0;
+    cpu->hwcr = cpu->model->is_amd && cpu->model->family >= 0x10 ? HWCR_TSC_FREQ_SEL : 0;
+    cpu->syscfg = 0;
+    memset(cpu->top_mem, 0, sizeof(cpu->top_mem));
     cpu->mtrr_def_type = 0;
     memset(cpu->mtrr_fixed, 0, sizeof(cpu->mtrr_fixed));
     memset(cpu->mtrr_base, 0, sizeof(cpu->mtrr_base));
     memset(cpu->mtrr_mask, 0, sizeof(cpu->mtrr_mask));
-    cpu->mcg_cap = MCG_BANKS | MCG_CTL_P;
+    cpu->mcg_cap = MCE_BANK_COUNT | MCG_CTL_P;
     cpu->mcg_status = 0;
     cpu->mcg_ctl = UINT64_MAX;
+    memset(cpu->mce_bank, 0, sizeof(cpu->mce_bank));
     cpu->xcr0 = XCR0_X87;
     cpu->pkru = 0;
     cpu->pkrs = 0;
@@ -140,6 +149,33 @@ static bool cpu_has_work(Vcpu *vcpu)
     return (events & CPU_EVENT_INTR) && (cpu->eflags & EFLAGS_IF);
 }
 
+uint32_t cpu_apic_id(unsigned index)
+{
+    const CpuTopology *t = &cpu_model_current()->topology;
+    unsigned core = index / t->threads, die = core / t->cores, package = die / t->dies;
+
+    return package << topology_package_shift(t) | die % t->dies << topology_die_shift(t) |
+           core % t->cores << topology_core_shift(t) | index % t->threads;
+}
+
+bool cpu_topology_set(const CpuTopology *topology, unsigned count, Error **err)
+{
+    CpuModel *model = cpu_model_current();
+
+    assert(topology->dies && topology->cores && topology->threads);
+    model->topology = *topology;
+    if (count && cpu_apic_id(count - 1) > MAX_APIC_ID) {
+        return error_set(err,
+                         "-smp: the last CPU of this shape would have APIC id %u; %u is the "
+                         "highest",
+                         cpu_apic_id(count - 1), MAX_APIC_ID);
+    }
+    if (topology->dies > 1 && !model->level_given && !model->is_amd) {
+        model->level = model->level < LEVEL_WITH_DIES ? LEVEL_WITH_DIES : model->level;
+    }
+    return true;
+}
+
 X86Cpu *cpu_new(unsigned index, Error **err)
 {
     X86Cpu *cpu;
@@ -158,8 +194,7 @@ X86Cpu *cpu_new(unsigned index, Error **err)
     }
     memset(cpu, 0, sizeof(*cpu));
     cpu->model = cpu_model_current();
-    cpu->model->cpu_count++;
-    cpu->apic_id = index;
+    cpu->apic_id = cpu_apic_id(index);
     cpu->vcpu.index = index;
     cpu->vcpu.cpu = cpu;
     cpu->vcpu.has_work = cpu_has_work;

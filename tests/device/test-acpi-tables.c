@@ -163,8 +163,21 @@ static const uint8_t *find_table(const char *signature)
     g_assert_not_reached();
 }
 
-static const AcpiConfig small = {.cpu_count = 1, .low_memory = 512 << 20, .serial_ports = 1, .hpet = true};
-static const AcpiConfig large = {.cpu_count = 255, .low_memory = 3ull << 30, .serial_ports = 15, .hpet = true};
+static uint32_t same_number(unsigned index)
+{
+    return index;
+}
+
+static const AcpiConfig small = {.cpu_count = 1,
+                                 .apic_id = same_number,
+                                 .low_memory = 512 << 20,
+                                 .serial_ports = 1,
+                                 .hpet = true};
+static const AcpiConfig large = {.cpu_count = 255,
+                                 .apic_id = same_number,
+                                 .low_memory = 3ull << 30,
+                                 .serial_ports = 15,
+                                 .hpet = true};
 
 static void test_roots(void)
 {

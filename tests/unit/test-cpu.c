@@ -376,6 +376,36 @@ static void test_recursive_tables(void)
     cpu_reset(bsp, false);
 }
 
+/* APIC ids leave gaps where a count is no power of two. */
+static void test_topology(void)
+{
+    static const struct {
+        CpuTopology shape;
+        uint32_t ids[8];
+    } cases[] = {
+        {{1, 1, 1}, {0, 1, 2, 3, 4, 5, 6, 7}},  {{1, 3, 1}, {0, 1, 2, 4, 5, 6, 8, 9}},
+        {{1, 3, 2}, {0, 1, 2, 3, 4, 5, 8, 9}},  {{2, 1, 3}, {0, 1, 2, 4, 5, 6, 8, 9}},
+        {{3, 1, 2}, {0, 1, 2, 3, 4, 5, 8, 9}},  {{3, 3, 1}, {0, 1, 2, 4, 5, 6, 8, 9}},
+        {{1, 1, 5}, {0, 1, 2, 3, 4, 8, 9, 10}},
+    };
+    CpuTopology wide = {.dies = 3, .cores = 5, .threads = 3};
+    CpuTopology one = {.dies = 1, .cores = 1, .threads = 1};
+    Error *err = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_true(cpu_topology_set(&cases[i].shape, 8, NULL));
+        for (unsigned n = 0; n < 8; n++) {
+            g_assert_cmpuint(cpu_apic_id(n), ==, cases[i].ids[n]);
+        }
+    }
+    g_assert_true(cpu_topology_set(&wide, 90, NULL));
+    g_assert_false(cpu_topology_set(&wide, 91, &err));
+    g_assert_cmpstr(error_message(err), ==,
+                    "-smp: the last CPU of this shape would have APIC id 256; 254 is the highest");
+    error_free(err);
+    g_assert_true(cpu_topology_set(&one, 1, NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -391,5 +421,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/mappings", test_mappings);
     g_test_add_func("/cpu/recursive-tables", test_recursive_tables);
     g_test_add_func("/cpu/object", test_object);
+    g_test_add_func("/cpu/topology", test_topology);
     return g_test_run();
 }

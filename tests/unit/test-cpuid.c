@@ -10,6 +10,11 @@ enum { EAX, EBX, ECX, EDX };
 
 static X86Cpu cpu;
 
+static void set_topology(unsigned dies, unsigned cores, unsigned threads)
+{
+    cpu.model->topology = (CpuTopology){.dies = dies, .cores = cores, .threads = threads};
+}
+
 /* A CPU of the model that -cpu TEXT names. */
 static const CpuModel *select_model(const char *text)
 {
@@ -19,7 +24,7 @@ static const CpuModel *select_model(const char *text)
     g_assert_null(err);
     memset(&cpu, 0, sizeof(cpu));
     cpu.model = cpu_model_current();
-    cpu.model->cpu_count = 1;
+    set_topology(1, 1, 1);
     return cpu.model;
 }
 
@@ -436,7 +441,7 @@ static void test_topology(void)
     select_model("max");
     cpu.apic_id = 5;
     g_assert_false(leaf(1, 0, EDX) & 1u << 28);
-    cpu.model->cpu_count = 6;
+    set_topology(1, 6, 1);
     g_assert_true(leaf(1, 0, EDX) & 1u << 28);
     g_assert_cmphex(leaf(1, 0, EBX), ==, 0x05060800);
     g_assert_cmpuint(leaf(0xb, 0, EBX), ==, 1);
@@ -451,9 +456,94 @@ static void test_topology(void)
     g_assert_cmphex(leaf(0x80000008, 0, ECX), ==, 0x3005);
     g_assert_cmphex(leaf(4, 3, EAX), ==, 0); /* AMD has no leaf 4 */
     select_model("max,vendor=GenuineIntel");
-    cpu.model->cpu_count = 6;
+    set_topology(1, 6, 1);
     g_assert_cmpuint(leaf(4, 3, EAX) >> 26, ==, 7);
     g_assert_cmphex(leaf(4, 4, EAX), ==, 0);
+}
+
+/* Each shape: what the leaves of both vendors say, for the last CPU of the second package. */
+static const struct {
+    unsigned dies, cores, threads;
+    uint32_t apic_id;
+    uint32_t leaf_1_count, leaf_4_l1, leaf_4_l3; /* EBX 23:16; EAX 31:14 */
+    uint32_t leaf_b[2][2], leaf_1f[3][2];        /* shift, count */
+    uint32_t core_count, share_l1, share_l3;     /* 80000008.ECX, 8000001D.EAX 25:14 */
+    uint32_t unit, node;                         /* 8000001E.EBX, ECX */
+} shapes[] = {
+    {1, 1, 1, 1, 0, 0, 0, {{0, 1}, {0, 1}}, {{0}}, 0, 0, 0, 0, 1},
+    {1, 4, 1, 7, 4, 3 << 12, 3 << 12 | 3, {{0, 1}, {2, 4}}, {{0}}, 0x2003, 0, 3, 3, 1},
+    {1, 1, 2, 3, 2, 1, 1, {{1, 2}, {1, 2}}, {{0}}, 0x1001, 1, 1, 0x100, 1},
+    {1, 3, 2, 13, 6, 3 << 12 | 1, 3 << 12 | 7, {{1, 2}, {3, 6}}, {{0}}, 0x3005, 1, 5, 0x102, 1},
+    {2,
+     2,
+     2,
+     15,
+     8,
+     3 << 12 | 1,
+     3 << 12 | 3,
+     {{1, 2}, {3, 8}},
+     {{1, 2}, {2, 4}, {3, 8}},
+     0x3007,
+     1,
+     3,
+     0x101,
+     0x103},
+    {3,
+     5,
+     3,
+     128 + 32 + 4 * 4 + 2,
+     128,
+     31 << 12 | 3,
+     31 << 12 | 31,
+     {{2, 3}, {7, 45}},
+     {{2, 3}, {5, 15}, {7, 45}},
+     0x702c,
+     2,
+     31,
+     0x204,
+     0x205},
+};
+
+static void check_shape(size_t i)
+{
+    g_test_message("shape %zu", i);
+    select_model("kvm64,level=0x1f,xlevel=0x80000008");
+    set_topology(shapes[i].dies, shapes[i].cores, shapes[i].threads);
+    cpu.apic_id = shapes[i].apic_id;
+    g_assert_cmphex(leaf(1, 0, EBX) >> 16 & 0xff, ==, shapes[i].leaf_1_count);
+    g_assert_cmphex(leaf(1, 0, EBX) >> 24, ==, shapes[i].apic_id);
+    g_assert_cmpint(!!(leaf(1, 0, EDX) & 1u << 28), ==, shapes[i].leaf_1_count > 1);
+    g_assert_cmphex(leaf(4, 0, EAX) >> 14, ==, shapes[i].leaf_4_l1);
+    g_assert_cmphex(leaf(4, 3, EAX) >> 14, ==, shapes[i].leaf_4_l3);
+    for (unsigned n = 0; n < 2; n++) {
+        g_assert_cmphex(leaf(0xb, n, EAX), ==, shapes[i].leaf_b[n][0]);
+        g_assert_cmphex(leaf(0xb, n, EBX), ==, shapes[i].leaf_b[n][1]);
+        g_assert_cmphex(leaf(0xb, n, EDX), ==, shapes[i].apic_id);
+    }
+    for (unsigned n = 0; n < 3; n++) {
+        static const uint32_t types[] = {1, 2, 5};
+
+        g_assert_cmphex(leaf(0x1f, n, EAX), ==, shapes[i].leaf_1f[n][0]);
+        g_assert_cmphex(leaf(0x1f, n, EBX), ==, shapes[i].leaf_1f[n][1]);
+        g_assert_cmphex(leaf(0x1f, n, ECX), ==, shapes[i].dies > 1 ? types[n] << 8 | n : 0);
+    }
+    select_model("EPYC,check=off");
+    set_topology(shapes[i].dies, shapes[i].cores, shapes[i].threads);
+    cpu.apic_id = shapes[i].apic_id;
+    g_assert_cmpint(leaf(0x80000001, 0, ECX) >> 1 & 1, ==, shapes[i].leaf_1_count > 1);
+    g_assert_cmphex(leaf(0x80000008, 0, ECX), ==, shapes[i].core_count);
+    g_assert_cmphex(leaf(0x8000001d, 0, EAX) >> 14, ==, shapes[i].share_l1);
+    g_assert_cmphex(leaf(0x8000001d, 3, EAX) >> 14, ==, shapes[i].share_l3);
+    g_assert_cmphex(leaf(0x8000001e, 0, EAX), ==, shapes[i].apic_id);
+    g_assert_cmphex(leaf(0x8000001e, 0, EBX), ==, shapes[i].unit);
+    g_assert_cmphex(leaf(0x8000001e, 0, ECX), ==, shapes[i].node);
+}
+
+static void test_shapes(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        check_shape(i);
+    }
 }
 
 /* Leaves out of range: AMD answers zeros, Intel its last basic leaf. */
@@ -471,8 +561,8 @@ static void test_help(void)
     g_autofree char *text = cpu_model_help();
 
     g_assert_nonnull(strstr(text, "x86 tcg64"));
-    g_assert_nonnull(strstr(text, " pcid "));
-    g_assert_null(strstr(text, " vmx "));
+    g_assert_nonnull(strstr(text, " pcid"));
+    g_assert_null(strstr(text, " vmx"));
 }
 
 static void test_table(void)
@@ -503,6 +593,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/failure-keeps-model", test_failure_keeps_model);
     g_test_add_func("/cpuid/dynamic-bits", test_dynamic_bits);
     g_test_add_func("/cpuid/topology", test_topology);
+    g_test_add_func("/cpuid/shapes", test_shapes);
     g_test_add_func("/cpuid/out-of-range", test_out_of_range);
     g_test_add_func("/cpuid/help", test_help);
     g_test_add_func("/cpuid/table", test_table);

@@ -276,51 +276,6 @@ static uint64_t read_msr(X86Cpu *cpu, uint32_t msr)
     return cpu->gpr[R_RAX] | cpu->gpr[R_RDX] << 32;
 }
 
-static void expect_stored(X86Cpu *cpu, uint32_t msr, uint64_t value)
-{
-    g_assert_true(write_msr(cpu, msr, value));
-    g_assert_cmphex(read_msr(cpu, msr), ==, value);
-}
-
-static void test_msr_rules(void)
-{
-    static const uint32_t addresses[] = {MSR_LSTAR,   MSR_CSTAR,   MSR_SYSENTER_ESP,
-                                         MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE};
-    X86Cpu *cpu = new_cpu();
-
-    for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
-        expect_stored(cpu, addresses[i], 0xffff912345678900ull);
-        expect_gp(cpu, write_msr(cpu, addresses[i], 0x1234567812345678ull));
-        g_assert_cmphex(read_msr(cpu, addresses[i]), ==, 0xffff912345678900ull);
-    }
-    g_assert_cmphex(cpu->seg[SEG_GS].base, ==, 0xffff912345678900ull);
-    mock_enter_protected(cpu, 0);
-    expect_gp(cpu, write_msr(cpu, MSR_LSTAR, 0x0000912345678900ull));
-    mock_enter_long(cpu, 0);
-    expect_stored(cpu, MSR_STAR, 0x0123456789abcdefull);
-    expect_gp(cpu, write_msr(cpu, MSR_FMASK, 1ull << 32));
-    expect_stored(cpu, MSR_PAT, 0x0007010600070406ull);
-    expect_gp(cpu, write_msr(cpu, MSR_PAT, 2));
-    expect_gp(cpu, write_msr(cpu, MSR_PAT, 8ull << 56));
-    expect_stored(cpu, MSR_MTRR_DEF_TYPE, 0xc06);
-    expect_gp(cpu, write_msr(cpu, MSR_MTRR_DEF_TYPE, 0x02));
-    expect_stored(cpu, MSR_MTRR_FIX4K_0 + 7, 0x0606060606060606ull);
-    g_assert_cmphex(cpu->mtrr_fixed[10], ==, 0x0606060606060606ull);
-    expect_stored(cpu, MSR_MTRR_PHYSBASE0 + 14, 0xc0000006);
-    expect_stored(cpu, MSR_MTRR_PHYSBASE0 + 15, 0xffc0000800ull);
-    g_assert_cmphex(cpu->mtrr_mask[7], ==, 0xffc0000800ull);
-    expect_gp(cpu, write_msr(cpu, MSR_MTRRCAP, 0));
-    expect_gp(cpu, write_msr(cpu, 0x12345678, 0));
-    expect_gp(cpu, write_msr(cpu, MSR_TSC_AUX, 1ull << 32));
-    expect_stored(cpu, MSR_TSC_AUX, 7);
-    expect_stored(cpu, MSR_SPEC_CTRL, 1);
-    expect_gp(cpu, write_msr(cpu, MSR_SPEC_CTRL, 0x100));
-    mock_enter_long(cpu, 3);
-    expect_gp(cpu, write_msr(cpu, MSR_STAR, 0));
-    g_assert_cmpint(helper_rdmsr(cpu, NULL), ==, INSN_FAULT);
-    mock_cpu_free(cpu);
-}
-
 static void test_efer(void)
 {
     X86Cpu *cpu = new_cpu();
@@ -716,7 +671,6 @@ int main(int argc, char **argv)
     g_test_add_func("/control/task-register", test_task_register);
     g_test_add_func("/control/invpcid", test_invpcid);
     g_test_add_func("/control/xcr0", test_xcr0);
-    g_test_add_func("/msr/rules", test_msr_rules);
     g_test_add_func("/msr/efer", test_efer);
     g_test_add_func("/msr/tsc", test_tsc);
     g_test_add_func("/fpu/like-host", test_fpu_like_host);

@@ -154,6 +154,20 @@ enum {
 #define CPU_MODE_DF (1u << 19)     /* strings go down; the host's DF is always clear */
 #define CPU_MODE_BREAKPOINTS (1u << 18) /* DR7 enables something, or a debugger does: exact */
 
+#define MTRR_COUNT 8 /* variable ranges */
+#define MCE_BANK_COUNT 10
+
+#define MISC_ENABLE_FAST_STRINGS (1ull << 0)
+#define MISC_ENABLE_NO_BTS (1ull << 11)
+#define MISC_ENABLE_NO_PEBS (1ull << 12)
+#define MISC_ENABLE_EIST (1ull << 16)
+#define MISC_ENABLE_MONITOR (1ull << 18)
+#define MISC_ENABLE_LIMIT_CPUID (1ull << 22)
+#define MISC_ENABLE_XD_DISABLE (1ull << 34)
+#define MISC_FEATURES_CPUID_FAULT 1ull
+#define HWCR_MC_STATUS_WRITE (1ull << 18)
+#define HWCR_TSC_FREQ_SEL (1ull << 24) /* the TSC runs at the frequency of P-state 0 */
+
 #define MSR_TSC 0x10
 #define MSR_PLATFORM_ID 0x17
 #define MSR_APIC_BASE 0x1b
@@ -164,6 +178,7 @@ enum {
 #define MSR_BIOS_SIGN 0x8b
 #define MSR_MTRRCAP 0xfe
 #define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_MISC_FEATURES 0x140
 #define MSR_SYSENTER_CS 0x174
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
@@ -179,6 +194,7 @@ enum {
 #define MSR_DEBUGCTL 0x1d9
 #define MSR_PAT 0x277
 #define MSR_MTRR_DEF_TYPE 0x2ff
+#define MSR_MC0_CTL 0x400
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_PKRS 0x6e1
 #define MSR_X2APIC_FIRST 0x800
@@ -193,5 +209,8 @@ enum {
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
+#define MSR_SYSCFG 0xc0010010
+#define MSR_HWCR 0xc0010015
+#define MSR_SMM_BASE 0xc0010111
 
 #endif

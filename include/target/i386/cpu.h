@@ -84,9 +84,12 @@ struct X86Cpu {
     uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat, misc_enable, spec_ctrl,
         xss;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
-    uint64_t mcg_cap, mcg_status, mcg_ctl;
-    uint64_t tsc_offset, tsc_adjust; /* what the guest added to the machine's TSC: tsc.h */
+    uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[MTRR_COUNT], mtrr_mask[MTRR_COUNT];
+    uint64_t mcg_cap, mcg_status, mcg_ctl, mce_bank[MCE_BANK_COUNT][4];
+    uint64_t bios_sign, misc_features, clock_modulation,
+        therm_interrupt;               /* the last three: Intel */
+    uint64_t hwcr, syscfg, top_mem[2]; /* AMD */
+    uint64_t tsc_offset, tsc_adjust;   /* what the guest added to the machine's TSC: tsc.h */
     uint32_t pkru, pkrs, smbase;
     uint8_t cpl;           /* DERIVED: of CS/SS */
     bool interrupt_shadow; /* STI or MOV SS: no interrupt before the next instruction has ended */
@@ -95,9 +98,9 @@ struct X86Cpu {
     bool halted, wait_for_sipi;
     uint8_t sipi_vector;
     uint8_t debug_pending; /* DR6 bits of breakpoints that the present instruction has hit */
-    uint8_t debugger;   /* DEBUGGER_* of debug.h: any makes the CPU run in exact mode */
-    DebugHit debug_hit; /* a watched access that was not reported yet */
-    uint32_t mode;      /* DERIVED: CPU_MODE_* bits, part of every block's key; cpu_update_mode() */
+    uint8_t debugger;      /* DEBUGGER_* of debug.h: any makes the CPU run in exact mode */
+    DebugHit debug_hit;    /* a watched access that was not reported yet */
+    uint32_t mode; /* DERIVED: CPU_MODE_* bits, part of every block's key; cpu_update_mode() */
 
     int events; /* atomic: CPU_EVENT_* */
     PendingFault fault;
@@ -147,6 +150,14 @@ void cpu_clear_event(X86Cpu *cpu, int event);
 /* Parses -cpu ("MODEL,+feat,-feat,prop=value"); once, before CPUs are made. NULL text: the default
  * model. */
 bool cpu_model_select(const char *text, Error **err);
+/* What a package holds; before CPUs are made, else each is a package of its own. False: an APIC id
+ * of these `count` CPUs would not fit. */
+typedef struct CpuTopology {
+    unsigned dies, cores, threads; /* of a package, of a die, of a core */
+} CpuTopology;
+bool cpu_topology_set(const CpuTopology *topology, unsigned count, Error **err);
+/* The APIC id of CPU `index`. */
+uint32_t cpu_apic_id(unsigned index);
 char *cpu_model_help(void);
 /* Makes CPU `index` in reset state, not started; never freed before vcpus_destroy(). */
 X86Cpu *cpu_new(unsigned index, Error **err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CPUID: the leaves of a model, with the bits that follow the CPU's present state. */
 #include "target/i386/cpu-model.h"
-#include "target/i386/helpers/helpers.h"
+#include "target/i386/cpu-topology.h"
 
 /*
  * Caches and TLBs are those QEMU shows: L1 64 KiB (AMD leaves) or 32 KiB (leaves 2 and 4), L2 512
@@ -13,6 +13,9 @@
 #define OSPKE_BIT (1u << 4)
 #define HT_BIT (1u << 28)
 #define CMP_LEGACY_BIT (1u << 1)
+#define MONITOR_BIT (1u << 3)
+#define NX_BIT (1u << 20)
+#define LIMITED_LEVEL 2
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -41,12 +44,6 @@ static void hypervisor_leaf(uint32_t regs[4])
     }
 }
 
-/* Bits an APIC id needs for `count` cores. */
-static unsigned core_id_bits(unsigned count)
-{
-    return count > 1 ? 32 - (unsigned)__builtin_clz(count - 1) : 0;
-}
-
 static uint32_t signature(const CpuModel *model)
 {
     unsigned family = model->family > 15 ? 15 : model->family;
@@ -59,7 +56,9 @@ static uint32_t signature(const CpuModel *model)
 static void leaf_1(const X86Cpu *cpu, uint32_t regs[4])
 {
     const CpuModel *model = cpu->model;
-    unsigned count = model->cpu_count ? model->cpu_count : 1;
+    const CpuTopology *topology = &model->topology;
+    unsigned count =
+        topology_countable(topology_per_package(topology), topology_package_shift(topology));
 
     regs[EAX] = signature(model);
     regs[EBX] = cpu->apic_id << 24 | 8 << 8; /* CLFLUSH: 8x8 */
@@ -67,6 +66,10 @@ static void leaf_1(const X86Cpu *cpu, uint32_t regs[4])
     regs[EDX] = model->features[FEATURE_1_EDX];
     if (cpu->cr4 & CR4_OSXSAVE) {
         regs[ECX] |= OSXSAVE_BIT;
+    }
+    if (cpu_has(cpu, FEATURE_MONITOR) && !model->is_amd &&
+        !(cpu->misc_enable & MISC_ENABLE_MONITOR)) {
+        regs[ECX] &= ~MONITOR_BIT;
     }
     if (count > 1) {
         regs[EBX] |= (count > 255 ? 255 : count) << 16;
@@ -97,14 +100,17 @@ static void leaf_4(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
         {3, 2, 16, false, false, 4096}, /* L2 */
         {3, 3, 16, true, true, 16384},  /* L3 */
     };
-    unsigned cores = model->cpu_count ? model->cpu_count : 1;
-    unsigned id_span = 1u << core_id_bits(cores);
+    const CpuTopology *topology = &model->topology;
+    unsigned core_shift = topology_core_shift(topology);
+    unsigned core_ids = 1u << (topology_package_shift(topology) - core_shift);
+    unsigned shared_by;
 
     if (model->is_amd || subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
+    shared_by = 1u << (caches[subleaf].shared ? topology_die_shift(topology) : core_shift);
     regs[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
-                (caches[subleaf].shared ? id_span - 1 : 0) << 14 | (id_span - 1) << 26;
+                (shared_by - 1) << 14 | (core_ids > 64 ? 63 : core_ids - 1) << 26;
     regs[EBX] = (64 - 1) | (uint32_t)(caches[subleaf].ways - 1) << 22;
     regs[ECX] = caches[subleaf].sets - 1;
     regs[EDX] = caches[subleaf].inclusive ? 6 : 1; /* L3: inclusive, complex index */
@@ -124,23 +130,32 @@ static void leaf_7(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
     }
 }
 
-/* Extended topology: one thread a core, all cores in one package. */
-static void leaf_b(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
+/* One level of extended topology: where the next one's number begins, processors of this one. */
+static void topology_level(uint32_t regs[4], unsigned type, unsigned shift, unsigned count)
 {
-    unsigned cores = cpu->model->cpu_count ? cpu->model->cpu_count : 1;
+    regs[EAX] = shift;
+    regs[EBX] = count;
+    regs[ECX] |= type << 8;
+}
 
-    if (cpu->model->no_leaf_b) {
+/* Extended topology: threads and cores; with dies, leaf 1Fh names them too. */
+static void extended_topology(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    const CpuTopology *topology = &cpu->model->topology;
+    bool has_dies = leaf == 0x1f;
+
+    if (cpu->model->no_leaf_b || (has_dies && topology->dies == 1)) {
         return;
     }
     regs[ECX] = subleaf & 0xff;
     regs[EDX] = cpu->apic_id;
     if (subleaf == 0) {
-        regs[EBX] = 1;
-        regs[ECX] |= 1 << 8; /* threads */
-    } else if (subleaf == 1) {
-        regs[EAX] = core_id_bits(cores);
-        regs[EBX] = cores;
-        regs[ECX] |= 2 << 8; /* cores */
+        topology_level(regs, 1, topology_core_shift(topology), topology->threads);
+    } else if (subleaf == 1 && has_dies) {
+        topology_level(regs, 2, topology_die_shift(topology), topology_per_die(topology));
+    } else if (subleaf == (has_dies ? 2 : 1)) {
+        topology_level(regs, has_dies ? 5 : 2, topology_package_shift(topology),
+                       topology_per_package(topology));
     }
 }
 
@@ -195,6 +210,9 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
     switch (leaf) {
     case 0:
         regs[EAX] = model->level;
+        if (cpu->misc_enable & MISC_ENABLE_LIMIT_CPUID && !model->is_amd) {
+            regs[EAX] = model->level < LIMITED_LEVEL ? model->level : LIMITED_LEVEL;
+        }
         vendor_words(model->vendor, regs);
         break;
     case 1:
@@ -216,7 +234,8 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
         leaf_7(cpu, subleaf, regs);
         break;
     case 0xb:
-        leaf_b(cpu, subleaf, regs);
+    case 0x1f:
+        extended_topology(cpu, leaf, subleaf, regs);
         break;
     case 0xd:
         leaf_d(cpu, subleaf, regs);
@@ -267,16 +286,19 @@ static uint32_t encoded_ways(const AmdCache *cache)
 /* With extended topology. */
 static void leaf_8000001d(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
 {
-    unsigned cores = model->cpu_count ? model->cpu_count : 1;
+    const CpuTopology *topology = &model->topology;
     const AmdCache *cache;
+    unsigned shared_by;
 
     if (subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
     cache = &amd_caches[model->caches][subleaf];
+    shared_by = cache->is_shared
+                    ? topology_countable(topology_per_die(topology), topology_die_shift(topology))
+                    : topology->threads;
     regs[EAX] = cache->type | (uint32_t)cache->level << 5 |
-                (uint32_t)cache->is_self_initializing << 8 |
-                (cache->is_shared ? cores - 1 : 0) << 14;
+                (uint32_t)cache->is_self_initializing << 8 | (shared_by - 1) << 14;
     regs[EBX] = (64 - 1) | (uint32_t)(cache->ways - 1) << 22;
     regs[ECX] = cache->sets - 1;
     regs[EDX] = cache->flags;
@@ -305,19 +327,36 @@ static void leaf_80000006(const CpuModel *model, uint32_t regs[4])
     }
 }
 
-static void leaf_80000001(const CpuModel *model, uint32_t regs[4])
+/* Core, node and how many of each there are. */
+static void leaf_8000001e(const X86Cpu *cpu, uint32_t regs[4])
 {
+    const CpuTopology *topology = &cpu->model->topology;
+    unsigned core_bits = topology_die_shift(topology) - topology_core_shift(topology);
+    uint32_t core = cpu->apic_id >> topology_core_shift(topology) & ((1u << core_bits) - 1);
+
+    regs[EAX] = cpu->apic_id;
+    regs[EBX] = (topology->threads - 1) << 8 | core;
+    regs[ECX] = (topology->dies - 1) << 8 | (cpu->apic_id >> topology_die_shift(topology) & 0xff);
+}
+
+static void leaf_80000001(const X86Cpu *cpu, uint32_t regs[4])
+{
+    const CpuModel *model = cpu->model;
+
     regs[EAX] = signature(model);
     regs[ECX] = model->features[FEATURE_80000001_ECX];
     regs[EDX] = model->features[FEATURE_80000001_EDX];
-    if (model->is_amd && model->cpu_count > 1) {
+    if (model->is_amd && topology_per_package(&model->topology) > 1) {
         regs[ECX] |= CMP_LEGACY_BIT;
+    }
+    if (cpu->misc_enable & MISC_ENABLE_XD_DISABLE) {
+        regs[EDX] &= ~NX_BIT;
     }
 }
 
 static void leaf_80000008(const CpuModel *model, uint32_t regs[4])
 {
-    unsigned cores = model->cpu_count ? model->cpu_count : 1;
+    unsigned count = topology_per_package(&model->topology);
     unsigned linear_bits = cpu_model_has(model, FEATURE_LA57) ? 57 : 48;
 
     regs[EAX] = model->phys_bits;
@@ -325,8 +364,8 @@ static void leaf_80000008(const CpuModel *model, uint32_t regs[4])
         regs[EAX] |= linear_bits << 8;
     }
     regs[EBX] = model->features[FEATURE_80000008_EBX];
-    if (cores > 1) {
-        regs[ECX] = core_id_bits(cores) << 12 | (cores - 1);
+    if (count > 1) {
+        regs[ECX] = topology_package_shift(&model->topology) << 12 | (count - 1);
     }
 }
 
@@ -340,7 +379,7 @@ static void extended_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, ui
         vendor_words(model->vendor, regs);
         break;
     case 0x80000001:
-        leaf_80000001(model, regs);
+        leaf_80000001(cpu, regs);
         break;
     case 0x80000002:
     case 0x80000003:
@@ -368,8 +407,7 @@ static void extended_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, ui
         break;
     case 0x8000001e:
         if (cpu_has(cpu, FEATURE_TOPOEXT)) {
-            regs[EAX] = cpu->apic_id;
-            regs[EBX] = cpu->apic_id; /* core, one thread */
+            leaf_8000001e(cpu, regs);
         }
         break;
     default:
@@ -400,16 +438,4 @@ void cpu_cpuid(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t ret_
         leaf = model->level;
     }
     basic_leaf(cpu, leaf, subleaf, ret_regs);
-}
-
-InsnResult helper_cpuid(X86Cpu *cpu, const Insn *insn)
-{
-    uint32_t regs[4];
-
-    cpu_cpuid(cpu, (uint32_t)cpu->gpr[R_RAX], (uint32_t)cpu->gpr[R_RCX], regs);
-    cpu->gpr[R_RAX] = regs[EAX];
-    cpu->gpr[R_RBX] = regs[EBX];
-    cpu->gpr[R_RCX] = regs[ECX];
-    cpu->gpr[R_RDX] = regs[EDX];
-    return INSN_NEXT;
 }

@@ -1,143 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* RDMSR, WRMSR, and the time-stamp counter's instructions.
- * Intel SDM vol. 4, AMD APM vol. 2 app. A. */
-#include "target/i386/cpu-model.h"
+/* RDMSR, WRMSR. Intel SDM vol. 4, AMD APM vol. 2 app. A. */
 #include "target/i386/helpers/apic-access.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
+#include "target/i386/helpers/msr-rows.h"
 #include "target/i386/tsc.h"
 #include "util/log.h"
 
 /*
- * Most MSRs are rows: storage in X86Cpu with the bits that may be set, or a constant that ignores
- * writes (what firmware and kernels probe and do not depend on). Those that do something are cases
- * of msr_read_special() and msr_write_special().
+ * Most MSRs are rows (msr-rows.c). Those that do something are cases of msr_read_special() and
+ * msr_write_special(). An MSR that the model's vendor or features do not have is #GP.
  */
 
-typedef enum MsrRule {
-    MSR_BITS,      /* other bits than .mask: #GP */
-    MSR_CANONICAL, /* an address */
-    MSR_CONSTANT,  /* reads .mask, writes are dropped */
-    MSR_READ_ONLY  /* reads .mask, writes are #GP */
-} MsrRule;
-
-typedef struct MsrRow {
-    uint32_t first, last;
-    MsrRule rule;
-    uint32_t offset; /* of the first in X86Cpu; consecutive ones follow */
-    uint64_t mask;
-} MsrRow;
-
-#define STORED(msr, member, bits)                                                                  \
-    {                                                                                              \
-        .first = msr, .last = msr, .rule = MSR_BITS, .offset = offsetof(X86Cpu, member),           \
-        .mask = bits                                                                               \
-    }
-#define STORED_ADDRESS(msr, member)                                                                \
-    {                                                                                              \
-        .first = msr, .last = msr, .rule = MSR_CANONICAL, .offset = offsetof(X86Cpu, member)       \
-    }
-#define CONSTANT(low, high, value)                                                                 \
-    {                                                                                              \
-        .first = low, .last = high, .rule = MSR_CONSTANT, .mask = value                            \
-    }
-#define READ_ONLY(msr, value)                                                                      \
-    {                                                                                              \
-        .first = msr, .last = msr, .rule = MSR_READ_ONLY, .mask = value                            \
-    }
-
-#define MTRR_COUNT 8
-#define MTRR_CAP (MTRR_COUNT | 1u << 8 | 1u << 10) /* fixed ranges, write combining */
-#define MTRR_DEF_TYPE_BITS 0xcffull
-#define FEATURE_CONTROL_LOCKED 1u
 #define SPEC_CTRL_IBRS 1u
 #define SPEC_CTRL_STIBP 2u
 #define SPEC_CTRL_SSBD 4u
 #define PRED_CMD_IBPB 1u
-#define PERF_COUNTERS 4
-
-static const MsrRow msr_rows[] = {
-    STORED_ADDRESS(MSR_LSTAR, lstar),
-    STORED_ADDRESS(MSR_CSTAR, cstar),
-    STORED_ADDRESS(MSR_KERNEL_GS_BASE, kernel_gs_base),
-    STORED(MSR_STAR, star, UINT64_MAX),
-    STORED(MSR_FMASK, fmask, UINT32_MAX),
-    STORED(MSR_SYSENTER_CS, sysenter_cs, UINT32_MAX),
-    STORED_ADDRESS(MSR_SYSENTER_ESP, sysenter_esp),
-    STORED_ADDRESS(MSR_SYSENTER_EIP, sysenter_eip),
-    STORED(MSR_MISC_ENABLE, misc_enable, UINT64_MAX),
-    STORED(MSR_MTRR_FIX64K, mtrr_fixed[0], UINT64_MAX),
-    {.first = MSR_MTRR_FIX16K_0,
-     .last = MSR_MTRR_FIX16K_1,
-     .offset = offsetof(X86Cpu, mtrr_fixed[1]),
-     .mask = UINT64_MAX},
-    {.first = MSR_MTRR_FIX4K_0,
-     .last = MSR_MTRR_FIX4K_0 + 7,
-     .offset = offsetof(X86Cpu, mtrr_fixed[3]),
-     .mask = UINT64_MAX},
-    STORED(MSR_MTRR_DEF_TYPE, mtrr_def_type, MTRR_DEF_TYPE_BITS),
-    STORED(MSR_MCG_STATUS, mcg_status, 7),
-    STORED(MSR_MCG_CTL, mcg_ctl, UINT64_MAX),
-    STORED(MSR_XSS, xss, 0),
-    READ_ONLY(MSR_MTRRCAP, MTRR_CAP),
-    READ_ONLY(MSR_PLATFORM_ID, 0),
-    CONSTANT(0x2a, 0x2a, 0), /* EBL_CR_POWERON */
-    CONSTANT(0x34, 0x34, 0), /* SMI_COUNT */
-    CONSTANT(MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED),
-    CONSTANT(0x79, 0x79, 0), /* BIOS_UPDT_TRIG: a microcode update */
-    CONSTANT(MSR_BIOS_SIGN, MSR_BIOS_SIGN, 0x01000065ull),
-    CONSTANT(0xc1, 0xc8, 0),                    /* PMC0-7 */
-    READ_ONLY(0xce, 0),                         /* PLATFORM_INFO */
-    CONSTANT(0x140, 0x140, 0),                  /* MISC_FEATURES_ENABLES */
-    CONSTANT(0x186, 0x18d, 0),                  /* PERFEVTSEL0-7 */
-    READ_ONLY(0x198, 0x1000ull << 32 | 4 << 8), /* PERF_STATUS: as boot firmware divides by it */
-    CONSTANT(0x199, 0x19c, 0), /* PERF_CTL, CLOCK_MODULATION, THERM_INTERRUPT, THERM_STATUS */
-    CONSTANT(0x1db, 0x1de, 0), /* last branch and interrupt: from, to */
-    CONSTANT(0x345, 0x345, 0), /* PERF_CAPABILITIES */
-    CONSTANT(0x38d, 0x390, 0), /* fixed counter control, global status */
-    CONSTANT(0x400, 0x427, 0), /* machine check banks: nothing is ever wrong */
-    CONSTANT(0x606, 0x606, 0), /* RAPL_POWER_UNIT */
-    CONSTANT(0x611, 0x611, 0), /* PKG_ENERGY_STATUS */
-    CONSTANT(0x639, 0x641, 0), /* PP0, PP1 energy */
-    CONSTANT(0xc0010000u, 0xc0010007u, 0),     /* AMD event selects and counters */
-    CONSTANT(0xc0010010u, 0xc0010010u, 0),     /* SYSCFG */
-    CONSTANT(0xc0010015u, 0xc0010015u, 0x100), /* HWCR: locked */
-    CONSTANT(0xc001001au, 0xc001001au, 0),     /* TOP_MEM */
-    CONSTANT(0xc001001du, 0xc001001du, 0),     /* TOP_MEM2 */
-    CONSTANT(0xc001001fu, 0xc001001fu, 0),     /* NB_CFG */
-    CONSTANT(0xc0010055u, 0xc0010055u, 0),     /* interrupt pending and C1E */
-    CONSTANT(0xc0010058u, 0xc0010058u, 0),     /* MMIO configuration base */
-    CONSTANT(0xc0010063u, 0xc0010063u, 0),     /* P-state status */
-    CONSTANT(0xc0010112u, 0xc0010113u, 0),     /* TSEG */
-    CONSTANT(0xc0010114u, 0xc0010114u, 0x18),  /* VM_CR: SVM disabled and locked */
-    CONSTANT(0xc0010140u, 0xc0010141u, 0),     /* OSVW */
-    CONSTANT(0xc0011020u, 0xc0011020u, 0),     /* LS_CFG */
-    CONSTANT(0xc0011022u, 0xc0011023u, 0),     /* DC_CFG, BU_CFG */
-    CONSTANT(0xc0011029u, 0xc001102au, 2),     /* DE_CFG: LFENCE serialises; BU_CFG2 */
-};
-
-#define ROW_COUNT (sizeof(msr_rows) / sizeof(msr_rows[0]))
+#define FEATURE_APIC FEATURE(FEATURE_1_EDX, 9)
+#define APIC_BASE_X2APIC (1ull << 10)
+#define MTRR_DEF_TYPE_BITS 0xcffull
+#define MTRR_RD_WR_DRAM 0x1818181818181818ull
+#define SYSCFG_MTRR_FIX_DRAM_MOD (1ull << 19)
+#define DEBUGCTL_INTEL_BITS                                                                        \
+    0xffc3ull                     /* what follows BTF traces and freezes, which nothing does       \
+                                   */
+#define DEBUGCTL_AMD_BITS 0x3full /* ...or drives performance pins */
+#define HWCR_SMM_LOCK 1ull
+#define HWCR_BITS 0x4f36ffdbull
+#define MISC_ENABLE_READ_ONLY (1ull << 7 | 1ull << 11 | 1ull << 12)
+#define MISC_ENABLE_BITS 0xe400dd2609ull
 
 static uint64_t *row_storage(X86Cpu *cpu, const MsrRow *row, uint32_t msr)
 {
     return (uint64_t *)((uint8_t *)cpu + row->offset) + (msr - row->first);
 }
 
-static const MsrRow *find_row(uint32_t msr)
-{
-    for (unsigned i = 0; i < ROW_COUNT; i++) {
-        if (msr >= msr_rows[i].first && msr <= msr_rows[i].last) {
-            return &msr_rows[i];
-        }
-    }
-    return NULL;
-}
-
-/* Canonical whatever the mode is: what is stored now is used in 64-bit mode later. */
+/* Canonical whatever the mode is: what is stored now is used later, perhaps in 64-bit mode and with
+ * five levels of paging. */
 static bool is_address(const X86Cpu *cpu, uint64_t value)
 {
-    unsigned shift = cpu->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
+    unsigned shift = cpu_has(cpu, FEATURE_LA57) ? 64 - 57 : 64 - 48;
 
     return (uint64_t)((int64_t)(value << shift) >> shift) == value;
 }
@@ -162,7 +65,7 @@ static void tell_unknown(const X86Cpu *cpu, uint32_t msr, const char *verb)
 
 static bool unknown_msr(X86Cpu *cpu, uint32_t msr, const char *verb)
 {
-    if (log_enabled(LOG_UNIMP)) {
+    if (log_enabled(LOG_UNIMP) || log_enabled(LOG_GUEST_ERROR)) {
         apic_enter(cpu);
         tell_unknown(cpu, msr, verb);
         apic_leave();
@@ -188,6 +91,16 @@ static bool has_spec_ctrl(const X86Cpu *cpu)
     return cpu_has(cpu, FEATURE_SPEC_CTRL) || cpu_has(cpu, FEATURE_AMD_IBRS) ||
            cpu_has(cpu, FEATURE_AMD_STIBP) || cpu_has(cpu, FEATURE_AMD_SSBD) ||
            cpu_has(cpu, FEATURE_STIBP) || cpu_has(cpu, FEATURE_SSBD);
+}
+
+static bool has_pred_cmd(const X86Cpu *cpu)
+{
+    return cpu_has(cpu, FEATURE_SPEC_CTRL) || cpu_has(cpu, FEATURE_AMD_IBPB);
+}
+
+static bool has_tsc_aux(const X86Cpu *cpu)
+{
+    return cpu_has(cpu, FEATURE_RDTSCP) || cpu_has(cpu, FEATURE_RDPID);
 }
 
 static bool is_apic_msr(const X86Cpu *cpu, uint32_t msr)
@@ -230,7 +143,8 @@ static bool write_apic_base(X86Cpu *cpu, uint64_t value)
 {
     bool ok;
 
-    if (value & ~cpu->model->phys_mask) {
+    if (value & ~cpu->model->phys_mask ||
+        (value & APIC_BASE_X2APIC && !cpu_has(cpu, FEATURE_X2APIC))) {
         return fault_gp(cpu, 0);
     }
     apic_enter(cpu);
@@ -241,12 +155,12 @@ static bool write_apic_base(X86Cpu *cpu, uint64_t value)
 
 static bool write_efer(X86Cpu *cpu, uint64_t value)
 {
-    uint64_t old = cpu->efer;
+    uint64_t old = cpu->efer, mask = cpu->model->efer_mask;
 
-    if (value & ~cpu->model->efer_mask) {
-        return fault_gp(cpu, 0);
+    if (cpu->misc_enable & MISC_ENABLE_XD_DISABLE) {
+        mask &= ~(uint64_t)EFER_NXE;
     }
-    if (((value ^ old) & EFER_LME) && (cpu->cr0 & CR0_PG)) {
+    if (value & ~mask || (((value ^ old) & EFER_LME) && (cpu->cr0 & CR0_PG))) {
         return fault_gp(cpu, 0);
     }
     cpu->efer = (value & ~(uint64_t)EFER_LMA) | (old & EFER_LMA);
@@ -271,23 +185,16 @@ static bool write_spec_ctrl(X86Cpu *cpu, uint64_t value)
     if (cpu_has(cpu, FEATURE_SSBD) || cpu_has(cpu, FEATURE_AMD_SSBD)) {
         allowed |= SPEC_CTRL_SSBD;
     }
-    if (!has_spec_ctrl(cpu) || (value & ~allowed)) {
+    if (value & ~allowed) {
         return fault_gp(cpu, 0);
     }
     cpu->spec_ctrl = value;
     return true;
 }
 
-static bool write_pred_cmd(X86Cpu *cpu, uint64_t value)
-{
-    bool offered = cpu_has(cpu, FEATURE_SPEC_CTRL) || cpu_has(cpu, FEATURE_AMD_IBPB);
-
-    return (offered && !(value & ~(uint64_t)PRED_CMD_IBPB)) || fault_gp(cpu, 0);
-}
-
 static bool write_pkrs(X86Cpu *cpu, uint64_t value)
 {
-    if (value >> 32 || !cpu_has(cpu, FEATURE_PKS)) {
+    if (value >> 32) {
         return fault_gp(cpu, 0);
     }
     if (cpu->pkrs != value) {
@@ -305,85 +212,250 @@ static bool adjust_tsc(X86Cpu *cpu, uint64_t delta)
     return true;
 }
 
-static bool write_variable_mtrr(X86Cpu *cpu, uint32_t msr, uint64_t value)
+/* Bits 63:32 are reserved with Intel; AMD does not look at them. */
+static bool write_tsc_aux(X86Cpu *cpu, uint64_t value)
 {
-    unsigned index = (msr - MSR_MTRR_PHYSBASE0) / 2;
-
-    if (msr & 1) {
-        cpu->mtrr_mask[index] = value & (cpu->model->phys_mask & ~0x7ffull);
-        return true;
-    }
-    if (!memory_types_valid(value & 0xff, false)) {
+    if (value >> 32 && !cpu->model->is_amd) {
         return fault_gp(cpu, 0);
     }
-    cpu->mtrr_base[index] = value & (cpu->model->phys_mask & ~0xf00ull);
+    cpu->tsc_aux = (uint32_t)value;
     return true;
 }
 
-static bool is_variable_mtrr(uint32_t msr)
+/* Some bits say what there is and cannot be changed, some belong to features. */
+static bool write_misc_enable(X86Cpu *cpu, uint64_t value)
 {
-    return msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + 2 * MTRR_COUNT;
+    uint64_t kept = MISC_ENABLE_READ_ONLY | MISC_ENABLE_EIST;
+
+    if (value & ~(MISC_ENABLE_BITS | MISC_ENABLE_READ_ONLY)) {
+        return fault_gp(cpu, 0);
+    }
+    kept |= cpu_has(cpu, FEATURE_MONITOR) ? 0 : MISC_ENABLE_MONITOR;
+    kept |= cpu_has(cpu, FEATURE_NX) ? 0 : MISC_ENABLE_XD_DISABLE;
+    cpu->misc_enable = (value & ~kept) | (cpu->misc_enable & kept);
+    return true;
 }
 
-/* MSRs that are neither rows nor the APIC's. */
-static bool msr_read_special(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
+static bool write_debugctl(X86Cpu *cpu, uint64_t value)
 {
-    const CpuModel *model = cpu->model;
+    if (value & ~(cpu->model->is_amd ? DEBUGCTL_AMD_BITS : DEBUGCTL_INTEL_BITS)) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->debugctl = value & (DEBUGCTL_LBR | DEBUGCTL_BTF); /* last branches are not kept */
+    return true;
+}
+
+static bool write_hwcr(X86Cpu *cpu, uint64_t value)
+{
+    if (value & ~HWCR_BITS) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->hwcr = value | (cpu->hwcr & HWCR_SMM_LOCK);
+    return true;
+}
+
+static bool write_smm_base(X86Cpu *cpu, uint64_t value)
+{
+    if (value >> 32 || cpu->hwcr & HWCR_SMM_LOCK) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->smbase = (uint32_t)value;
+    return true;
+}
+
+static bool write_bios_sign(X86Cpu *cpu, uint64_t value)
+{
+    if (!cpu->model->is_amd) { /* software writes zero, CPUID brings the revision back */
+        cpu->bios_sign = value;
+    }
+    return true;
+}
+
+/* -- Memory types and machine checks ----------------------------------------------------------- */
+
+static bool write_mtrr_default(X86Cpu *cpu, uint64_t value)
+{
+    if (value & ~MTRR_DEF_TYPE_BITS || !memory_types_valid(value & 0xff, false)) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->mtrr_def_type = value;
+    return true;
+}
+
+static bool write_variable_mtrr(X86Cpu *cpu, uint32_t msr, uint64_t value)
+{
+    unsigned index = (msr - MSR_MTRR_PHYSBASE0) / 2;
+    uint64_t reserved = ~cpu->model->phys_mask | (msr & 1 ? 0x7ff : 0xf00);
+
+    if (value & reserved || (!(msr & 1) && !memory_types_valid(value & 0xff, false))) {
+        return fault_gp(cpu, 0);
+    }
+    *(msr & 1 ? &cpu->mtrr_mask[index] : &cpu->mtrr_base[index]) = value;
+    return true;
+}
+
+static bool write_pat(X86Cpu *cpu, uint64_t value)
+{
+    if (!memory_types_valid(value, true)) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->pat = value;
+    return true;
+}
+
+static bool is_variable_mtrr(const X86Cpu *cpu, uint32_t msr)
+{
+    return msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + 2 * MTRR_COUNT &&
+           cpu_has(cpu, FEATURE_MTRR);
+}
+
+static bool is_mce_bank(const X86Cpu *cpu, uint32_t msr)
+{
+    return msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANK_COUNT &&
+           cpu_has(cpu, FEATURE_MCA);
+}
+
+/* A bank: control, status, address, miscellaneous. All but control can only be cleared, unless
+ * AMD's HWCR lets software write errors for a test. */
+static bool write_mce_bank(X86Cpu *cpu, uint32_t msr, uint64_t value)
+{
+    unsigned n = msr - MSR_MC0_CTL;
+
+    if (value && n % 4 != 0 && !(cpu->hwcr & HWCR_MC_STATUS_WRITE)) {
+        return fault_gp(cpu, 0);
+    }
+    cpu->mce_bank[n / 4][n % 4] = value;
+    return true;
+}
+
+/* -- Which one --------------------------------------------------------------------------------- */
+
+/* Has this CPU the MSR that is no row? */
+static bool is_special(const X86Cpu *cpu, uint32_t msr)
+{
+    bool is_amd = cpu->model->is_amd;
+
+    switch (msr) {
+    case MSR_TSC:
+        return cpu_has(cpu, FEATURE_TSC);
+    case MSR_BIOS_SIGN:
+    case MSR_DEBUGCTL:
+        return true;
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+        return cpu_has(cpu, FEATURE_LM);
+    case MSR_EFER:
+        return cpu->model->efer_mask != 0;
+    case MSR_TSC_AUX:
+        return has_tsc_aux(cpu);
+    case MSR_TSC_ADJUST:
+        return cpu_has(cpu, FEATURE_TSC_ADJUST);
+    case MSR_APIC_BASE:
+        return cpu_has(cpu, FEATURE_APIC);
+    case MSR_SPEC_CTRL:
+        return has_spec_ctrl(cpu);
+    case MSR_PRED_CMD:
+        return has_pred_cmd(cpu);
+    case MSR_ARCH_CAPABILITIES:
+        return cpu_has(cpu, FEATURE_ARCH_CAPABILITIES);
+    case MSR_PKRS:
+        return cpu_has(cpu, FEATURE_PKS);
+    case MSR_PAT:
+        return cpu_has(cpu, FEATURE(FEATURE_1_EDX, 16));
+    case MSR_MTRR_DEF_TYPE:
+        return cpu_has(cpu, FEATURE_MTRR);
+    case MSR_MCG_CAP:
+        return cpu_has(cpu, FEATURE_MCA);
+    case MSR_MISC_ENABLE:
+        return !is_amd;
+    case MSR_HWCR:
+    case MSR_SMM_BASE:
+        return is_amd;
+    default:
+        return is_variable_mtrr(cpu, msr) || is_mce_bank(cpu, msr);
+    }
+}
+
+/* Those that are storage; NULL: the others. */
+static const uint64_t *special_storage(const X86Cpu *cpu, uint32_t msr)
+{
+    unsigned mtrr = (msr - MSR_MTRR_PHYSBASE0) / 2, bank = msr - MSR_MC0_CTL;
 
     switch (msr) {
     case MSR_FS_BASE:
-        *ret_value = cpu->seg[SEG_FS].base;
-        return true;
+        return &cpu->seg[SEG_FS].base;
     case MSR_GS_BASE:
-        *ret_value = cpu->seg[SEG_GS].base;
-        return true;
+        return &cpu->seg[SEG_GS].base;
     case MSR_EFER:
-        *ret_value = cpu->efer;
-        return true;
+        return &cpu->efer;
     case MSR_TSC_AUX:
-        *ret_value = cpu->tsc_aux;
-        return cpu_has(cpu, FEATURE_RDTSCP) || cpu_has(cpu, FEATURE_RDPID) || fault_gp(cpu, 0);
-    case MSR_TSC:
-        *ret_value = tsc_read(cpu);
-        return true;
+        return &cpu->tsc_aux;
     case MSR_TSC_ADJUST:
-        *ret_value = cpu->tsc_adjust;
-        return cpu_has(cpu, FEATURE_TSC_ADJUST) || fault_gp(cpu, 0);
-    case MSR_APIC_BASE:
-        return read_apic_base(cpu, ret_value);
+        return &cpu->tsc_adjust;
     case MSR_SPEC_CTRL:
-        *ret_value = cpu->spec_ctrl;
-        return has_spec_ctrl(cpu) || fault_gp(cpu, 0);
-    case MSR_ARCH_CAPABILITIES:
-        *ret_value =
-            (uint64_t)model->features[FEATURE_ARCH_HIGH] << 32 | model->features[FEATURE_ARCH_LOW];
-        return cpu_has(cpu, FEATURE_ARCH_CAPABILITIES) || fault_gp(cpu, 0);
+        return &cpu->spec_ctrl;
     case MSR_DEBUGCTL:
-        *ret_value = cpu->debugctl;
-        return true;
+        return &cpu->debugctl;
     case MSR_PAT:
-        *ret_value = cpu->pat;
-        return true;
-    case MSR_PKRS:
-        *ret_value = cpu->pkrs;
-        return cpu_has(cpu, FEATURE_PKS) || fault_gp(cpu, 0);
+        return &cpu->pat;
+    case MSR_MTRR_DEF_TYPE:
+        return &cpu->mtrr_def_type;
     case MSR_MCG_CAP:
-        *ret_value = cpu->mcg_cap;
-        return true;
+        return &cpu->mcg_cap;
+    case MSR_MISC_ENABLE:
+        return &cpu->misc_enable;
+    case MSR_HWCR:
+        return &cpu->hwcr;
+    case MSR_BIOS_SIGN:
+        return &cpu->bios_sign;
     default:
         break;
     }
-    if (is_variable_mtrr(msr)) {
-        unsigned index = (msr - MSR_MTRR_PHYSBASE0) / 2;
+    if (is_variable_mtrr(cpu, msr)) {
+        return msr & 1 ? &cpu->mtrr_mask[mtrr] : &cpu->mtrr_base[mtrr];
+    }
+    return is_mce_bank(cpu, msr) ? &cpu->mce_bank[bank / 4][bank % 4] : NULL;
+}
 
-        *ret_value = msr & 1 ? cpu->mtrr_mask[index] : cpu->mtrr_base[index];
+static bool msr_read_special(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
+{
+    const CpuModel *model = cpu->model;
+    const uint64_t *storage;
+
+    if (!is_special(cpu, msr)) {
+        return unknown_msr(cpu, msr, "read");
+    }
+    storage = special_storage(cpu, msr);
+    if (storage) {
+        *ret_value = *storage;
         return true;
     }
-    return unknown_msr(cpu, msr, "read");
+    switch (msr) {
+    case MSR_TSC:
+        *ret_value = tsc_read(cpu);
+        return true;
+    case MSR_APIC_BASE:
+        return read_apic_base(cpu, ret_value);
+    case MSR_ARCH_CAPABILITIES:
+        *ret_value =
+            (uint64_t)model->features[FEATURE_ARCH_HIGH] << 32 | model->features[FEATURE_ARCH_LOW];
+        return true;
+    case MSR_SMM_BASE:
+        *ret_value = cpu->smbase;
+        return true;
+    case MSR_PKRS:
+        *ret_value = cpu->pkrs;
+        return true;
+    default: /* PRED_CMD is a command */
+        return fault_gp(cpu, 0);
+    }
 }
 
 static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
 {
+    if (!is_special(cpu, msr)) {
+        return unknown_msr(cpu, msr, "write");
+    }
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE:
@@ -393,46 +465,45 @@ static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
     case MSR_EFER:
         return write_efer(cpu, value);
     case MSR_TSC_AUX:
-        if (value >> 32 || !(cpu_has(cpu, FEATURE_RDTSCP) || cpu_has(cpu, FEATURE_RDPID))) {
-            return fault_gp(cpu, 0);
-        }
-        cpu->tsc_aux = value;
-        return true;
+        return write_tsc_aux(cpu, value);
     case MSR_TSC:
         return adjust_tsc(cpu, value - tsc_read(cpu));
     case MSR_TSC_ADJUST:
-        return cpu_has(cpu, FEATURE_TSC_ADJUST) ? adjust_tsc(cpu, value - cpu->tsc_adjust)
-                                                : fault_gp(cpu, 0);
+        return adjust_tsc(cpu, value - cpu->tsc_adjust);
     case MSR_APIC_BASE:
         return write_apic_base(cpu, value);
     case MSR_SPEC_CTRL:
         return write_spec_ctrl(cpu, value);
-    case MSR_PRED_CMD:
-        return write_pred_cmd(cpu, value);
-    case MSR_DEBUGCTL: /* last branches are not kept; what else there is is dropped */
-        cpu->debugctl = value & (DEBUGCTL_LBR | DEBUGCTL_BTF);
-        return true;
-    case MSR_PAT:
-        if (!memory_types_valid(value, true)) {
-            return fault_gp(cpu, 0);
-        }
-        cpu->pat = value;
-        return true;
     case MSR_PKRS:
         return write_pkrs(cpu, value);
+    case MSR_PRED_CMD: /* nothing is predicted across a barrier */
+        return !(value & ~(uint64_t)PRED_CMD_IBPB) || fault_gp(cpu, 0);
+    case MSR_DEBUGCTL:
+        return write_debugctl(cpu, value);
+    case MSR_PAT:
+        return write_pat(cpu, value);
+    case MSR_MTRR_DEF_TYPE:
+        return write_mtrr_default(cpu, value);
+    case MSR_MISC_ENABLE:
+        return write_misc_enable(cpu, value);
+    case MSR_HWCR:
+        return write_hwcr(cpu, value);
+    case MSR_SMM_BASE:
+        return write_smm_base(cpu, value);
+    case MSR_BIOS_SIGN:
+        return write_bios_sign(cpu, value);
     case MSR_MCG_CAP:
     case MSR_ARCH_CAPABILITIES:
         return fault_gp(cpu, 0);
     default:
-        break;
+        return is_mce_bank(cpu, msr) ? write_mce_bank(cpu, msr, value)
+                                     : write_variable_mtrr(cpu, msr, value);
     }
-    return is_variable_mtrr(msr) ? write_variable_mtrr(cpu, msr, value)
-                                 : unknown_msr(cpu, msr, "write");
 }
 
 static bool msr_read(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
 {
-    const MsrRow *row = find_row(msr);
+    const MsrRow *row = msr_row_find(cpu, msr);
 
     if (is_apic_msr(cpu, msr)) {
         return apic_read(cpu, msr, ret_value);
@@ -440,29 +511,50 @@ static bool msr_read(X86Cpu *cpu, uint32_t msr, uint64_t *ret_value)
     if (!row) {
         return msr_read_special(cpu, msr, ret_value);
     }
-    if (row->rule == MSR_CONSTANT || row->rule == MSR_READ_ONLY) {
+    switch (row->rule) {
+    case MSR_CONSTANT:
+    case MSR_READ_ONLY:
         *ret_value = row->mask;
-    } else {
+        return true;
+    case MSR_WRITE_ONLY:
+        return fault_gp(cpu, 0);
+    default:
         *ret_value = *row_storage(cpu, row, msr);
+        return true;
     }
-    return true;
 }
 
-/* Fixed MTRRs: a memory type in each byte. */
-static bool stored_value_valid(uint32_t msr, uint64_t value)
+/* AMD's two more bits of each type, while SYSCFG shows them, say where the range leads to. */
+static bool fixed_range_valid(const X86Cpu *cpu, uint64_t value)
 {
-    if (msr == MSR_MTRR_DEF_TYPE) {
-        return memory_types_valid(value & 0xff, false);
+    bool has_routes = cpu->syscfg & SYSCFG_MTRR_FIX_DRAM_MOD;
+
+    return memory_types_valid(has_routes ? value & ~MTRR_RD_WR_DRAM : value, false);
+}
+
+/* Checks a value against its row's rule; what is to be stored, perhaps less. */
+static bool row_value(const X86Cpu *cpu, const MsrRow *row, uint64_t value, uint64_t *ret_stored)
+{
+    *ret_stored = value;
+    switch (row->rule) {
+    case MSR_DROPPED:
+        *ret_stored = value & row->mask;
+        return true;
+    case MSR_ENTRY:
+        *ret_stored = cpu->model->is_amd ? (uint32_t)value : value;
+        return cpu->model->is_amd || is_address(cpu, value);
+    case MSR_CANONICAL:
+        return is_address(cpu, value);
+    case MSR_FIXED_RANGE:
+        return fixed_range_valid(cpu, value);
+    default:
+        return !(value & ~row->mask);
     }
-    if (msr >= MSR_MTRR_FIX64K && msr < MSR_PAT) {
-        return memory_types_valid(value, false);
-    }
-    return true;
 }
 
 static bool msr_write(X86Cpu *cpu, uint32_t msr, uint64_t value)
 {
-    const MsrRow *row = find_row(msr);
+    const MsrRow *row = msr_row_find(cpu, msr);
 
     if (is_apic_msr(cpu, msr)) {
         return apic_write(cpu, msr, value);
@@ -470,21 +562,11 @@ static bool msr_write(X86Cpu *cpu, uint32_t msr, uint64_t value)
     if (!row) {
         return msr_write_special(cpu, msr, value);
     }
-    switch (row->rule) {
-    case MSR_CONSTANT:
+    if (row->rule == MSR_CONSTANT || row->rule == MSR_WRITE_ONLY) {
         return true;
-    case MSR_READ_ONLY:
+    }
+    if (row->rule == MSR_READ_ONLY || !row_value(cpu, row, value, &value)) {
         return fault_gp(cpu, 0);
-    case MSR_CANONICAL:
-        if (!is_address(cpu, value)) {
-            return fault_gp(cpu, 0);
-        }
-        break;
-    case MSR_BITS:
-        if ((value & ~row->mask) || !stored_value_valid(msr, value)) {
-            return fault_gp(cpu, 0);
-        }
-        break;
     }
     *row_storage(cpu, row, msr) = value;
     return true;
@@ -515,63 +597,4 @@ InsnResult helper_wrmsr(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     return msr_write(cpu, (uint32_t)cpu->gpr[R_RCX], value) ? INSN_NEXT : INSN_FAULT;
-}
-
-static bool tsc_allowed(X86Cpu *cpu)
-{
-    return !(cpu->cr4 & CR4_TSD) || cpu->cpl == 0 || fault_gp(cpu, 0);
-}
-
-static void set_tsc(X86Cpu *cpu)
-{
-    uint64_t tsc = tsc_read(cpu);
-
-    cpu->gpr[R_RAX] = (uint32_t)tsc;
-    cpu->gpr[R_RDX] = tsc >> 32;
-}
-
-InsnResult helper_rdtsc(X86Cpu *cpu, const Insn *insn)
-{
-    if (!tsc_allowed(cpu)) {
-        return INSN_FAULT;
-    }
-    set_tsc(cpu);
-    return INSN_NEXT;
-}
-
-InsnResult helper_rdtscp(X86Cpu *cpu, const Insn *insn)
-{
-    if (!cpu_has(cpu, FEATURE_RDTSCP)) {
-        fault_ud(cpu);
-        return INSN_FAULT;
-    }
-    if (!tsc_allowed(cpu)) {
-        return INSN_FAULT;
-    }
-    set_tsc(cpu);
-    cpu->gpr[R_RCX] = (uint32_t)cpu->tsc_aux;
-    return INSN_NEXT;
-}
-
-InsnResult helper_rdpid(X86Cpu *cpu, const Insn *insn)
-{
-    if (!cpu_has(cpu, FEATURE_RDPID)) {
-        fault_ud(cpu);
-        return INSN_FAULT;
-    }
-    return insn_write_operand(cpu, insn, 0, (uint32_t)cpu->tsc_aux) ? INSN_NEXT : INSN_FAULT;
-}
-
-/* The counters exist and stand at zero. */
-InsnResult helper_rdpmc(X86Cpu *cpu, const Insn *insn)
-{
-    bool allowed = (cpu->cr4 & CR4_PCE) || cpu->cpl == 0;
-
-    if (!allowed || (uint32_t)cpu->gpr[R_RCX] >= PERF_COUNTERS) {
-        fault_gp(cpu, 0);
-        return INSN_FAULT;
-    }
-    cpu->gpr[R_RAX] = 0;
-    cpu->gpr[R_RDX] = 0;
-    return INSN_NEXT;
 }
