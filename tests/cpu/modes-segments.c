@@ -633,6 +633,7 @@ static void code_limit(void)
 int main(void);
 int main(void)
 {
+    __asm__ volatile("lldt %w0" : : "r"(0));
     sweep_all();
     query_values();
     arpl();
