@@ -8,7 +8,6 @@
 enum { /* port 0, write */
        ICW1_NEEDS_ICW4 = 0x01,
        ICW1_SINGLE = 0x02,
-       ICW1_LEVEL = 0x08,
        ICW1_SELECT = 0x10,
        OCW3_SELECT = 0x08,
        OCW3_READ_ISR = 0x01,
@@ -54,20 +53,15 @@ struct I8259 {
     uint8_t lowest_priority; /* the pin that comes last */
     uint8_t vector_base;
     uint8_t init_state;
-    bool needs_icw4, single, level_triggered;
+    bool needs_icw4, single;
     bool read_isr, poll, special_mask, auto_eoi, rotate_on_auto_eoi, special_fully_nested;
 };
 
-static uint8_t level_pins(const I8259 *pic)
-{
-    return pic->level_triggered ? 0xff : pic->elcr;
-}
-
+/* Level or edge is the ELCR's choice: bit 3 of ICW1 does nothing in a PIIX3. An edge must stay high
+ * until it is acknowledged. */
 static uint8_t request_register(const I8259 *pic)
 {
-    uint8_t level = level_pins(pic);
-
-    return (uint8_t)((pic->lines & level) | (pic->latched & ~level));
+    return pic->lines & (pic->elcr | pic->latched);
 }
 
 /* Rank of the most urgent of `pins`, 0 (first) to 7; 8: none. */
@@ -96,11 +90,14 @@ static int pending_pin(const I8259 *pic)
     if (pic->special_mask) {
         in_service &= (uint8_t)~pic->imr;
     }
-    if (pic->special_fully_nested && pic->master) {
-        /* A slave may ask again while one of its requests is in service. */
-        in_service &= (uint8_t) ~(1u << I8259_CASCADE_PIN);
+    if (rank == PIN_COUNT) {
+        return -1;
     }
-    return rank < best_rank(pic, in_service) ? (int)pin_of_rank(pic, rank) : -1;
+    unsigned pin = pin_of_rank(pic, rank), served = best_rank(pic, in_service);
+    /* A slave may ask again while one of its requests is in service. */
+    bool nested = pic->special_fully_nested && pic->master && pin == I8259_CASCADE_PIN;
+
+    return rank < served || (nested && rank == served) ? (int)pin : -1;
 }
 
 static void i8259_sync(Object *obj)
@@ -124,10 +121,7 @@ static void set_pin(void *owner, unsigned n, bool level)
         pic->latched |= bit;
     } else {
         pic->lines &= (uint8_t)~bit;
-        if (pic->slave && n == I8259_CASCADE_PIN) {
-            /* A slave that takes its request back must not leave a spurious one here. */
-            pic->latched &= (uint8_t)~bit;
-        }
+        pic->latched &= (uint8_t)~bit;
     }
     i8259_sync(&pic->isa.dev.obj);
 }
@@ -188,14 +182,14 @@ static void start_initialisation(I8259 *pic, uint8_t icw1)
     pic->vector_base = 0;
     pic->needs_icw4 = icw1 & ICW1_NEEDS_ICW4;
     pic->single = icw1 & ICW1_SINGLE;
-    pic->level_triggered = icw1 & ICW1_LEVEL;
     pic->init_state = INIT_ICW2;
 }
 
 static void write_ocw2(I8259 *pic, uint8_t value)
 {
     unsigned pin = value & 7;
-    unsigned rank = best_rank(pic, pic->isr);
+    /* A level that special mask mode has masked is out of the way of this, too. */
+    unsigned rank = best_rank(pic, pic->special_mask ? pic->isr & (uint8_t)~pic->imr : pic->isr);
 
     switch (value >> 5) {
     case OCW2_CLEAR_ROTATE_AUTO_EOI:
@@ -388,7 +382,6 @@ static const Field i8259_fields[] = {
     STATE(I8259, init_state),
     STATE(I8259, needs_icw4),
     STATE(I8259, single),
-    STATE(I8259, level_triggered),
     STATE(I8259, read_isr),
     STATE(I8259, poll),
     STATE(I8259, special_mask),

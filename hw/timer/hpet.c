@@ -57,6 +57,7 @@ typedef struct HpetChannel {
     uint64_t comparator;
     uint64_t period; /* written last in periodic mode */
     uint64_t route;  /* of messages: address above, data below */
+    bool raised;     /* edge: the line was raised, and stays up until the next match */
 } HpetChannel;
 
 struct Hpet {
@@ -142,7 +143,7 @@ static void send_message(const Hpet *hpet, const HpetChannel *c)
 
 static void match(Hpet *hpet, unsigned n)
 {
-    const HpetChannel *c = &hpet->channels[n];
+    HpetChannel *c = &hpet->channels[n];
     unsigned line = channel_line(hpet, n);
 
     TRACE(hpet_match, "timer %u line %u", n, line);
@@ -153,7 +154,9 @@ static void match(Hpet *hpet, unsigned n)
     } else if (c->config & CHANNEL_LEVEL) {
         hpet->status |= 1u << n; /* with or without an interrupt: 2.3.8, Tn_INT_ENB_CNF */
     } else if (c->config & CHANNEL_INTERRUPT && line < HPET_OUTPUT_COUNT) {
-        irq_pulse(hpet->outputs[line]);
+        /* An 8259 forgets edges that do not last; hpet_sync() raises it. */
+        irq_lower(hpet->outputs[line]);
+        c->raised = true;
     }
 }
 
@@ -192,7 +195,9 @@ static uint32_t line_levels(const Hpet *hpet)
         return levels;
     }
     for (unsigned n = 0; n < hpet->timers; n++) {
-        if (hpet->status >> n & 1 && hpet->channels[n].config & CHANNEL_INTERRUPT) {
+        const HpetChannel *c = &hpet->channels[n];
+
+        if ((hpet->status >> n & 1 || c->raised) && c->config & CHANNEL_INTERRUPT) {
             levels |= 1u << channel_line(hpet, n);
         }
     }
@@ -312,7 +317,11 @@ static void write_config(Hpet *hpet, uint64_t value)
         hpet->start_ns = now;
         hpet->seen = 0;
     }
-    hpet->config = value & (CONFIG_ENABLE | CONFIG_LEGACY);
+    value &= CONFIG_ENABLE | CONFIG_LEGACY;
+    for (unsigned n = 0; value != hpet->config && n < hpet->timers; n++) {
+        hpet->channels[n].raised = false;
+    }
+    hpet->config = value;
 }
 
 static void write_counter(Hpet *hpet, uint64_t value, uint64_t mask)
@@ -339,6 +348,9 @@ static void write_channel_config(Hpet *hpet, unsigned n, uint64_t value, uint64_
     }
     if (!(config & CHANNEL_LEVEL)) {
         hpet->status &= ~(1ull << n);
+    }
+    if ((c->config ^ config) & (CHANNEL_LEVEL | CHANNEL_INTERRUPT | CHANNEL_LINE | CHANNEL_FSB)) {
+        c->raised = false;
     }
     c->config = config;
     c->comparator = narrow(c, c->comparator);
@@ -485,7 +497,8 @@ static void hpet_unrealize(Object *obj)
 
 static const Field channel_fields[] = {
     STATE(HpetChannel, config), STATE(HpetChannel, comparator, .init = -1),
-    STATE(HpetChannel, period), STATE(HpetChannel, route), FIELDS_END};
+    STATE(HpetChannel, period), STATE(HpetChannel, route),
+    STATE(HpetChannel, raised), FIELDS_END};
 
 static const Field hpet_fields[] = {
     PROP(Hpet, timers, .init = CHANNELS_MIN, .desc = "number of timers, 3 to 24"),

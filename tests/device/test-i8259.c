@@ -76,9 +76,28 @@ static void test_mask_and_registers(void)
     set_line(4, true);
     g_assert_false(bench.levels[0]);
     g_assert_cmphex(in8(0x20), ==, 0x10);
-    set_line(4, false);
     out8(0x21, 0xef);
-    g_assert_true(bench.levels[0]); /* the edge was kept */
+    g_assert_true(bench.levels[0]);
+    set_line(4, false); /* it must stay high until the acknowledge cycle */
+    g_assert_cmphex(in8(0x20), ==, 0);
+    g_assert_false(bench.levels[0]);
+    g_assert_cmphex(i8259_acknowledge(master), ==, 0x37);
+    set_line(4, true);
+    g_assert_cmphex(i8259_acknowledge(master), ==, 0x34);
+    out8(0x20, 0x20);
+    g_assert_false(bench.levels[0]); /* high, but no new edge */
+    tear_down();
+}
+
+/* Bit 3 of ICW1 is not there any more: the ELCR decides. */
+static void test_level_by_icw1(void)
+{
+    set_up();
+    out8(0x20, 0x19);
+    out8(0x21, 0x30);
+    out8(0x21, 0x04);
+    out8(0x21, 0x01);
+    set_line(4, true);
     g_assert_cmphex(i8259_acknowledge(master), ==, 0x34);
     out8(0x20, 0x20);
     g_assert_false(bench.levels[0]);
@@ -113,6 +132,10 @@ static void test_special_fully_nested(void)
     set_line(8, true); /* a more urgent one of the same slave */
     g_assert_true(bench.levels[0]);
     g_assert_cmphex(i8259_acknowledge(master), ==, 0x70);
+    set_line(3, true); /* but nothing less urgent than the slave */
+    g_assert_false(bench.levels[0]);
+    set_line(1, true);
+    g_assert_cmphex(i8259_acknowledge(master), ==, 0x31);
     tear_down();
     set_up();
     initialise(0x01); /* without the mode it waits */
@@ -214,8 +237,16 @@ static void test_special_mask(void)
     g_assert_false(bench.levels[0]);
     out8(0x20, 0x68);
     g_assert_true(bench.levels[0]);
+    g_assert_cmphex(i8259_acknowledge(master), ==, 0x35);
+    out8(0x20, 0x20); /* ends 5, for 1 is masked in this mode */
+    out8(0x20, 0x0b);
+    g_assert_cmphex(in8(0x20), ==, 0x02);
+    set_line(6, true);
+    g_assert_true(bench.levels[0]);
     out8(0x20, 0x48);
     g_assert_false(bench.levels[0]);
+    out8(0x20, 0x20);
+    g_assert_true(bench.levels[0]);
     tear_down();
 }
 
@@ -243,6 +274,7 @@ int main(int argc, char **argv)
     g_test_add_func("/i8259/cascade", test_cascade);
     g_test_add_func("/i8259/special-fully-nested", test_special_fully_nested);
     g_test_add_func("/i8259/level", test_level);
+    g_test_add_func("/i8259/level-by-icw1", test_level_by_icw1);
     g_test_add_func("/i8259/spurious", test_spurious);
     g_test_add_func("/i8259/rotation", test_rotation);
     g_test_add_func("/i8259/auto-eoi", test_auto_eoi);
