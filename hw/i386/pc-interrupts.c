@@ -5,6 +5,7 @@
  *     ISA line or PIRQ -> GSI n -+-> 8259 pair ------> LINT0 of the local APICs
  *                                +-> I/O APIC pin n -> local APICs
  *
+ * The 8259 pair also reaches pin 0 of the I/O APIC, which may pass it on as ExtINT.
  * GSI 0, the timer, arrives at pin 2 of the I/O APIC: what "IRQ 0 override" in firmware tables
  * says. GSI 2 has that pin too; of the 8259 pair it has none, the cascade is there.
  */
@@ -16,7 +17,7 @@
 
 #include <assert.h>
 
-enum { TIMER_GSI = 0, TIMER_IOAPIC_PIN = 2 };
+enum { TIMER_GSI = 0, PIC_IOAPIC_PIN = 0, TIMER_IOAPIC_PIN = 2 };
 
 static void set_gsi(void *owner, unsigned n, bool level)
 {
@@ -25,18 +26,30 @@ static void set_gsi(void *owner, unsigned n, bool level)
     if (n < PC_ISA_IRQ_COUNT) {
         irq_set(pc->pic[n], level);
     }
-    pc->gsi_levels[n] = level;
-    if (n == TIMER_GSI || n == TIMER_IOAPIC_PIN) {
-        level = pc->gsi_levels[TIMER_GSI] || pc->gsi_levels[TIMER_IOAPIC_PIN];
-        n = TIMER_IOAPIC_PIN;
+    if (n != TIMER_GSI && n != TIMER_IOAPIC_PIN) {
+        irq_set(pc->ioapic[n], level);
+        return;
     }
-    irq_set(pc->ioapic[n], level);
+    if (level && !pc->timer_levels[n]) { /* each of the two makes edges while the other is high */
+        irq_lower(pc->ioapic[TIMER_IOAPIC_PIN]);
+    }
+    pc->timer_levels[n] = level;
+    level = pc->timer_levels[TIMER_GSI] || pc->timer_levels[TIMER_IOAPIC_PIN];
+    irq_set(pc->ioapic[TIMER_IOAPIC_PIN], level);
 }
 
 Irq pc_gsi(PcMachine *pc, unsigned gsi)
 {
     assert(gsi < PC_GSI_COUNT);
     return (Irq){.set = set_gsi, .owner = pc, .n = gsi};
+}
+
+static void set_pic_output(void *owner, unsigned n, bool level)
+{
+    PcMachine *pc = owner;
+
+    irq_set(apic_pic_line(), level);
+    irq_set(pc->ioapic[PIC_IOAPIC_PIN], level);
 }
 
 static bool create_pics(PcMachine *pc, I8259 **ret_master, Error **err)
@@ -48,7 +61,7 @@ static bool create_pics(PcMachine *pc, I8259 **ret_master, Error **err)
         (const char *[]){"iobase=0xa0", "elcr-addr=0x4d1", "elcr-mask=0xde", NULL});
 
     i8259_set_slave(master, slave);
-    i8259_set_output(master, apic_pic_line());
+    i8259_set_output(master, (Irq){.set = set_pic_output, .owner = pc});
     i8259_set_output(slave, i8259_pin(master, I8259_CASCADE_PIN));
     for (unsigned pin = 0; pin < PC_ISA_IRQ_COUNT / 2; pin++) {
         if (pin != I8259_CASCADE_PIN) {

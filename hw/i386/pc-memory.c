@@ -8,6 +8,7 @@
  */
 #include "hw/i386/pc-internal.h"
 
+#include "hw/apic.h"
 #include "hw/rtc.h"
 
 /* RAM keeps out of the last 512 MiB below 4 GiB; once it has to be split, out of the last GiB, so
@@ -45,9 +46,13 @@ static void create_roots(PcMachine *pc)
 {
     region_init(&pc->memory,
                 &(RegionDesc){.name = "system", .kind = REGION_CONTAINER, .size = UINT64_MAX});
+    region_init(&pc->cpu_memory,
+                &(RegionDesc){.name = "cpu-memory", .kind = REGION_CONTAINER, .size = UINT64_MAX});
+    region_add(&pc->cpu_memory, 0, &pc->memory, 0);
     region_init(&pc->io, &(RegionDesc){.name = "io", .kind = REGION_CONTAINER, .size = 0x10000});
-    address_space_init(&address_space_memory, &pc->memory, "memory");
+    address_space_init(&address_space_memory, &pc->cpu_memory, "memory");
     address_space_init(&address_space_io, &pc->io, "I/O");
+    apic_set_memory(&pc->cpu_memory, &pc->memory);
 }
 
 bool pc_memory_create(PcMachine *pc, Error **err)
@@ -82,6 +87,7 @@ void pc_memory_destroy(PcMachine *pc)
     if (!pc->ram_block) {
         return;
     }
+    apic_set_memory(NULL, NULL);
     region_transaction_begin();
     firmware_rom_free(&pc->firmware_rom);
     region_fini(&pc->apic_region);
@@ -89,6 +95,7 @@ void pc_memory_destroy(PcMachine *pc)
     region_fini(&pc->ram_low);
     region_fini(&pc->ram);
     region_fini(&pc->io);
+    region_fini(&pc->cpu_memory);
     region_fini(&pc->memory);
     region_transaction_commit();
     address_space_fini(&address_space_io);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages between local APICs: destinations, inter-processor interrupts, MSI, and the memory range
- * both live in. Intel SDM vol. 3, 11.6 and 11.11. */
+/* Messages between local APICs: destinations, inter-processor interrupts, MSI. Intel SDM vol. 3,
+ * 11.6 and 11.11. */
 #include "hw/intc/lapic-internal.h"
 
 #include "util/trace.h"
@@ -14,9 +14,14 @@ enum {
     SHORTHAND_SELF = 1,
     SHORTHAND_ALL = 2,
     SHORTHAND_OTHERS = 3,
-    DFR_FLAT = 0xf, /* bits 31-28 */
-    REGISTER_SPACE = 0x1000,
-    FIRST_REGISTER = 0x20
+    DFR_FLAT = 0xf /* bits 31-28 */
+};
+
+enum { /* of a message written to memory, 11.11 */
+       MSI_LOGICAL = 1 << 2,
+       MSI_REDIRECTION_HINT = 1 << 3,
+       MSI_ASSERT = 1 << 14,
+       MSI_LEVEL = 1 << 15
 };
 
 #define BROADCAST UINT32_MAX
@@ -54,6 +59,11 @@ static guint member_count(void)
     return members ? members->len : 0;
 }
 
+Apic *apic_bus_first(void)
+{
+    return member_count() ? members->pdata[0] : NULL;
+}
+
 static bool matches_logical(const Apic *apic, uint32_t destination)
 {
     uint32_t ldr = apic_logical_id(apic);
@@ -81,14 +91,14 @@ static bool matches(const Apic *apic, const Message *message)
                             : apic_id(apic) == message->destination;
 }
 
-static void send_to_lowest(const Message *message)
+static void send_to_lowest(const Message *message, const Apic *except)
 {
     Apic *best = NULL;
 
     for (guint i = 0; i < member_count(); i++) {
         Apic *apic = members->pdata[i];
 
-        if (matches(apic, message) && apic->svr & SVR_ENABLE &&
+        if (apic != except && matches(apic, message) && apic->svr & SVR_ENABLE &&
             (!best || apic_processor_priority(apic) < apic_processor_priority(best))) {
             best = apic;
         }
@@ -104,7 +114,7 @@ static void send(const Message *message, const Apic *except)
           message->destination, message->logical, (int)message->mode, message->vector,
           message->level);
     if (message->mode == APIC_LOWEST_PRIORITY) {
-        send_to_lowest(message);
+        send_to_lowest(message, except);
         return;
     }
     for (guint i = 0; i < member_count(); i++) {
@@ -128,8 +138,16 @@ void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t 
 
 void apic_deliver_msi(uint64_t address, uint32_t data)
 {
-    apic_deliver((uint8_t)(address >> 12), address >> 2 & 1, (ApicDelivery)(data >> 8 & 7),
-                 (uint8_t)data, data >> 15 & 1);
+    ApicDelivery mode = (ApicDelivery)(data >> 8 & 7);
+    bool logical = address & MSI_LOGICAL, level = data & MSI_LEVEL;
+
+    if (level && !(data & MSI_ASSERT)) {
+        return;
+    }
+    if (mode == APIC_FIXED && logical && address & MSI_REDIRECTION_HINT) {
+        mode = APIC_LOWEST_PRIORITY; /* to one of them, not to all */
+    }
+    apic_deliver((uint8_t)(address >> 12), logical, mode, (uint8_t)data, level);
 }
 
 void apic_send_ipi(Apic *apic, uint64_t icr)
@@ -168,63 +186,4 @@ static void set_pic_line(void *owner, unsigned n, bool level)
 Irq apic_pic_line(void)
 {
     return (Irq){.set = set_pic_line};
-}
-
-/* The APIC of the CPU whose thread makes the access; from elsewhere the first one's. */
-static Apic *accessed_apic(void)
-{
-    const Vcpu *vcpu = vcpu_self();
-
-    if (vcpu) {
-        return ((X86Cpu *)vcpu->cpu)->apic;
-    }
-    return member_count() ? members->pdata[0] : NULL;
-}
-
-static uint64_t region_read(void *opaque, uint64_t offset, unsigned size)
-{
-    Apic *apic = accessed_apic();
-    uint32_t value = UINT32_MAX;
-
-    if (!apic || offset >= REGISTER_SPACE || !apic_is_enabled(apic) || apic_is_x2apic(apic)) {
-        return UINT32_MAX;
-    }
-    if (offset & 15) { /* only the first four bytes of each sixteen are there */
-        return 0;
-    }
-    if (!apic_read_register(apic, (unsigned)(offset >> 4), &value)) {
-        apic_set_error(apic, ESR_ILLEGAL_REGISTER);
-        return 0;
-    }
-    return value;
-}
-
-/* Messages and registers share the range and never an address: the first page as messages means
- * destination 0 at offset 0 to 15, where no register is. */
-static void region_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
-{
-    Apic *apic = accessed_apic();
-
-    if (offset >= REGISTER_SPACE || offset < FIRST_REGISTER) {
-        apic_deliver_msi(offset, (uint32_t)value);
-        return;
-    }
-    if (!apic || !apic_is_enabled(apic) || apic_is_x2apic(apic) || offset & 15) {
-        return;
-    }
-    if (!apic_write_register(apic, (unsigned)(offset >> 4), (uint32_t)value)) {
-        apic_set_error(apic, ESR_ILLEGAL_REGISTER);
-    }
-}
-
-static const RegionOps region_ops = {
-    .read = region_read, .write = region_write, .impl_min = 4, .impl_max = 4};
-
-void apic_region_init(Region *region, Object *owner)
-{
-    region_init(region, &(RegionDesc){.name = "apic-msi",
-                                      .kind = REGION_IO,
-                                      .size = APIC_REGION_SIZE,
-                                      .owner = owner,
-                                      .ops = &region_ops});
 }

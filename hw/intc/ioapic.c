@@ -46,6 +46,17 @@ struct IoApic {
 /* All realized I/O APICs, for the broadcast of the local ones. */
 static GPtrArray *members;
 
+static ApicDelivery delivery_mode(uint64_t entry)
+{
+    return (ApicDelivery)(entry >> 8 & 7);
+}
+
+/* 3.2.4: SMI, NMI, INIT and ExtINT are edges whatever the trigger mode says. */
+static bool is_level(uint64_t entry)
+{
+    return entry & ENTRY_LEVEL && delivery_mode(entry) <= APIC_LOWEST_PRIORITY;
+}
+
 static bool asks(const IoApic *ioapic, unsigned pin)
 {
     uint64_t entry = ioapic->entries[pin];
@@ -53,7 +64,7 @@ static bool asks(const IoApic *ioapic, unsigned pin)
     if (entry & ENTRY_MASKED) {
         return false;
     }
-    if (entry & ENTRY_LEVEL) {
+    if (is_level(entry)) {
         return ioapic->lines >> pin & 1 && !(entry & ENTRY_REMOTE_IRR);
     }
     return ioapic->latched >> pin & 1;
@@ -62,15 +73,15 @@ static bool asks(const IoApic *ioapic, unsigned pin)
 static void deliver(IoApic *ioapic, unsigned pin)
 {
     uint64_t entry = ioapic->entries[pin];
-    ApicDelivery mode = (ApicDelivery)(entry >> 8 & 7);
-    bool level = entry & ENTRY_LEVEL && mode <= APIC_LOWEST_PRIORITY;
+    bool level = is_level(entry);
 
     ioapic->latched &= ~(1u << pin);
     if (level) {
         ioapic->entries[pin] |= ENTRY_REMOTE_IRR;
     }
     TRACE(ioapic_deliver, "pin %u vector 0x%02x level %d", pin, (unsigned)(entry & 0xff), level);
-    apic_deliver((uint8_t)(entry >> 56), entry & ENTRY_LOGICAL, mode, (uint8_t)entry, level);
+    apic_deliver((uint8_t)(entry >> 56), entry & ENTRY_LOGICAL, delivery_mode(entry),
+                 (uint8_t)entry, level);
 }
 
 static void ioapic_sync(Object *obj)
@@ -165,7 +176,7 @@ static void write_entry(IoApic *ioapic, unsigned index, uint32_t value)
         return;
     }
     *entry = (*entry & (0xffffffff00000000ull | ENTRY_REMOTE_IRR)) | (value & ENTRY_WRITABLE);
-    if (!(*entry & ENTRY_LEVEL)) { /* drivers clear a stuck remote IRR this way */
+    if (!is_level(*entry)) { /* drivers clear a stuck remote IRR this way */
         *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
     }
     if (*entry & ENTRY_MASKED) {

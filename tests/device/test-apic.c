@@ -32,6 +32,11 @@ static void set_up(void)
     region_add(&bench.memory, APIC_DEFAULT_BASE, &apic_region, 0);
 }
 
+static bool set_base(unsigned n, uint64_t value)
+{
+    return cpus[n]->apic_ops->set_base(cpus[n]->apic, value);
+}
+
 static void tear_down(void)
 {
     region_fini(&apic_region);
@@ -103,7 +108,7 @@ static void test_reset_values(void)
 {
     set_up();
     g_assert_cmphex(get(0x20), ==, 0);
-    g_assert_cmphex(get(0x30), ==, 0x50014);
+    g_assert_cmphex(get(0x30), ==, 0x1050014);
     g_assert_cmphex(get(0xf0), ==, 0xff);
     g_assert_cmphex(get(0xe0), ==, 0xffffffff);
     g_assert_cmphex(get(0x320), ==, 0x10000);
@@ -380,6 +385,153 @@ static void test_msi(void)
     g_assert_cmphex(ack(1), ==, 0x66);
     address_space_store(&address_space_memory, 0xfee00000, 0x67, 4);
     g_assert_cmphex(ack(0), ==, 0x67);
+    address_space_store(&address_space_memory, 0xfee00000, 0x8068, 4); /* level, not asserted */
+    g_assert_false(intr(0));
+    set(0xb0, 0);
+    wrmsr(1, 0x80b, 0);
+    set(0xd0, 0x01000000); /* both are member 0 or 1 of their set */
+    address_space_store(&address_space_memory, 0xfee03004, 0x51, 4); /* logical: to both */
+    g_assert_cmphex(ack(0), ==, 0x51);
+    g_assert_cmphex(ack(1), ==, 0x51);
+    address_space_store(&address_space_memory, 0xfee0300c, 0x52, 4); /* with a hint: to one */
+    set(0xb0, 0);
+    wrmsr(1, 0x80b, 0);
+    g_assert_cmpint(intr(0) + intr(1), ==, 1);
+    tear_down();
+}
+
+/* SDM 11.4.4. What each CPU sees of it is the flat guests' to test: here no CPU runs. */
+static void test_moved_page(void)
+{
+    set_up();
+    set(0x80, 0x35);
+    g_assert_true(set_base(0, 0x42000900));
+    g_assert_cmphex(get(0x80), ==, 0xffffffff);
+    set(0x80, 0x45); /* a message, with a vector of no use */
+    g_assert_cmphex(cpus[0]->apic_ops->get_tpr(cpus[0]->apic), ==, 3);
+    g_assert_false(set_base(0, 0x10000042000900)); /* beyond 52 bits */
+    object_reset((Object *)apics[0]);
+    g_assert_cmphex(cpus[0]->apic_ops->get_base(cpus[0]->apic), ==, 0xfee00900);
+    g_assert_cmphex(get(0xf0), ==, 0xff);
+    tear_down();
+}
+
+/* SDM 11.8.5: without the broadcast the I/O APIC is told by its own register. */
+static void test_directed_eoi(void)
+{
+    set_up();
+    set(0xf0, 0x11ff);
+    g_assert_cmphex(get(0xf0), ==, 0x11ff);
+    io_set(0x26, 0x8045);
+    irq_raise(ioapic_pin(ioapic, 11));
+    g_assert_cmphex(ack(0), ==, 0x45);
+    set(0xb0, 0);
+    g_assert_false(intr(0));
+    g_assert_cmphex(io_get(0x26), ==, 0xc045);
+    address_space_store(&address_space_memory, IOAPIC_DEFAULT_BASE + 0x40, 0x45, 4);
+    g_assert_cmphex(ack(0), ==, 0x45); /* it was high still */
+    tear_down();
+}
+
+static void test_extint_message(void)
+{
+    set_up();
+    out8(0x20, 0x13);
+    out8(0x21, 0x20);
+    out8(0x21, 0x01);
+    set(0xf0, 0x1ff);
+    set(0x350, 0x10700); /* LINT0 is closed */
+    io_set(0x10, 0x8700);
+    i8259_set_output(pic, ioapic_pin(ioapic, 0));
+    irq_raise(i8259_pin(pic, 3));
+    g_assert_true(intr(0));
+    g_assert_cmphex(io_get(0x10), ==, 0x8700); /* an edge whatever it says: no remote IRR */
+    g_assert_cmphex(ack(0), ==, 0x23);
+    g_assert_false(intr(0));
+    g_assert_cmphex(get(0x110), ==, 0); /* the vector is the 8259's to end */
+    irq_raise(i8259_pin(pic, 1));
+    g_assert_cmphex(ack(0), ==, 0x21);
+    tear_down();
+}
+
+static void test_ioapic_events(void)
+{
+    static const struct {
+        uint32_t entry;
+        int event;
+    } rows[] = {{0x200, CPU_EVENT_SMI}, {0x400, CPU_EVENT_NMI}, {0x500, CPU_EVENT_INIT}};
+
+    set_up();
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        io_set(0x1b, 1u << 24);
+        io_set(0x1a, rows[i].entry | 0x8000); /* level makes no difference */
+        irq_raise(ioapic_pin(ioapic, 5));
+        g_assert_cmphex(cpus[1]->events, ==, rows[i].event);
+        cpus[1]->events = 0;
+        g_assert_cmphex(io_get(0x1a), ==, rows[i].entry | 0x8000);
+        g_assert_cmphex(cpus[1]->events, ==, 0); /* once an edge */
+        irq_lower(ioapic_pin(ioapic, 5));
+    }
+    tear_down();
+}
+
+static void test_lowest_priority_others(void)
+{
+    set_up();
+    enable_x2apic(1);
+    set(0xf0, 0x1ff);
+    wrmsr(1, 0x808, 0x20); /* the sender would be the lowest */
+    set(0x300, 0xc4155);
+    g_assert_false(intr(0));
+    g_assert_true(intr(1));
+    tear_down();
+}
+
+static void test_lint_modes(void)
+{
+    set_up();
+    set(0xf0, 0x1ff);
+    set(0x360, 0x200);
+    irq_pulse(apic_lint_pin(apics[0], 1));
+    g_assert_cmphex(cpus[0]->events, ==, CPU_EVENT_SMI);
+    cpus[0]->events = 0;
+    for (unsigned mode = 1; mode <= 6; mode++) {
+        if (mode == 1 || mode == 3 || mode == 6) { /* reserved for local pins */
+            set(0x360, mode << 8 | 0x55);
+            irq_pulse(apic_lint_pin(apics[0], 1));
+            g_assert_cmphex(cpus[0]->events, ==, 0);
+        }
+    }
+    set(0x360, 0x10400);
+    irq_pulse(apic_lint_pin(apics[0], 1));
+    g_assert_cmphex(cpus[0]->events, ==, 0);
+    set(0xf0, 0xff); /* disabled by software: masks cannot be cleared */
+    set(0x360, 0x400);
+    g_assert_cmphex(get(0x360), ==, 0x10400);
+    set(0x300, 0x44040); /* and nothing is received, but sent */
+    set(0x310, 1 << 24);
+    set(0x300, 0x4400);
+    g_assert_cmphex(cpus[1]->events, ==, CPU_EVENT_NMI);
+    g_assert_cmphex(cpus[0]->events, ==, 0);
+    set(0x360, 0x500);
+    set(0xf0, 0x1ff);
+    set(0x360, 0x500);
+    irq_pulse(apic_lint_pin(apics[0], 1));
+    g_assert_cmphex(cpus[0]->events, ==, CPU_EVENT_INIT);
+    g_assert_cmphex(get(0x360), ==, 0x10000);
+    tear_down();
+}
+
+static void test_remote_irr_written_back(void)
+{
+    set_up();
+    enable_x2apic(0);
+    g_assert_true(wrmsr(0, 0x835, 0x8077));
+    irq_raise(apic_lint_pin(apics[0], 0));
+    g_assert_cmphex(rdmsr(0, 0x835), ==, 0xc077);
+    g_assert_true(wrmsr(0, 0x835, rdmsr(0, 0x835) | 0x11000)); /* read-only bits, not reserved */
+    g_assert_cmphex(rdmsr(0, 0x835), ==, 0x1c077);
+    g_assert_false(wrmsr(0, 0x835, 0x20077));
     tear_down();
 }
 
@@ -441,6 +593,13 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/extint", test_extint);
     g_test_add_func("/apic/lint", test_lint_nmi);
     g_test_add_func("/apic/msi", test_msi);
+    g_test_add_func("/apic/moved-page", test_moved_page);
+    g_test_add_func("/apic/directed-eoi", test_directed_eoi);
+    g_test_add_func("/apic/extint-message", test_extint_message);
+    g_test_add_func("/apic/lowest-priority-others", test_lowest_priority_others);
+    g_test_add_func("/apic/lint-modes", test_lint_modes);
+    g_test_add_func("/apic/remote-irr-written-back", test_remote_irr_written_back);
+    g_test_add_func("/ioapic/events", test_ioapic_events);
     g_test_add_func("/ioapic/edge", test_ioapic_edge);
     g_test_add_func("/ioapic/level", test_ioapic_level);
     return g_test_run();

@@ -171,6 +171,9 @@ enum {
 #define MSR_TSC 0x10
 #define MSR_PLATFORM_ID 0x17
 #define MSR_APIC_BASE 0x1b
+#define APIC_BASE_BSP (1 << 8)
+#define APIC_BASE_X2APIC (1 << 10)
+#define APIC_BASE_ENABLE (1 << 11) /* CPUID.1 EDX[9] follows it */
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_TSC_ADJUST 0x3b
 #define MSR_SPEC_CTRL 0x48

@@ -51,7 +51,7 @@ typedef struct CpuApicOps {
     int (*acknowledge)(void *apic);    /* vector, -1: gone meanwhile */
     uint8_t (*get_tpr)(void *apic);    /* CR8: 0-15 */
     void (*set_tpr)(void *apic, uint8_t cr8);
-    uint64_t (*get_base)(void *apic);
+    uint64_t (*get_base)(void *apic); /* without the lock on the CPU's own thread */
     bool (*set_base)(void *apic, uint64_t value); /* IA32_APIC_BASE; false: #GP */
     bool (*msr_read)(void *apic, uint32_t msr,
                      uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */

@@ -6,7 +6,6 @@
 #include "target/i386/helpers/helpers.h"
 
 #define APIC_BIT (1u << 9)
-#define APIC_BASE_ENABLE (1u << 11)
 
 enum { EAX, EBX, ECX, EDX };
 
