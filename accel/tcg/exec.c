@@ -117,6 +117,19 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
     }
 }
 
+/* An indirect branch found no block. That its target is not canonical is its own fault. */
+static void leave_branch(X86Cpu *cpu)
+{
+    const uint8_t *place = (const uint8_t *)cpu->tcg.exit_value - 1;
+    bool flags_saved;
+
+    merge_flags(cpu);
+    if (!paging_is_canonical(cpu, cpu->rip)) {
+        cpu->rip = block_guest_rip(block_from_host(place), place, &flags_saved);
+        target_branch_fault(cpu);
+    }
+}
+
 /* Runs translated code once; returns the slot to chain when a direct jump led out. */
 static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 {
@@ -125,6 +138,9 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
     case EXIT_CHAIN:
         merge_flags(cpu);
         return (JumpSlot *)cpu->tcg.exit_value;
+    case EXIT_BRANCH:
+        leave_branch(cpu);
+        return NULL;
     case EXIT_INSN:
         merge_flags(cpu);
         target_run_insn(cpu, (const void *)cpu->tcg.exit_value);

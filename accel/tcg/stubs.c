@@ -120,12 +120,13 @@ static const uint8_t *emit_exit(Emitter *e, ExitReason reason)
     return entry;
 }
 
-static const uint8_t *emit_exit_exact(Emitter *e)
+/* Entered by a call: the exit value is the return address. */
+static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
 {
     const uint8_t *entry = emit_address(e);
 
     emit_pop(e, HOST_T1);
-    emit_exit(e, EXIT_EXACT);
+    emit_exit(e, reason);
     return entry;
 }
 
@@ -201,7 +202,8 @@ void stubs_emit(Emitter *e)
     stubs.exit_chain = emit_exit(e, EXIT_CHAIN);
     stubs.exit_lookup = emit_exit(e, EXIT_LOOKUP);
     stubs.exit_insn = emit_exit(e, EXIT_INSN);
-    stubs.exit_exact = emit_exit_exact(e);
+    stubs.exit_branch = emit_exit_called(e, EXIT_BRANCH);
+    stubs.exit_exact = emit_exit_called(e, EXIT_EXACT);
     stubs.exit_fault = emit_exit(e, EXIT_FAULT);
     stubs.exit_poll = emit_exit(e, EXIT_POLL);
     for (unsigned access = 1; access <= 3; access++) {

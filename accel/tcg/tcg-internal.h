@@ -102,6 +102,7 @@ static inline uint8_t *code_cache_writable(const void *host_pc)
 typedef enum ExitReason {
     EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
     EXIT_LOOKUP, /* rip set: no block known for it here */
+    EXIT_BRANCH, /* the same behind an indirect branch; exit_value: a return address in it */
     EXIT_INSN,   /* rip set; exit_value: an Insn for the target to run */
     EXIT_EXACT,  /* at the guest instruction of return address exit_value; flags in saved_flags */
     EXIT_FAULT,  /* a host fault at fault_pc; flags in eflags */
@@ -111,6 +112,7 @@ typedef enum ExitReason {
 typedef struct Stubs {
     unsigned (*enter)(X86Cpu *cpu, const void *code);    /* returns an ExitReason */
     const uint8_t *exit_chain, *exit_lookup, *exit_insn; /* jmp, flags in the host's */
+    const uint8_t *exit_branch;                          /* call, flags in the host's */
     const uint8_t *exit_exact;                           /* call, flags saved */
     const uint8_t *refill[4];                            /* call by access: returns when filled */
     const uint8_t *exit_fault, *exit_poll;               /* entered by the signal handler */
@@ -141,6 +143,9 @@ void target_run_insn(X86Cpu *cpu, const void *insn);
 bool target_process_events(X86Cpu *cpu);
 /* Turns a host fault of a native instruction into the guest's exception and delivers it. */
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address);
+/* At an indirect branch of 64-bit code (RIP) that has led to an address that is not canonical:
+ * undoes what it did to RSP and delivers #GP. */
+void target_branch_fault(X86Cpu *cpu);
 /* What distinguishes this address space (PCID, user or not, AC under SMAP, SMM). */
 uint64_t target_context_key(const X86Cpu *cpu);
 /* Merges a lahf/seto image into eflags. */

@@ -24,6 +24,7 @@ COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no
 OPTIONS = {
     "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],
     "framework-64": [["-smp", "2"]],
+    "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]
 

@@ -434,7 +434,8 @@ static bool read_system_descriptor(X86Cpu *cpu, uint16_t selector, Segment *ret_
     }
     *ret_segment = segment_from_descriptor(selector, words[0], words[1]);
     ret_segment->base |= (uint64_t)words[2] << 32;
-    return true;
+    return !mode_is_long(cpu) || paging_is_canonical(cpu, ret_segment->base) ||
+           fault_raise_error(cpu, VECTOR_GP, error_code);
 }
 
 InsnResult helper_lldt(X86Cpu *cpu, const Insn *insn)

@@ -66,7 +66,7 @@ bool stack_fetch_for_return(X86Cpu *cpu, uint16_t selector, unsigned ring, bool 
     if (selector_is_null(selector)) {
         *ret_ss = segment_null_stack(ring);
         ret_ss->selector = selector;
-        return (to_64bit && ring != 3) || fault_gp(cpu, 0);
+        return (to_64bit && ring != 3 && (selector & 3u) == ring) || fault_gp(cpu, 0);
     }
     if (!segment_fetch(cpu, selector, VECTOR_GP, ret_ss)) {
         return false;

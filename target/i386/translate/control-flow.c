@@ -50,8 +50,9 @@ void control_exit_insn(Translator *t)
     t->ended = true;
 }
 
-/* Jumps to the RIP in T1 through the jump cache. Flags must be the host's; they stay. */
-static void emit_lookup(Emitter *e)
+/* Jumps to the RIP in T1 through the jump cache; `branch`, opcode and stub, leaves when it is not
+ * there. Flags must be the host's; they stay. */
+static void emit_lookup(Emitter *e, uint8_t branch, const uint8_t *stub)
 {
     size_t cache = TCG_OFFSET(jump_cache);
     uint8_t *same_rip, *same_key, *miss;
@@ -66,7 +67,7 @@ static void emit_lookup(Emitter *e)
     same_rip = emit_short(e, MUTANT(38, 0xe3, 0xebu)); /* jrcxz */
     miss = e->p;
     emit_load_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
-    emit_branch_to(e, 0xe9, stubs.exit_lookup);
+    emit_branch_to(e, branch, stub);
     emit_patch8(same_rip, e->p);
     emit_gs_index(e, 64, 0x8b, HOST_RCX, cache + offsetof(JumpCacheEntry, key), HOST_T2, 2);
     emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key_not));
@@ -76,6 +77,13 @@ static void emit_lookup(Emitter *e)
     emit_patch8(same_key, e->p);
     emit_load_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
     emit_gs_index(e, 32, 0xff, 4, cache + offsetof(JumpCacheEntry, code), HOST_T2, 2);
+}
+
+/* The same behind an indirect branch, whose fault it is when the target is not canonical. */
+static void emit_lookup_indirect(Translator *t)
+{
+    translate_mark(t);
+    emit_lookup(t->e, 0xe8, stubs.exit_branch);
 }
 
 static bool is_same_page(const Translator *t, uint64_t target)
@@ -92,7 +100,7 @@ void control_goto(Translator *t, unsigned n, uint64_t target)
     flags_restore(t);
     if (!is_same_page(t, target)) {
         emit_mov_imm(e, HOST_T1, target);
-        emit_lookup(e);
+        emit_lookup(e, 0xe9, stubs.exit_lookup);
         return;
     }
     while (((uintptr_t)e->p + 1) & 3) {
@@ -179,7 +187,7 @@ static void emit_jmp_indirect(Translator *t)
     emit_indirect_target(t);
     emit_mov_rr(t->e, 64, HOST_T1, HOST_T2);
     flags_restore(t);
-    emit_lookup(t->e);
+    emit_lookup_indirect(t);
 }
 
 static void emit_call(Translator *t)
@@ -206,7 +214,7 @@ static void emit_call(Translator *t)
     }
     flags_restore(t);
     emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[MUTANT(37, 2, 3)]));
-    emit_lookup(e);
+    emit_lookup_indirect(t);
 }
 
 static void emit_ret(Translator *t)
@@ -226,13 +234,17 @@ static void emit_ret(Translator *t)
     stack_move(t, (int32_t)size +
                       (MUTANT(31, insn->has_immediate, false) ? (uint16_t)insn->immediate : 0));
     flags_restore(t);
-    emit_lookup(e);
+    emit_lookup_indirect(t);
 }
 
-/* Outside of 64-bit code a target beyond the segment is #GP on the jump itself: exact mode. */
-static bool target_is_inside(const Translator *t, uint64_t greatest)
+/* A target beyond the segment, or not canonical, is #GP on the jump itself: exact mode. Indirect
+ * branches of 64-bit code find out when they have not found their target. */
+static bool target_is_inside(const Translator *t, uint64_t greatest, bool is_relative)
 {
-    return t->mode & (CPU_MODE_CS_L | CPU_MODE_FLAT_CS) || greatest <= t->cpu->seg[SEG_CS].limit;
+    if (t->mode & CPU_MODE_CS_L) {
+        return !is_relative || (uint64_t)((int64_t)greatest >> 47) + 1 <= 1;
+    }
+    return t->mode & CPU_MODE_FLAT_CS || greatest <= t->cpu->seg[SEG_CS].limit;
 }
 
 void control_branch(Translator *t)
@@ -244,7 +256,8 @@ void control_branch(Translator *t)
                    insn->opcode <= 0xe3;
 
     t->ended = true;
-    if (!target_is_inside(t, is_relative ? target : truncate_target(insn, UINT64_MAX)) ||
+    if (!target_is_inside(t, is_relative ? target : truncate_target(insn, UINT64_MAX),
+                          is_relative) ||
         (is_loop && insn->address_bits == 16)) {
         control_exit_insn(t);
         return;

@@ -16,6 +16,8 @@
 #include "target/i386/translate/jit-info.h"
 #include "target/i386/translate/rehost.h"
 
+#include <Zydis/Mnemonic.h>
+
 bool exact_gate_open(X86Cpu *cpu, unsigned gate)
 {
     bool task_switched = cpu->cr0 & CR0_TS, emulate = cpu->cr0 & CR0_EM;
@@ -283,6 +285,30 @@ void target_run_insn(X86Cpu *cpu, const void *insn)
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
 {
     exact_native_fault(cpu, trap, address);
+    exception_deliver(cpu);
+}
+
+/* Bytes a near branch of 64-bit code adds to RSP. */
+static int64_t branch_moves_stack(const Insn *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_CALL:
+        return -8;
+    case ZYDIS_MNEMONIC_RET:
+        return 8 + (insn->has_immediate ? (uint16_t)insn->immediate : 0);
+    default:
+        return 0;
+    }
+}
+
+void target_branch_fault(X86Cpu *cpu)
+{
+    const Insn *insn = fetch_insn(cpu);
+
+    if (insn) {
+        cpu->gpr[R_RSP] -= (uint64_t)branch_moves_stack(insn);
+        fault_gp(cpu, 0);
+    }
     exception_deliver(cpu);
 }
 
