@@ -79,6 +79,19 @@ static char *answer_machine(KeyVal *kv)
     return type ? type_help(type) : machine_help();
 }
 
+/* NULL without error when there is no such model: whoever selects it says so better. */
+static char *answer_cpu(const char *text)
+{
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
+
+    for (guint i = 1; i < g_strv_length(items); i++) {
+        if (is_help(items[i])) {
+            return cpu_model_describe(text, NULL);
+        }
+    }
+    return NULL;
+}
+
 static char *answer_accel(const char *text, KeyVal *kv)
 {
     const char *name = keyval_get(kv, "accel");
@@ -117,7 +130,7 @@ static char *answer(const ConfigItem *item)
     case OPT_VERSION:
         return options_version();
     case OPT_CPU:
-        return is_help(item->text) ? cpu_model_help() : NULL;
+        return is_help(item->text) ? cpu_model_help() : answer_cpu(item->text);
     case OPT_LOG:
         return is_help(item->text) ? log_help() : NULL;
     case OPT_TRACE:

@@ -165,6 +165,24 @@ static const MonitorCommand info_cpus_command = {
 };
 MONITOR_COMMAND(info_cpus_command);
 
+static bool run_info_cpu_models(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    g_autofree char *text = cpu_models_missing_text(values[0].present ? values[0].text : NULL, err);
+
+    if (text) {
+        monitor_printf(monitor, "%s", text);
+    }
+    return text;
+}
+
+static const MonitorCommand info_cpu_models_command = {
+    .name = "info cpu-models",
+    .help = "show what CPU models have and this host cannot offer",
+    .args = {{"model", MONITOR_ARG_WORD, .optional = true}},
+    .run = run_info_cpu_models,
+};
+MONITOR_COMMAND(info_cpu_models_command);
+
 static bool run_info_jit(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     const Accel *accel = accel_current();

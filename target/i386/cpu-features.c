@@ -241,6 +241,8 @@ const FeatureRow feature_rows[] = {
     OWN("gds-no", FEATURE_ARCH_LOW, 26),
     OWN("rfds-no", FEATURE_ARCH_LOW, 27),
     OWN("its-no", FEATURE_ARCH_HIGH, 30),
+
+    ABSENT("split-lock-detect", FEATURE_CORE_CAPABILITY, 5),
 };
 
 const unsigned feature_row_count = G_N_ELEMENTS(feature_rows);

@@ -5,6 +5,8 @@
 
 #include "target/i386/cpu-model.h"
 
+#include <glib.h>
+
 /* A model in its first version; features are names of the feature table, separated by spaces. */
 typedef struct ModelRow {
     const char *name, *desc; /* desc NULL: the model_id */
@@ -52,6 +54,8 @@ void cpu_model_foreach(void (*fn)(const char *name, const ModelChoice *choice, c
                                   void *opaque),
                        void *opaque);
 
+/* QEMU takes sse4_1, sse4-1 and sse4.1. */
+bool cpu_name_equal(const char *a, const char *b);
 /* The row of a feature's name in any spelling QEMU takes; NULL: unknown. */
 const FeatureRow *cpu_feature_find(const char *name);
 /* The register of a word as QEMU writes it: "CPUID.07H:EBX". */
@@ -62,5 +66,25 @@ void cpu_features_set(uint32_t words[FEATURE_WORD_COUNT], const FeatureRow *row,
  * offered unless the row is quiet. */
 void cpu_model_load(CpuModel *model, const ModelChoice *choice,
                     const uint32_t available[FEATURE_WORD_COUNT]);
+
+/* Names of -cpu that are not features of the table. */
+typedef enum ForeignKind {
+    FOREIGN_NOT,    /* no such name */
+    FOREIGN_HYPERV, /* enlightenments, which need KVM */
+    FOREIGN_KVM,    /* mean nothing without KVM */
+    FOREIGN_ABSENT  /* of the CPU, and not carried */
+} ForeignKind;
+
+/* Says that there is no such model, and what may be meant. */
+bool cpu_model_unknown(const char *name, Error **err);
+/* Works -cpu's text out. `missing` gets a text, to be freed, for each feature that was asked for
+ * and is not offered; with `enforce` those are an error. */
+bool cpu_model_parse(const char *text, CpuModel *ret_model, GPtrArray *missing, Error **err);
+
+ForeignKind cpu_foreign_find(const char *name);
+void cpu_foreign_foreach(void (*fn)(const char *name, void *opaque), void *opaque);
+
+/* One text for a feature: "CPUID.07H:EBX.hle [bit 4]". Caller frees. */
+char *cpu_feature_text(const FeatureRow *row);
 
 #endif

@@ -22,6 +22,7 @@ typedef enum FeatureWord {
     FEATURE_6_EAX,
     FEATURE_ARCH_LOW, /* IA32_ARCH_CAPABILITIES */
     FEATURE_ARCH_HIGH,
+    FEATURE_CORE_CAPABILITY, /* IA32_CORE_CAPABILITIES */
     FEATURE_WORD_COUNT
 } FeatureWord;
 
@@ -111,7 +112,9 @@ typedef struct CpuModel {
     unsigned family, model, stepping;
     uint32_t level, xlevel;
     unsigned phys_bits;
-    uint64_t ucode_rev; /* what MSR 8Bh shows */
+    uint32_t level_func7; /* last subleaf of leaf 7; 0: what the features need */
+    uint64_t tsc_hz;      /* 0: the host's */
+    uint64_t ucode_rev;   /* what MSR 8Bh shows */
     CacheSet caches;
     bool legacy_cache; /* asked for: the legacy set whatever the model has */
     bool no_l3_cache, no_leaf_b;

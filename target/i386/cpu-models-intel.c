@@ -247,7 +247,8 @@ static const ModelRow models[] = {
      .features =
          CORE_64 "pclmulqdq monitor cx16 sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave "
                  "rdrand fsgsbase smep erms mpx rdseed smap clflushopt clwb sha-ni umip gfni "
-                 "cldemote movdiri movdir64b spec-ctrl arch-capabilities core-capability ssbd "
+                 "cldemote movdiri movdir64b spec-ctrl arch-capabilities core-capability "
+                 "split-lock-detect ssbd "
                  "xsaveopt xsavec xgetbv1 pdpe1gb rdtscp 3dnowprefetch arat"},
 };
 
@@ -407,7 +408,7 @@ static const ModelVersion versions[] = {
     {.model = "Snowridge",
      .version = 4,
      .from = 3,
-     .drops = "core-capability",
+     .drops = "core-capability split-lock-detect",
      .note = "no split lock detect, no core-capability"},
 };
 

@@ -21,8 +21,7 @@ static const ModelTable *const tables[] = {&generic_models, &intel_models, &amd_
 
 /* -- Features by name -------------------------------------------------------------------------- */
 
-/* QEMU takes sse4_1, sse4-1 and sse4.1. */
-static bool same_name(const char *a, const char *b)
+bool cpu_name_equal(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
         bool separators = strchr("-_.", *a) && strchr("-_.", *b);
@@ -37,12 +36,12 @@ static bool same_name(const char *a, const char *b)
 const FeatureRow *cpu_feature_find(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(feature_aliases); i++) {
-        if (same_name(feature_aliases[i].name, name)) {
+        if (cpu_name_equal(feature_aliases[i].name, name)) {
             name = feature_aliases[i].canonical;
         }
     }
     for (unsigned i = 0; i < feature_row_count; i++) {
-        if (same_name(feature_rows[i].name, name)) {
+        if (cpu_name_equal(feature_rows[i].name, name)) {
             return &feature_rows[i];
         }
     }
@@ -67,9 +66,16 @@ const char *cpu_feature_word_name(FeatureWord word)
         [FEATURE_6_EAX] = "CPUID.06H:EAX",
         [FEATURE_ARCH_LOW] = "MSR(10AH)",
         [FEATURE_ARCH_HIGH] = "MSR(10AH)[63:32]",
+        [FEATURE_CORE_CAPABILITY] = "MSR(CFH)",
     };
 
     return names[word];
+}
+
+char *cpu_feature_text(const FeatureRow *row)
+{
+    return g_strdup_printf("%s.%s [bit %u]", cpu_feature_word_name((FeatureWord)row->word),
+                           row->name, row->bit);
 }
 
 void cpu_features_set(uint32_t words[FEATURE_WORD_COUNT], const FeatureRow *row, bool on)
@@ -268,84 +274,4 @@ void cpu_model_load(CpuModel *model, const ModelChoice *choice,
     }
     model->phys_bits =
         row->features && *row->features ? default_phys_bits(model) : DEFAULT_PHYS_BITS;
-}
-
-/* -- Help -------------------------------------------------------------------------------------- */
-
-static void append_flag_names(GString *text)
-{
-    unsigned column = 0;
-
-    for (unsigned i = 0; i < feature_row_count; i++) {
-        const char *name = feature_rows[i].name;
-
-        if (!feature_rows[i].carried) {
-            continue;
-        }
-        if (column == 0 || column + strlen(name) + 1 > 78) {
-            g_string_append(text, column ? "\n " : " ");
-            column = 1;
-        }
-        g_string_append_printf(text, " %s", name);
-        column += (unsigned)strlen(name) + 1;
-    }
-    g_string_append_c(text, '\n');
-}
-
-typedef struct HelpLine {
-    char *name, *text;
-} HelpLine;
-
-static void help_line(const char *name, const ModelChoice *choice, const char *of, void *opaque)
-{
-    const ModelRow *row = choice->row;
-    const ModelVersion *version = choice->version;
-    HelpLine line = {.name = g_strdup(name)};
-    CpuModel model;
-
-    if (row->desc) {
-        line.text = g_strdup(row->desc);
-    } else if (of && !version) {
-        line.text = g_strdup("(alias configured by machine type)");
-    } else if (of) {
-        line.text = g_strdup_printf("(alias of %s)", of);
-    } else {
-        const uint32_t none[FEATURE_WORD_COUNT] = {0};
-
-        cpu_model_load(&model, choice, none);
-        line.text = g_strconcat(model.model_id, version && version->note ? " [" : "",
-                                version && version->note ? version->note : "",
-                                version && version->note ? "]" : "", NULL);
-    }
-    g_array_append_val((GArray *)opaque, line);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(((const HelpLine *)a)->name, ((const HelpLine *)b)->name);
-}
-
-static void free_line(void *line)
-{
-    g_free(((HelpLine *)line)->name);
-    g_free(((HelpLine *)line)->text);
-}
-
-char *cpu_model_help(void)
-{
-    GString *text = g_string_new("Available CPUs:\n");
-    g_autoptr(GArray) lines = g_array_new(FALSE, FALSE, sizeof(HelpLine));
-
-    g_array_set_clear_func(lines, free_line);
-    cpu_model_foreach(help_line, lines);
-    g_array_sort(lines, compare_lines);
-    for (unsigned i = 0; i < lines->len; i++) {
-        HelpLine *line = &g_array_index(lines, HelpLine, i);
-
-        g_string_append_printf(text, "x86 %-20s  %s\n", line->name, line->text);
-    }
-    g_string_append(text, "\nRecognized CPUID flags (those of computational instructions take a "
-                          "host that has them):\n");
-    append_flag_names(text);
-    return g_string_free(text, FALSE);
 }

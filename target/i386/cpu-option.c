@@ -13,7 +13,9 @@
 typedef struct ModelParser {
     CpuModel *model;
     uint32_t available[FEATURE_WORD_COUNT];
+    GPtrArray *missing; /* texts: what was asked for and is not offered */
     bool enforce, check;
+    bool pmu, host_cache_info, force;
     bool host_phys_bits;
     uint32_t host_phys_bits_limit; /* 0: none */
     uint32_t min_level, min_xlevel;
@@ -69,7 +71,9 @@ static const Property properties[] = {
     NUMBER("stepping", stepping, 0, 15),
     NUMBER("level", level, 0, 0x20),
     NUMBER("xlevel", xlevel, 0, 0x80000020),
-    NUMBER("phys-bits", phys_bits, 32, 52),
+    NUMBER("phys-bits", phys_bits, 0, UINT32_MAX),
+    NUMBER("level-func7", level_func7, 0, 2),
+    NUMBER("tsc-frequency", tsc_hz, 0, INT64_MAX),
     NUMBER("ucode-rev", ucode_rev, 0, UINT64_MAX),
     PARSER("min-level", PROPERTY_NUMBER, min_level, 0x20),
     PARSER("min-xlevel", PROPERTY_NUMBER, min_xlevel, 0x80000020),
@@ -83,41 +87,63 @@ static const Property properties[] = {
     {.name = "legacy-cache", .kind = PROPERTY_SWITCH, .offset = offsetof(CpuModel, legacy_cache)},
     IGNORED("migratable"),
     IGNORED("kvm"),
-    IGNORED("pmu"),
-    IGNORED("host-cache-info"),
+    IGNORED("kvm-no-smi-migration"),
+    IGNORED("vmware-cpuid-freq"),
+    IGNORED("x-intel-pt-auto-level"),
+    IGNORED("x-migrate-smi-count"),
+    IGNORED("x-vendor-cpuid-only"),
+    PARSER("pmu", PROPERTY_SWITCH, pmu, 0),
+    PARSER("host-cache-info", PROPERTY_SWITCH, host_cache_info, 0),
+    PARSER("x-force-features", PROPERTY_SWITCH, force, 0),
     IGNORED("full-cpuid-auto-level"),
     IGNORED("fill-mtrr-mask"),
 };
 
-/* Names that mean something to KVM alone. */
-static const char *const foreign_prefixes[] = {"hv-", "hv_", "kvm-", "kvm_", "kvmclock", "vmx-"};
-
 static const Property *find_property(const char *name)
 {
+    if (cpu_name_equal(name, "tsc-freq")) {
+        name = "tsc-frequency";
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(properties); i++) {
-        if (strcmp(properties[i].name, name) == 0) {
+        if (cpu_name_equal(properties[i].name, name)) {
             return &properties[i];
         }
     }
     return NULL;
 }
 
-static bool is_foreign(const char *name)
+/* Hertz, or a number with K, M or G: thousands, millions and so on. */
+static bool parse_frequency(const char *text, uint64_t *ret_hz, Error **err)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(foreign_prefixes); i++) {
-        if (g_str_has_prefix(name, foreign_prefixes[i])) {
-            return true;
+    static const char suffixes[] = "KMG";
+    g_autofree char *digits = g_strdup(text);
+    size_t length = strlen(text);
+    const char *suffix = length ? strchr(suffixes, g_ascii_toupper(text[length - 1])) : NULL;
+    uint64_t value = 0, factor = 1;
+
+    if (suffix && *suffix) {
+        digits[length - 1] = '\0';
+        for (const char *c = suffixes; c <= suffix; c++) {
+            factor *= 1000;
         }
     }
-    return false;
+    if (!parse_u64(digits, &value, err)) {
+        return false;
+    }
+    if (value > INT64_MAX / factor) {
+        return error_set(err, "'%s' is too much", text);
+    }
+    *ret_hz = value * factor;
+    return true;
 }
 
 static bool set_number(const char *name, const char *text, uint64_t low, uint64_t high,
                        uint64_t *ret_value, Error **err)
 {
     uint64_t value = 0;
+    bool is_frequency = strcmp(name, "tsc-frequency") == 0;
 
-    if (!parse_u64(text, &value, err)) {
+    if (!(is_frequency ? parse_frequency(text, &value, err) : parse_u64(text, &value, err))) {
         error_prefix(err, "-cpu: %s: ", name);
         return false;
     }
@@ -174,6 +200,11 @@ static bool apply_property(ModelParser *parser, const Property *property, const 
 
 /* -- Features ---------------------------------------------------------------------------------- */
 
+static void offer_foreign(const char *name, void *opaque)
+{
+    suggest_offer(opaque, g_intern_string(name));
+}
+
 static bool unknown_item(const char *name, Error **err)
 {
     Suggest suggest;
@@ -185,81 +216,114 @@ static bool unknown_item(const char *name, Error **err)
     for (size_t i = 0; i < G_N_ELEMENTS(properties); i++) {
         suggest_offer(&suggest, properties[i].name);
     }
+    cpu_foreign_foreach(offer_foreign, &suggest);
     return error_set(err, "-cpu: unknown feature or property '%s'%s", name, suggest_text(&suggest));
+}
+
+/* A name that is no feature of the table. */
+static bool apply_foreign(ModelParser *parser, const char *name, bool on, Error **err)
+{
+    switch (cpu_foreign_find(name)) {
+    case FOREIGN_NOT:
+        return unknown_item(name, err);
+    case FOREIGN_HYPERV:
+        return !on || error_set(err, "-cpu: '%s': Hyper-V enlightenments need KVM", name);
+    case FOREIGN_KVM:
+        if (on && parser->check) {
+            warn_report("-cpu: '%s' means nothing without KVM", name);
+        }
+        return true;
+    default:
+        if (on) {
+            g_ptr_array_add(parser->missing, g_strdup(name));
+        }
+        return true;
+    }
 }
 
 static bool apply_feature(ModelParser *parser, const char *name, bool on, Error **err)
 {
     const FeatureRow *row = cpu_feature_find(name);
 
-    if (row) {
-        cpu_features_set(parser->model->features, row, on);
-        return true;
+    if (!row) {
+        return apply_foreign(parser, name, on, err);
     }
-    if (!is_foreign(name)) {
-        return unknown_item(name, err);
+    cpu_features_set(parser->model->features, row, on);
+    return true;
+}
+
+/* NAME, NAME=VALUE */
+static bool apply_item(ModelParser *parser, const char *item, Error **err)
+{
+    const char *equals = strchr(item, '=');
+    g_autofree char *name = equals ? g_strndup(item, (gsize)(equals - item)) : g_strdup(item);
+    const char *value = equals ? equals + 1 : "on";
+    const Property *property = find_property(name);
+    bool on = true;
+
+    if (property) {
+        return apply_property(parser, property, value, err);
     }
-    if (on && parser->check) {
-        warn_report("-cpu: '%s' means nothing without KVM", name);
+    if (cpu_feature_find(name) || cpu_foreign_find(name) == FOREIGN_ABSENT) {
+        if (!parse_bool(value, &on, err)) {
+            error_prefix(err, "-cpu: %s: ", name);
+            return false;
+        }
+        return apply_feature(parser, name, on, err);
+    }
+    return apply_foreign(parser, name, strcmp(value, "off") != 0, err);
+}
+
+/* Properties first, then what is added, then what is taken away. */
+static bool apply_items(ModelParser *parser, char **items, Error **err)
+{
+    static const char order[] = {'=', '+', '-'};
+
+    for (size_t i = 0; i < sizeof(order); i++) {
+        for (char **item = items; *item; item++) {
+            bool has_sign = **item == '+' || **item == '-';
+
+            if ((has_sign ? **item : '=') != order[i]) {
+                continue;
+            }
+            if (!(has_sign ? apply_feature(parser, *item + 1, **item == '+', err)
+                           : apply_item(parser, *item, err))) {
+                return false;
+            }
+        }
     }
     return true;
 }
 
-static bool apply_item(ModelParser *parser, const char *item, Error **err)
-{
-    const char *equals = strchr(item, '=');
-    const Property *property;
-    bool on = true;
-
-    if (*item == '+' || *item == '-') {
-        return apply_feature(parser, item + 1, *item == '+', err);
-    }
-    g_autofree char *name = equals ? g_strndup(item, (gsize)(equals - item)) : g_strdup(item);
-    property = find_property(name);
-    if (property) {
-        return apply_property(parser, property, equals ? equals + 1 : "on", err);
-    }
-    if (is_foreign(name)) {
-        return apply_feature(parser, name, !equals || strcmp(equals + 1, "off") != 0, err);
-    }
-    if (!cpu_feature_find(name)) {
-        return unknown_item(name, err);
-    }
-    if (equals && !parse_bool(equals + 1, &on, err)) {
-        error_prefix(err, "-cpu: %s: ", name);
-        return false;
-    }
-    return apply_feature(parser, name, on, err);
-}
-
-/* Drops what cannot be offered, with a warning for each feature, or an error for `enforce`. */
-static bool drop_unavailable(ModelParser *parser, Error **err)
+/* Drops what cannot be offered and notes it. */
+static void drop_unavailable(ModelParser *parser)
 {
     CpuModel *model = parser->model;
-    const FeatureRow *first = NULL;
-    unsigned count = 0;
 
     for (unsigned i = 0; i < feature_row_count; i++) {
         const FeatureRow *row = &feature_rows[i];
 
-        if (!cpu_model_has(model, FEATURE(row->word, row->bit)) ||
-            (parser->available[row->word] >> row->bit & 1)) {
-            continue;
+        if (cpu_model_has(model, FEATURE(row->word, row->bit)) &&
+            !(parser->available[row->word] >> row->bit & 1)) {
+            g_ptr_array_add(parser->missing, cpu_feature_text(row));
+            cpu_features_set(model->features, row, false);
         }
-        if (parser->check && !parser->enforce) {
-            warn_report("TCG doesn't support requested feature: %s.%s [bit %u]",
-                        cpu_feature_word_name((FeatureWord)row->word), row->name, row->bit);
-        }
-        first = first ? first : row;
-        count++;
-        cpu_features_set(model->features, row, false);
     }
-    if (!first || !parser->enforce) {
-        return true;
+}
+
+/* What was asked for and means nothing here: said, not swallowed. */
+static bool check_switches(const ModelParser *parser, Error **err)
+{
+    if (parser->force) {
+        return error_set(err, "-cpu: x-force-features: CPUID offers nothing that is not carried");
     }
-    return error_set(err, "-cpu: TCG doesn't support requested feature: %s.%s [bit %u]%s",
-                     cpu_feature_word_name((FeatureWord)first->word), first->name, first->bit,
-                     count > 1 ? " and others" : "");
+    if (parser->pmu && parser->check) {
+        warn_report("-cpu: 'pmu': TCG has no performance counters");
+    }
+    if (parser->host_cache_info && parser->check) {
+        warn_report("-cpu: 'host-cache-info': the caches stay those of the model");
+    }
+    return true;
 }
 
 static unsigned host_phys_bits(void)
@@ -269,22 +333,41 @@ static unsigned host_phys_bits(void)
     return __get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx) ? eax & 0xff : 36;
 }
 
-static bool finish_model(ModelParser *parser, Error **err)
+static bool set_phys_bits(ModelParser *parser, unsigned usual, Error **err)
 {
     CpuModel *model = parser->model;
 
-    if (!drop_unavailable(parser, err)) {
-        return false;
-    }
-    model->level = MAX(model->level, parser->min_level);
-    model->xlevel = MAX(model->xlevel, parser->min_xlevel);
     if (parser->host_phys_bits) {
         unsigned bits = host_phys_bits();
 
         model->phys_bits =
             parser->host_phys_bits_limit ? MIN(bits, parser->host_phys_bits_limit) : bits;
         model->phys_bits = CLAMP(model->phys_bits, 32, 52);
+    } else if (model->phys_bits == 0) {
+        model->phys_bits = usual;
     }
+    return (model->phys_bits >= 32 && model->phys_bits <= 52) ||
+           error_set(err, "-cpu: phys-bits=%u is out of range (32 to 52)", model->phys_bits);
+}
+
+static bool finish_model(ModelParser *parser, unsigned usual_phys_bits, Error **err)
+{
+    CpuModel *model = parser->model;
+
+    drop_unavailable(parser);
+    if (parser->enforce && parser->missing->len) {
+        g_autofree char *list = NULL;
+
+        g_ptr_array_add(parser->missing, NULL);
+        list = g_strjoinv(", ", (char **)parser->missing->pdata);
+        g_ptr_array_remove_index(parser->missing, parser->missing->len - 1);
+        return error_set(err, "-cpu: TCG doesn't support requested features: %s", list);
+    }
+    if (!check_switches(parser, err) || !set_phys_bits(parser, usual_phys_bits, err)) {
+        return false;
+    }
+    model->level = MAX(model->level, parser->min_level);
+    model->xlevel = MAX(model->xlevel, parser->min_xlevel);
     if (model->legacy_cache) {
         model->caches = CACHES_LEGACY;
     }
@@ -292,35 +375,57 @@ static bool finish_model(ModelParser *parser, Error **err)
     return true;
 }
 
+/* -- Models ------------------------------------------------------------------------------------ */
+
 static void offer_name(const char *name, const ModelChoice *choice, const char *of, void *opaque)
 {
     suggest_offer(opaque, g_intern_string(name));
 }
 
-bool cpu_model_select(const char *text, Error **err)
+bool cpu_model_unknown(const char *name, Error **err)
+{
+    Suggest suggest;
+
+    suggest_init(&suggest, name);
+    cpu_model_foreach(offer_name, &suggest);
+    return error_set(err, "unknown CPU model '%s'%s", name, suggest_text(&suggest));
+}
+
+static bool parse_model(const char *text, ModelParser *parser, Error **err)
 {
     g_auto(GStrv) items = g_strsplit(text && *text ? text : DEFAULT_MODEL, ",", -1);
-    CpuModel model;
-    ModelParser parser = {.model = &model, .check = true};
+    CpuModel *model = parser->model;
+    unsigned usual_phys_bits;
     ModelChoice choice;
 
     if (!cpu_model_find(items[0], &choice)) {
-        Suggest suggest;
+        return cpu_model_unknown(items[0], err);
+    }
+    cpu_features_available(parser->available);
+    cpu_model_load(model, &choice, parser->available);
+    model->name = g_intern_string(items[0]); /* versions and aliases are types of their own */
+    usual_phys_bits = model->phys_bits;
+    return apply_items(parser, items + 1, err) && finish_model(parser, usual_phys_bits, err);
+}
 
-        suggest_init(&suggest, items[0]);
-        cpu_model_foreach(offer_name, &suggest);
-        return error_set(err, "unknown CPU model '%s'%s", items[0], suggest_text(&suggest));
-    }
-    cpu_features_available(parser.available);
-    cpu_model_load(&model, &choice, parser.available);
-    model.name = g_intern_string(items[0]); /* versions and aliases are types of their own */
-    for (char **item = items + 1; *item; item++) {
-        if (!apply_item(&parser, *item, err)) {
-            return false;
-        }
-    }
-    if (!finish_model(&parser, err)) {
+bool cpu_model_parse(const char *text, CpuModel *ret_model, GPtrArray *missing, Error **err)
+{
+    ModelParser parser = {.model = ret_model, .missing = missing, .check = false};
+
+    return parse_model(text, &parser, err);
+}
+
+bool cpu_model_select(const char *text, Error **err)
+{
+    g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
+    CpuModel model;
+    ModelParser parser = {.model = &model, .missing = missing, .check = true};
+
+    if (!parse_model(text, &parser, err)) {
         return false;
+    }
+    for (guint i = 0; parser.check && i < missing->len; i++) {
+        warn_report("TCG doesn't support requested feature: %s", (const char *)missing->pdata[i]);
     }
     model.topology = selected.topology;
     selected = model;

@@ -194,6 +194,7 @@ X86Cpu *cpu_new(unsigned index, Error **err)
     }
     memset(cpu, 0, sizeof(*cpu));
     cpu->model = cpu_model_current();
+    tsc_set_frequency(cpu->model->tsc_hz);
     cpu->apic_id = cpu_apic_id(index);
     cpu->vcpu.index = index;
     cpu->vcpu.cpu = cpu;

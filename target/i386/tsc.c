@@ -18,6 +18,8 @@ typedef struct TscSample {
 } TscSample;
 
 int64_t tsc_machine_offset;
+uint64_t tsc_ratio;
+static uint64_t guest_hz; /* 0: the host's */
 
 /* Guards the rest; a leaf, held for a few clock reads. */
 static pthread_mutex_t tsc_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -93,7 +95,7 @@ void tsc_calibration_begin(void)
     pthread_mutex_unlock(&tsc_lock);
 }
 
-uint64_t cpu_tsc_frequency_hz(void)
+static uint64_t host_frequency_hz(void)
 {
     uint64_t hz = __atomic_load_n(&frequency_hz, __ATOMIC_ACQUIRE);
 
@@ -111,9 +113,25 @@ uint64_t cpu_tsc_frequency_hz(void)
     return hz;
 }
 
+uint64_t cpu_tsc_frequency_hz(void)
+{
+    return guest_hz ? guest_hz : host_frequency_hz();
+}
+
+void tsc_set_frequency(uint64_t hz)
+{
+    uint64_t ratio = 0;
+
+    if (hz) {
+        ratio = (uint64_t)(((unsigned __int128)hz << TSC_RATIO_BITS) / host_frequency_hz());
+    }
+    guest_hz = hz;
+    __atomic_store_n(&tsc_ratio, ratio, __ATOMIC_RELAXED);
+}
+
 static int64_t ticks_of_ns(int64_t ns)
 {
-    return (int64_t)((__int128)ns * (int64_t)cpu_tsc_frequency_hz() / NS_PER_SECOND);
+    return (int64_t)((__int128)ns * (int64_t)host_frequency_hz() / NS_PER_SECOND);
 }
 
 void tsc_machine_reset(void)
@@ -134,7 +152,7 @@ void cpu_tsc_resume(void)
     TscSample now;
     int64_t virtual_ticks, host_ticks, threshold;
 
-    cpu_tsc_frequency_hz();
+    host_frequency_hz();
     pthread_mutex_lock(&tsc_lock);
     now = take_sample(virtual_now_ns, GOOD_ENOUGH_TICKS);
     virtual_ticks = ticks_of_ns(now.ns - last_running.ns);

@@ -4,6 +4,7 @@
 #include "softmmu/memory.h"
 #include "softmmu/run.h"
 #include "target/i386/cpu-model.h"
+#include "target/i386/tsc.h"
 #include "util/object.h"
 
 #include <string.h>
@@ -376,6 +377,30 @@ static void test_recursive_tables(void)
     cpu_reset(bsp, false);
 }
 
+/* The counter runs at the rate that was asked for, and deadlines go by it. */
+static void test_tsc_frequency(void)
+{
+    uint64_t host_hz = cpu_tsc_frequency_hz(), start, host_start, guest, host;
+    const uint64_t hz = 1234567890;
+    int64_t deadline;
+
+    tsc_set_frequency(hz);
+    g_assert_cmpuint(cpu_tsc_frequency_hz(), ==, hz);
+    host_start = __rdtsc();
+    start = cpu_read_tsc(bsp);
+    do {
+        guest = cpu_read_tsc(bsp) - start;
+        host = __rdtsc() - host_start;
+    } while (host < host_hz / 50);
+    g_assert_cmpfloat_with_epsilon((double)guest / (double)host, (double)hz / (double)host_hz,
+                                   0.01 * (double)hz / (double)host_hz);
+    deadline = cpu_tsc_to_virtual_ns(bsp, cpu_read_tsc(bsp) + hz);
+    g_assert_cmpint(llabs(deadline - clock_now_ns(CLOCK_TYPE_VIRTUAL) - NS_PER_SECOND), <,
+                    NS_PER_SECOND / 100);
+    tsc_set_frequency(0);
+    g_assert_cmpuint(cpu_tsc_frequency_hz(), ==, host_hz);
+}
+
 /* APIC ids leave gaps where a count is no power of two. */
 static void test_topology(void)
 {
@@ -421,6 +446,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/mappings", test_mappings);
     g_test_add_func("/cpu/recursive-tables", test_recursive_tables);
     g_test_add_func("/cpu/object", test_object);
+    g_test_add_func("/cpu/tsc-frequency", test_tsc_frequency);
     g_test_add_func("/cpu/topology", test_topology);
     return g_test_run();
 }

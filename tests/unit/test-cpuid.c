@@ -267,9 +267,10 @@ static void test_warnings(void)
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
     g_test_trap_assert_stderr("*TCG doesn't support requested feature: CPUID.07H:EBX.hle ?bit 4?*");
-    expect_error(
-        "Skylake-Server,enforce",
-        "-cpu: TCG doesn't support requested feature: CPUID.07H:EBX.hle [bit 4] and others");
+    expect_error("Skylake-Server,enforce,avx512f=off,avx512dq=off,avx512cd=off,avx512bw=off,"
+                 "avx512vl=off",
+                 "-cpu: TCG doesn't support requested features: CPUID.07H:EBX.hle [bit 4], "
+                 "CPUID.07H:EBX.rtm [bit 11]");
 }
 
 static void test_quiet(void)
@@ -397,7 +398,60 @@ static void test_errors(void)
     expect_error("qemu64,vendor=Intel", "-cpu: vendor 'Intel' must have 12 characters");
     expect_error("qemu64,phys-bits=99", "-cpu: phys-bits=99 is out of range (32 to 52)");
     expect_error("max,enforce,+vmx",
-                 "-cpu: TCG doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]");
+                 "-cpu: TCG doesn't support requested features: CPUID.01H:ECX.vmx [bit 5]");
+    expect_error("max,enforce,+vmx-ept,+sgx1",
+                 "-cpu: TCG doesn't support requested features: vmx-ept, sgx1");
+    expect_error("max,hv-relaxed", "-cpu: 'hv-relaxed': Hyper-V enlightenments need KVM");
+    expect_error("max,hv_spinlocks=0x1fff",
+                 "-cpu: 'hv_spinlocks': Hyper-V enlightenments need KVM");
+    expect_error("max,hv-relaxd=off",
+                 "-cpu: unknown feature or property 'hv-relaxd'; did you mean 'hv-relaxed'?");
+    expect_error("max,+kvm-pv-eio",
+                 "-cpu: unknown feature or property 'kvm-pv-eio'; did you mean 'kvm-pv-eoi'?");
+    expect_error("max,phys-bits=20", "-cpu: phys-bits=20 is out of range (32 to 52)");
+    expect_error("max,x-force-features=on",
+                 "-cpu: x-force-features: CPUID offers nothing that is not carried");
+    expect_error("max,pcid=maybe", "-cpu: pcid: 'maybe' is neither on nor off");
+    expect_error("max,help", "-cpu: unknown feature or property 'help'");
+}
+
+/* What follows a plus or a minus counts after what has a value, wherever it stands. */
+static void test_order(void)
+{
+    const CpuModel *model = select_model("qemu64,+pcid,pcid=off");
+
+    g_assert_true(cpu_model_has(model, FEATURE_PCID));
+    model = select_model("qemu64,-pcid,+pcid,pcid=on");
+    g_assert_false(cpu_model_has(model, FEATURE_PCID));
+    model = select_model("qemu64,hv-relaxed=off,kvm=off,vmx-ept=off,migratable=off,lmce=off,"
+                         "host_phys_bits=off,phys-bits=0,level-func7=1,tsc-freq=2G");
+    g_assert_cmphex(leaf(0x80000008, 0, EAX) & 0xff, ==, 40);
+    g_assert_cmphex(leaf(7, 0, EAX), ==, 1);
+    g_assert_cmpuint(model->tsc_hz, ==, 2000000000);
+    model = select_model("qemu64,tsc_frequency=123456789");
+    g_assert_cmpuint(model->tsc_hz, ==, 123456789);
+}
+
+/* What is missing is named for each model; the generic ones that drop it silently say so too. */
+static void test_missing(void)
+{
+    g_autofree char *qemu64 = cpu_models_missing_text("qemu64", NULL);
+    g_autofree char *all = cpu_models_missing_text(NULL, NULL);
+    g_autofree char *haswell = cpu_model_describe("Haswell,-rtm,help", NULL);
+    Error *err = NULL;
+
+    g_assert_cmpstr(qemu64, ==, "qemu64:\n    svm\n");
+    g_assert_nonnull(strstr(all, "\nqemu64-v1:\n    svm\n"));
+    g_assert_nonnull(strstr(all, "\nkvm64-v1: nothing\n"));
+    g_assert_nonnull(strstr(all, "max: nothing\n"));
+    g_assert_nonnull(strstr(haswell, "vendor=GenuineIntel,family=6,model=60,stepping=4"));
+    g_assert_nonnull(strstr(haswell, " pcid "));
+    g_assert_nonnull(strstr(haswell, "\n  CPUID.07H:EBX.hle [bit 4]\n"));
+    g_assert_null(strstr(haswell, ".rtm"));
+    g_assert_null(cpu_models_missing_text("Haswel", &err));
+    g_assert_cmpstr(error_message(err), ==, "unknown CPU model 'Haswel'; did you mean 'Haswell'?");
+    error_free(err);
+    g_assert_null(cpu_model_describe("Haswel,help", NULL));
 }
 
 /* Rejected text leaves the model as it was. */
@@ -590,6 +644,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/tcg64", test_tcg64);
     g_test_add_func("/cpuid/parsing", test_parsing);
     g_test_add_func("/cpuid/errors", test_errors);
+    g_test_add_func("/cpuid/order", test_order);
+    g_test_add_func("/cpuid/missing", test_missing);
     g_test_add_func("/cpuid/failure-keeps-model", test_failure_keeps_model);
     g_test_add_func("/cpuid/dynamic-bits", test_dynamic_bits);
     g_test_add_func("/cpuid/topology", test_topology);

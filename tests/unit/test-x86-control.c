@@ -14,6 +14,7 @@
 #define IMAGE_SIZE 4096u
 
 int64_t tsc_machine_offset;
+uint64_t tsc_ratio;
 static uint64_t flushed_page;
 
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)

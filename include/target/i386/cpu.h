@@ -86,10 +86,10 @@ struct X86Cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[MTRR_COUNT], mtrr_mask[MTRR_COUNT];
     uint64_t mcg_cap, mcg_status, mcg_ctl, mce_bank[MCE_BANK_COUNT][4];
-    uint64_t bios_sign, misc_features, clock_modulation,
-        therm_interrupt;               /* the last three: Intel */
-    uint64_t hwcr, syscfg, top_mem[2]; /* AMD */
-    uint64_t tsc_offset, tsc_adjust;   /* what the guest added to the machine's TSC: tsc.h */
+    uint64_t bios_sign;
+    uint64_t misc_features, clock_modulation, therm_interrupt; /* Intel */
+    uint64_t hwcr, syscfg, top_mem[2];                         /* AMD */
+    uint64_t tsc_offset, tsc_adjust; /* what the guest added to the machine's TSC: tsc.h */
     uint32_t pkru, pkrs, smbase;
     uint8_t cpl;           /* DERIVED: of CS/SS */
     bool interrupt_shadow; /* STI or MOV SS: no interrupt before the next instruction has ended */
@@ -159,6 +159,10 @@ bool cpu_topology_set(const CpuTopology *topology, unsigned count, Error **err);
 /* The APIC id of CPU `index`. */
 uint32_t cpu_apic_id(unsigned index);
 char *cpu_model_help(void);
+/* Text for -cpu MODEL[,...],help; NULL with error: no such model. Caller frees. */
+char *cpu_model_describe(const char *option, Error **err);
+/* What a model, NULL: each, has and this host cannot offer. Caller frees. */
+char *cpu_models_missing_text(const char *name, Error **err);
 /* Makes CPU `index` in reset state, not started; never freed before vcpus_destroy(). */
 X86Cpu *cpu_new(unsigned index, Error **err);
 X86Cpu *cpu_get(unsigned index);

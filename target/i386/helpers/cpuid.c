@@ -121,7 +121,7 @@ static void leaf_7(const X86Cpu *cpu, uint32_t subleaf, uint32_t regs[4])
     const CpuModel *model = cpu->model;
 
     if (subleaf == 0) {
-        regs[EAX] = model->features[FEATURE_7_1_EAX] ? 1 : 0;
+        regs[EAX] = model->level_func7 ? model->level_func7 : model->features[FEATURE_7_1_EAX] != 0;
         regs[EBX] = model->features[FEATURE_7_EBX];
         regs[ECX] = model->features[FEATURE_7_ECX] | (cpu->cr4 & CR4_PKE ? OSPKE_BIT : 0);
         regs[EDX] = model->features[FEATURE_7_EDX];
