@@ -126,7 +126,7 @@ const FeatureRow feature_rows[] = {
     OWN("la57", FEATURE_7_ECX, 16),
     OWN("rdpid", FEATURE_7_ECX, 22),
     ABSENT("bus-lock-detect", FEATURE_7_ECX, 24),
-    ABSENT("cldemote", FEATURE_7_ECX, 25),
+    OWN("cldemote", FEATURE_7_ECX, 25), /* a hint */
     ABSENT("movdiri", FEATURE_7_ECX, 27),
     ABSENT("movdir64b", FEATURE_7_ECX, 28),
     ABSENT("enqcmd", FEATURE_7_ECX, 29),
@@ -200,7 +200,7 @@ const FeatureRow feature_rows[] = {
 
     ABSENT("clzero", FEATURE_80000008_EBX, 0),
     HOST("xsaveerptr", FEATURE_80000008_EBX, 2),
-    ABSENT("wbnoinvd", FEATURE_80000008_EBX, 9),
+    OWN("wbnoinvd", FEATURE_80000008_EBX, 9), /* an F3 prefix that WBINVD ignores */
     OWN("ibpb", FEATURE_80000008_EBX, 12),
     OWN("ibrs", FEATURE_80000008_EBX, 14),
     OWN("amd-stibp", FEATURE_80000008_EBX, 15),

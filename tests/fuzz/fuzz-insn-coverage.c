@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ENOUGH_CASES 20000u
+#define ENOUGH_CASES 60000u
 #define ALWAYS 0xffffu /* part of every x86-64 processor */
 #define NEVER 0xfffeu  /* not reached on purpose */
 
@@ -64,7 +64,7 @@ static const SetFeature sets[] = {
     {ZYDIS_ISA_SET_BMI1, FEATURE(FEATURE_7_EBX, 3)},
     {ZYDIS_ISA_SET_BMI2, FEATURE(FEATURE_7_EBX, 8)},
     {ZYDIS_ISA_SET_CET, ALWAYS},     /* NOPs */
-    {ZYDIS_ISA_SET_CLDEMOTE, NEVER}, /* not offered */
+    {ZYDIS_ISA_SET_CLDEMOTE, ALWAYS},
     {ZYDIS_ISA_SET_CLFLUSHOPT, FEATURE(FEATURE_7_EBX, 23)},
     {ZYDIS_ISA_SET_CLFSH, FEATURE_CLFLUSH},
     {ZYDIS_ISA_SET_CLWB, FEATURE(FEATURE_7_EBX, 24)},

@@ -33,7 +33,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("header", type=pathlib.Path)
-    parser.add_argument("--cases", type=int, default=150000)
+    parser.add_argument("--cases", type=int, default=400000)
     parser.add_argument("--only", type=int, nargs="*")
     options = parser.parse_args()
     count = int(re.search(r"TCG_MUTANT_COUNT (\d+)", options.header.read_text()).group(1))

@@ -22,6 +22,10 @@ extern const Body __start_insn_bodies[], __stop_insn_bodies[];
 
 #define START_OFFSETS 3
 
+#define PAGE_MASKED_AWAY 6 /* data 5 */
+#define ENTRY_ACCESSED 0x20u
+#define ENTRY_DIRTY 0x40u
+
 static const uint16_t start_offsets[START_OFFSETS] = {0, 0x300,
                                                       0xfc8}; /* the last crosses a page */
 
@@ -92,6 +96,19 @@ static void on_tick(void)
     }
 }
 
+/* What a mask leaves out is neither accessed nor dirty. */
+static bool check_marks(const Body *body)
+{
+    uint64_t entry = guest_page_entry(PAGE_MASKED_AWAY);
+
+    if (strcmp(body->name, "masked_away") || !(entry & (ENTRY_ACCESSED | ENTRY_DIRTY))) {
+        return true;
+    }
+    printf("# %s was %s\n", case_pages[PAGE_MASKED_AWAY].name,
+           entry & ENTRY_DIRTY ? "written" : "read");
+    return false;
+}
+
 static bool run_guest(GuestHow how, const CaseState *state, const CaseOutcome *native,
                       const char *name)
 {
@@ -121,7 +138,7 @@ static bool run_at(const Body *body, unsigned offset, CaseOutcome *native)
     guest_forget_code();
     return run_guest(GUEST_TRANSLATED, &state, native, "cold") &&
            run_guest(GUEST_TRANSLATED, &state, native, "hot ") &&
-           run_guest(GUEST_EXACT, &state, native, "exact");
+           run_guest(GUEST_EXACT, &state, native, "exact") && check_marks(body);
 }
 
 /* A body that is not meant to fault must reach its end, else it shows little. */

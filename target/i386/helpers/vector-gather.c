@@ -4,6 +4,7 @@
  * element that is done leaves the mask, so a fault in the middle keeps what was done and the
  * instruction starts again with the rest. Intel SDM vol. 2, VGATHER, VPGATHER, VSCATTER, VPSCATTER.
  */
+#include "accel/tcg/mutant.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/vector-registers.h"
@@ -55,7 +56,7 @@ static bool is_selected(const Gather *g, unsigned n)
 static void deselect(const Gather *g, unsigned n)
 {
     if (g->is_evex) {
-        *opmask(g->cpu, g->mask) &= ~(1ull << n);
+        *opmask(g->cpu, g->mask) &= ~MUTANT(89, 1ull << n, 0);
     } else {
         vector_set(g->cpu, g->mask, n, g->size, 0);
     }
@@ -108,12 +109,12 @@ static bool each_element(Gather *g, bool (*access)(const Gather *g, unsigned n))
             if (!access(g, i)) {
                 return false;
             }
-            g->has_begun = true;
+            g->has_begun = MUTANT(90, true, false);
         }
         deselect(g, i);
     }
     if (g->is_evex) {
-        *opmask(g->cpu, g->mask) = 0;
+        *opmask(g->cpu, g->mask) = MUTANT(91, 0, *opmask(g->cpu, g->mask));
     } else {
         vector_clear_from(g->cpu, g->mask, 0);
     }

@@ -2,6 +2,7 @@
 /* Decoding: fills the compact Insn from Zydis' much larger answer; nothing else in the tree asks
  * Zydis about a guest. */
 #include "target/i386/translate/decode.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/translate/rehost.h"
 
 #include <Zydis/Zydis.h>
@@ -9,14 +10,25 @@
 
 static ZydisDecoder decoders[3]; /* 16-, 32- and 64-bit code; filled once */
 
+/* What the CPU model lacks means something else: LZCNT is BSR, TZCNT is BSF, MPX is a NOP. */
+static void make_decoder(ZydisDecoder *decoder, ZydisMachineMode mode, ZydisStackWidth width)
+{
+    const CpuModel *model = cpu_model_current();
+
+    ZydisDecoderInit(decoder, mode, width);
+    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_LZCNT, cpu_model_has(model, FEATURE_ABM));
+    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_TZCNT, cpu_model_has(model, FEATURE_BMI1));
+}
+
 static const ZydisDecoder *decoder_for(uint32_t mode)
 {
     static gsize ready;
 
     if (g_once_init_enter(&ready)) {
-        ZydisDecoderInit(&decoders[0], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-        ZydisDecoderInit(&decoders[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-        ZydisDecoderInit(&decoders[2], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        make_decoder(&decoders[0], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+        make_decoder(&decoders[1], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+        make_decoder(&decoders[2], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
         g_once_init_leave(&ready, 1);
     }
     return &decoders[mode & CPU_MODE_CS_L ? 2 : mode & CPU_MODE_CS_D ? 1 : 0];

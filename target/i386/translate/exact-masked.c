@@ -13,10 +13,13 @@
  *
  * A store runs twice, over zeros and over ones: the bytes that come out alike are those written.
  */
+#include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/vector-registers.h"
 #include "target/i386/translate/exact.h"
+#include "target/i386/translate/jit-info.h"
 
+#include "accel/tcg/mutant.h"
 #include "accel/tcg/tcg-internal.h"
 
 #include <Zydis/SharedTypes.h>
@@ -84,7 +87,7 @@ static InsnResult run_at(const Masked *m, uint8_t *slot, int fill)
 
     for (unsigned i = 0; i < m->size; i++) {
         if (m->granted[part_of(m, i)]) {
-            slot[i] = is_store ? (uint8_t)fill : m->bytes[i];
+            slot[i] = is_store ? (uint8_t)MUTANT(87, fill, 0) : MUTANT(92, m->bytes[i], 0);
         }
     }
     return exact_run_thunk(m->cpu, m->insn, slot);
@@ -177,7 +180,13 @@ static InsnResult run_in_window(Masked *m, uint8_t **ret_slot)
         if (result != INSN_FAULT || m->cpu->tcg.fault_trap != HOST_TRAP_PAGE_FAULT) {
             return result;
         }
-        if (!grant(m, byte < m->size ? (unsigned)byte : 0)) {
+        if (byte >= m->size || m->granted[part_of(m, (unsigned)byte)]) {
+            fpu_park(m->cpu); /* it reaches beyond what is known of it */
+            jit_info_not_carried(m->insn);
+            fault_ud(m->cpu);
+            return INSN_FAULT;
+        }
+        if (!grant(m, MUTANT(88, (unsigned)byte, 0))) {
             return INSN_FAULT;
         }
     }

@@ -21,8 +21,9 @@
 
 #define AVX512VL FEATURE(FEATURE_7_EBX, 31)
 
-/* Sets that every x86-64 processor has, and those whose codes older processors take for something
- * else than #UD (LZCNT, TZCNT, prefetches), are not listed. */
+/* Sets that every x86-64 processor has, and those whose codes are NOPs for older processors (CET,
+ * CLDEMOTE, prefetches), are not listed. Without LZCNT and BMI1, LZCNT and TZCNT are
+ * decoded as BSR and BSF. */
 static const struct {
     uint16_t isa_set, feature, second;
 } needs[] = {
@@ -57,7 +58,9 @@ static const struct {
     NEEDS(RDWRFSGS, 7_EBX, 0),
     NEEDS(AVX2, 7_EBX, 5),
     NEEDS(AVX2GATHER, 7_EBX, 5),
+    NEEDS(BMI1, 7_EBX, 3),
     NEEDS(BMI2, 7_EBX, 8),
+    NEEDS(LZCNT, 80000001_ECX, 5),
     NEEDS(INVPCID, 7_EBX, 10),
     NEEDS(RDSEED, 7_EBX, 18),
     NEEDS(ADOX_ADCX, 7_EBX, 19),

@@ -212,9 +212,9 @@ static uint8_t *put_evex(uint8_t *p, const Fields *f)
 
     *p++ = 0x62;
     *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (rm & 16 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) |
-                     (f->reg & 16 ? 0 : 0x10) | (vector[1] & 0x0f));
+                     MUTANT(85, f->reg & 16 ? 0 : 0x10, 0x10) | (vector[1] & 0x0f));
     *p++ = (uint8_t)((vector[2] & 0x87) | (~f->vvvv & 15) << 3);
-    *p++ = (uint8_t)((vector[3] & 0xf7) | (f->vvvv & 16 ? 0 : 0x08));
+    *p++ = (uint8_t)((vector[3] & 0xf7) | MUTANT(86, f->vvvv & 16 ? 0 : 0x08, 0x08));
     *p++ = f->opcode;
     return p;
 }
