@@ -64,9 +64,7 @@ enum {
     CPU_EVENT_NMI = 1 << 1,
     CPU_EVENT_SMI = 1 << 2,
     CPU_EVENT_INIT = 1 << 3,
-    CPU_EVENT_SIPI = 1 << 4,
-    CPU_EVENT_TIMER = 1 << 5, /* look again */
-    CPU_EVENT_MCE = 1 << 6
+    CPU_EVENT_SIPI = 1 << 4
 };
 
 struct X86Cpu {
