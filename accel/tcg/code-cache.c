@@ -10,8 +10,10 @@
 
 CodeCache code_cache;
 
-bool code_cache_init(size_t size, Error **err)
+bool code_cache_init(size_t blocks_size, Error **err)
 {
+    size_t size =
+        blocks_size + THUNK_AREA; /* sparse: thunks of CPUs that are not there cost none */
     Emitter e;
     int fd = memfd_create("tcg-code", MFD_CLOEXEC);
 
