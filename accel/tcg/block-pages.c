@@ -105,20 +105,28 @@ static void page_protect(X86Cpu *cpu, const FlatRange *range, uint64_t ram_page)
         exclusive_begin(cpu);
         bitmap_test_and_clear_atomic(ram->dirty[DIRTY_CODE], page);
         for (unsigned i = 0; i < vcpu_count(); i++) {
-            tlb_protect_page(vcpu_get(i)->cpu, ram_page);
+            tlb_protect_pages(vcpu_get(i)->cpu, ram_page, TARGET_PAGE_SIZE);
         }
         exclusive_end();
     }
 }
 
-static void make_room(X86Cpu *cpu)
+/* False: there is none, and another CPU is where a flush would take the ground from under it. */
+static bool make_room(X86Cpu *cpu)
 {
-    if (block_pool_count == MAX_BLOCKS || code_cache.used + BLOCK_HEADROOM > code_cache.size ||
-        arena_used + BLOCK_HEADROOM > ARENA_SIZE) {
-        exclusive_begin(cpu);
-        blocks_flush();
-        exclusive_end();
+    bool is_safe;
+
+    if (block_pool_count < MAX_BLOCKS && code_cache.used + BLOCK_HEADROOM <= code_cache.size &&
+        arena_used + BLOCK_HEADROOM <= ARENA_SIZE) {
+        return true;
     }
+    exclusive_begin(cpu);
+    is_safe = flush_is_safe();
+    if (is_safe) {
+        blocks_flush();
+    }
+    exclusive_end();
+    return is_safe;
 }
 
 static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
@@ -189,7 +197,9 @@ Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *r
     Block *block;
 
     page_protect(cpu, range, target->ram_page);
-    make_room(cpu);
+    if (!make_room(cpu)) {
+        return NULL;
+    }
     block = block_begin(cpu, target->ram_page + offset);
     if (!block_fill(cpu, block, target->host, (unsigned)TARGET_PAGE_SIZE - offset, UINT_MAX)) {
         return translate_straddler(cpu, target, offset);
@@ -316,8 +326,8 @@ static void code_written(RamBlock *ram, uint64_t offset, uint64_t size)
     }
     g_mutex_lock(&queue_lock);
     g_array_append_val(queue, write);
-    g_mutex_unlock(&queue_lock);
     __atomic_store_n(&code_writes_pending, 1, __ATOMIC_SEQ_CST);
+    g_mutex_unlock(&queue_lock);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         vcpu_kick(vcpu_get(i));
     }
@@ -327,7 +337,6 @@ void code_writes_process(void)
 {
     GArray *writes;
 
-    __atomic_store_n(&code_writes_pending, 0, __ATOMIC_SEQ_CST);
     g_mutex_lock(&queue_lock);
     writes = queue;
     queue = g_array_new(FALSE, FALSE, sizeof(CodeWrite));
@@ -336,6 +345,10 @@ void code_writes_process(void)
         code_written_now(&g_array_index(writes, CodeWrite, i));
     }
     g_array_free(writes, TRUE);
+    /* Only now: who finds nothing pending runs on without the code lock. */
+    g_mutex_lock(&queue_lock);
+    __atomic_store_n(&code_writes_pending, queue->len > 0, __ATOMIC_SEQ_CST);
+    g_mutex_unlock(&queue_lock);
 }
 
 bool blocks_init(Error **err)

@@ -3,31 +3,46 @@
  * Several CPUs in one code cache.
  *
  * The code lock guards blocks, pages with code and chains. Looking up a block and running one needs
- * no lock: what is dropped stays where it is until a flush. Two things need more, because they
- * touch what another CPU may be using at this moment: a flush, and withdrawing write permission
- * from a page that is about to be translated (a store between its check and its write would be
- * lost). They run exclusively: the code lock is held, and every other CPU is between two turns of
- * its loop, a safe point.
+ * no lock: what is dropped stays where it is until a flush. Three things need more, because they
+ * touch what another CPU may be using at this moment: a flush, withdrawing write permission from a
+ * page that is about to be translated (a store between its check and its write would be lost), and
+ * LOCK on an operand that crosses pages. They run exclusively: the code lock is held, and every
+ * other CPU stands still.
  *
- * A CPU says `running` before it looks whether somebody wants to be exclusive, and who wants that
- * says so before looking who is running: one of them sees the other. A CPU that waits for the code
- * lock is not running, so nobody waits for it. The lock is a leaf: its holder takes no other.
+ * A CPU stands still between two turns of its loop, while it waits for the code lock, and while a
+ * device it has called waits for other CPUs (standing_wait_begin()). It says `running` before it
+ * looks whether somebody wants to be exclusive, and who wants that says so before looking who is
+ * running: one of them sees the other. Who becomes exclusive kicks those that run and sleeps on
+ * `stood_still`, which they count up. A kick is never lost: a turn disarms it before it says
+ * `running`, so one that was meant for this turn is met by its translated code.
+ *
+ * In the middle of a turn a CPU may hold pointers to blocks and instructions. So while one stands
+ * still there the cache is not flushed: flush_is_safe() says no, and who wanted it makes do with
+ * exact mode for an instruction.
+ *
+ * Under the code lock the machine lock may be taken (a LOCK operand beside code is written by way
+ * of the address space), never the other way round.
  */
 #include "accel/tcg/tcg-internal.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 bool tcg_parallel, tcg_overcommitted;
+int exclusive_wanted;
+uint32_t stood_still;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int exclusive_wanted; /* atomic */
+static const X86Cpu *lock_owner; /* atomic: says to a CPU whether it is the one */
 
 void code_lock(X86Cpu *cpu)
 {
     if (tcg_parallel) {
-        __atomic_store_n(&cpu->tcg.own->running, 0, __ATOMIC_SEQ_CST);
+        stand_still(cpu);
         pthread_mutex_lock(&lock);
+        __atomic_store_n(&lock_owner, cpu, __ATOMIC_RELAXED);
         __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
     }
 }
@@ -35,21 +50,39 @@ void code_lock(X86Cpu *cpu)
 void code_unlock(void)
 {
     if (tcg_parallel) {
+        __atomic_store_n(&lock_owner, NULL, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&lock);
     }
 }
 
+bool code_lock_forbids_devices(const X86Cpu *cpu)
+{
+    return tcg_parallel && __atomic_load_n(&lock_owner, __ATOMIC_RELAXED) == cpu &&
+           !cpu->tcg.own->has_operand;
+}
+
 void turn_wait(X86Cpu *cpu)
 {
-    __atomic_store_n(&cpu->tcg.own->running, 0, __ATOMIC_SEQ_CST);
-    pthread_mutex_lock(&lock);
-    __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&lock);
+    code_lock(cpu);
+    code_unlock();
 }
 
 bool exclusive_is_wanted(void)
 {
     return __atomic_load_n(&exclusive_wanted, __ATOMIC_SEQ_CST);
+}
+
+static void wait_for(X86Cpu *other)
+{
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&stood_still, __ATOMIC_SEQ_CST);
+
+        if (!__atomic_load_n(&other->tcg.own->running, __ATOMIC_SEQ_CST)) {
+            return;
+        }
+        other->vcpu.ops->kick(&other->vcpu);
+        syscall(SYS_futex, &stood_still, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    }
 }
 
 void exclusive_begin(X86Cpu *cpu)
@@ -60,12 +93,9 @@ void exclusive_begin(X86Cpu *cpu)
     __atomic_store_n(&exclusive_wanted, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         X86Cpu *other = vcpu_get(i)->cpu;
-        if (other == cpu || !other->tcg.own) {
-            continue;
-        }
-        while (__atomic_load_n(&other->tcg.own->running, __ATOMIC_SEQ_CST)) {
-            other->vcpu.ops->kick(&other->vcpu);
-            sched_yield();
+
+        if (other != cpu && other->tcg.own) {
+            wait_for(other);
         }
     }
 }
@@ -73,4 +103,65 @@ void exclusive_begin(X86Cpu *cpu)
 void exclusive_end(void)
 {
     __atomic_store_n(&exclusive_wanted, 0, __ATOMIC_SEQ_CST);
+}
+
+bool flush_is_safe(void)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const X86Cpu *cpu = vcpu_get(i)->cpu;
+
+        if (cpu->tcg.own && __atomic_load_n(&cpu->tcg.own->waits_in_turn, __ATOMIC_SEQ_CST)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void exclusive_operand_begin(X86Cpu *cpu)
+{
+    code_lock(cpu);
+    exclusive_begin(cpu);
+    cpu->tcg.own->has_operand = true;
+}
+
+void exclusive_operand_end(X86Cpu *cpu)
+{
+    cpu->tcg.own->has_operand = false;
+    exclusive_end();
+    code_unlock();
+}
+
+void standing_wait_begin(Vcpu *vcpu)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    TcgCpu *own = cpu->tcg.own;
+
+    if (tcg_parallel && __atomic_load_n(&own->running, __ATOMIC_RELAXED)) {
+        if (own->has_operand) { /* of a device: there is nothing to be atomic with */
+            exclusive_end();
+            code_unlock();
+        }
+        __atomic_store_n(&own->waits_in_turn, 1, __ATOMIC_SEQ_CST);
+        stand_still(cpu);
+    }
+}
+
+/* Who is exclusive may be waiting for the machine lock, so it is dropped before waiting for him. */
+void standing_wait_end(Vcpu *vcpu)
+{
+    X86Cpu *cpu = vcpu->cpu;
+    TcgCpu *own = cpu->tcg.own;
+
+    if (!__atomic_load_n(&own->waits_in_turn, __ATOMIC_RELAXED)) {
+        return;
+    }
+    machine_unlock();
+    code_lock(cpu);
+    __atomic_store_n(&own->waits_in_turn, 0, __ATOMIC_SEQ_CST);
+    if (own->has_operand) {
+        exclusive_begin(cpu);
+    } else {
+        code_unlock();
+    }
+    machine_lock();
 }

@@ -12,6 +12,10 @@
 #include "target/i386/helpers/paging.h"
 #include "util/log.h"
 
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
 /* Turns of the loop between two safe points for replaced flat views. */
 #define QUIESCENT_TURNS 64
 
@@ -167,10 +171,6 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 /* What was asked for from outside. True when the loop has to be left. */
 static bool handle_requests(Vcpu *vcpu, X86Cpu *cpu)
 {
-    if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
-        /* kicked: disarm before looking at what was asked for */
-        __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
-    }
     if (__atomic_load_n(&vcpu->exit_request, __ATOMIC_SEQ_CST)) {
         return true;
     }
@@ -216,8 +216,28 @@ static const void *find_in_jump_cache(const X86Cpu *cpu)
     return entry->rip == cpu->rip && entry->key == cpu->tcg.jump_key ? entry->code : NULL;
 }
 
+void stand_still(X86Cpu *cpu)
+{
+    long result;
+
+    __atomic_store_n(&cpu->tcg.own->running, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&exclusive_wanted, __ATOMIC_SEQ_CST)) {
+        __atomic_add_fetch(&stood_still, 1, __ATOMIC_SEQ_CST);
+        /* straight to the kernel: guest FPU state may be live */
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "0"((long)SYS_futex), "D"(&stood_still), "S"(FUTEX_WAKE_PRIVATE),
+                           "d"((long)INT_MAX)
+                         : "rcx", "r11", "memory");
+    }
+}
+
+/* A kick is disarmed before `running` is said and before looking at what was asked for. */
 void turn_begin(X86Cpu *cpu)
 {
+    if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
+        __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
+    }
     if (tcg_parallel) {
         __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
         if (exclusive_is_wanted()) {
@@ -230,7 +250,7 @@ void turn_begin(X86Cpu *cpu)
 void turn_end(X86Cpu *cpu)
 {
     if (tcg_parallel) {
-        __atomic_store_n(&cpu->tcg.own->running, 0, __ATOMIC_RELEASE);
+        stand_still(cpu);
     }
 }
 

@@ -106,16 +106,25 @@ bool host_signals_init(Error **err)
     return true;
 }
 
-bool host_signals_init_thread(X86Cpu *cpu, Error **err)
+bool host_signals_init_thread(Error **err)
 {
+    static __thread bool done;
     size_t minimum = getauxval(AT_MINSIGSTKSZ);
     size_t size = ((minimum ? minimum : (size_t)MINSIGSTKSZ) + 65536 + 4095) & ~(size_t)4095;
     stack_t stack = {.ss_size = size};
 
+    if (done) {
+        return true;
+    }
     stack.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) < 0) {
         return error_set_errno(err, errno, "cannot make a signal stack");
     }
-    signal_cpu = cpu;
+    done = true;
     return true;
+}
+
+void host_signals_select(X86Cpu *cpu)
+{
+    signal_cpu = cpu;
 }

@@ -239,7 +239,7 @@ static bool page_has_code(const FlatRange *range, uint64_t ram_offset)
     return !bitmap_test(block->dirty[DIRTY_CODE], ram_offset >> TARGET_PAGE_BITS);
 }
 
-static void mark_written(RamBlock *block, uint64_t ram_offset)
+void tlb_mark_written(RamBlock *block, uint64_t ram_offset)
 {
     size_t page = ram_offset >> TARGET_PAGE_BITS;
 
@@ -274,7 +274,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     ret_target->ram_page = range->region->ram->ram_address + ram_offset;
     may_write = !range->read_only && MUTANT(69, !page_has_code(range, ram_offset), true);
     if (!range->read_only && MUTANT(70, walk.may_write, false)) {
-        mark_written(range->region->ram, ram_offset);
+        tlb_mark_written(range->region->ram, ram_offset);
     }
     if (!(access & ACCESS_SYSTEM)) {
         entry_fill(&own->contexts[own->current], linear, &walk, ret_target, may_write);
@@ -308,7 +308,7 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
     return entry_permits(entry, page, access);
 }
 
-void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page)
+void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)
 {
     TcgCpu *own = cpu->tcg.own;
 
@@ -317,7 +317,7 @@ void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page)
         unsigned count = table->overflowed ? TLB_ENTRIES : table->filled_count;
         for (unsigned n = 0; n < count; n++) {
             unsigned i = table->overflowed ? n : table->filled[n];
-            if (table->ram_page[i] == ram_page) {
+            if (table->ram_page[i] - ram_first < size) {
                 table->entries[i].tag_write =
                     MUTANT(71, tlb_invalid_tag(i), table->entries[i].tag_write);
             }

@@ -48,7 +48,9 @@ typedef struct TcgCpu {
     uint32_t next_epoch;
     uint64_t next_jump_key;
     JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
-    int running; /* atomic: between two safe points, see exclusive.c */
+    int running;       /* atomic: between two safe points, see exclusive.c */
+    int waits_in_turn; /* atomic: stands still in the middle of a turn */
+    bool has_operand;  /* between exclusive_operand_begin() and _end() */
     uint64_t flushes, refills, exact_steps, lookups; /* statistics of info jit */
 } TcgCpu;
 
@@ -58,8 +60,11 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
 /* From translated code: true when the entry is now filled for `access` (0 read,
  * 1 write, 3 both). */
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
-/* Withdraws write permission for a RAM page in every context of this CPU. */
-void tlb_protect_page(X86Cpu *cpu, uint64_t ram_page);
+/* Withdraws write permission for pages of RAM in every context of this CPU, which stands still or
+ * is the caller's. `ram_first` is a page's RAM address, `size` of whole pages. */
+void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size);
+/* Sets the dirty bits of a page that is about to be written without asking. */
+void tlb_mark_written(RamBlock *block, uint64_t ram_offset);
 bool tlb_init(X86Cpu *cpu);
 
 /* -- Code cache (code-cache.c) ----------------------------------------------------------------- */
@@ -76,7 +81,8 @@ typedef struct CodeCache {
 } CodeCache;
 
 extern CodeCache code_cache;
-bool code_cache_init(size_t size, Error **err);
+/* `blocks_size`: what is left for blocks, beside the little the stubs take. */
+bool code_cache_init(size_t blocks_size, Error **err);
 
 static inline bool code_cache_contains(const void *host_pc)
 {
@@ -160,12 +166,20 @@ void fpu_unpark(X86Cpu *cpu);
 /* More than one CPU runs translated code; set before the second one starts. */
 extern bool tcg_parallel;
 
-/* There are more of them than host cores: PAUSE yields. */
+/* One thread runs all CPUs in turn. */
+extern bool tcg_single_thread;
+
+/* There are more of them than host cores, or than threads: PAUSE yields. */
 extern bool tcg_overcommitted;
 
+/* Somebody is or wants to be exclusive, and how often a CPU stood still since; atomic. */
+extern int exclusive_wanted;
+extern uint32_t stood_still;
 /* Bracket a turn of the execution loop: between them a CPU may look at blocks and TLB entries. */
 void turn_begin(X86Cpu *cpu);
 void turn_end(X86Cpu *cpu);
+/* Ends `running` and tells who waits for it. */
+void stand_still(X86Cpu *cpu);
 /* turn_begin() while somebody is exclusive; FPU parked. */
 void turn_wait(X86Cpu *cpu);
 bool exclusive_is_wanted(void);
@@ -177,6 +191,17 @@ void code_unlock(void);
  * exclusive_end(). */
 void exclusive_begin(X86Cpu *cpu);
 void exclusive_end(void);
+/* Exclusive: no CPU stands still in the middle of a turn, holding pointers to blocks. */
+bool flush_is_safe(void);
+/* Around a LOCK operand that is not one piece of RAM: exclusive, and no device waits within. */
+void exclusive_operand_begin(X86Cpu *cpu);
+void exclusive_operand_end(X86Cpu *cpu);
+/* This CPU holds the code lock to translate: a device, which might wait for other CPUs, must not be
+ * called. */
+bool code_lock_forbids_devices(const X86Cpu *cpu);
+/* VcpuOps.wait_begin() and wait_end(): a device that this CPU has called waits for others. */
+void standing_wait_begin(Vcpu *vcpu);
+void standing_wait_end(Vcpu *vcpu);
 
 /* -- Signals (host-signals.c) ------------------------------------------------------------------ */
 
@@ -186,7 +211,10 @@ void exec_log(X86Cpu *cpu);
 void tcg_exec(Vcpu *vcpu);
 
 bool host_signals_init(Error **err);
-bool host_signals_init_thread(X86Cpu *cpu, Error **err);
+/* A stack for the handler; once per thread. */
+bool host_signals_init_thread(Error **err);
+/* The CPU whose translated code this thread runs from now on. */
+void host_signals_select(X86Cpu *cpu);
 
 #define POLL_TRAP_ADDRESS 16
 

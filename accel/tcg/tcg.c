@@ -12,10 +12,35 @@
 #include <unistd.h>
 
 #define DEFAULT_CACHE_MIB 256
-#define MIN_CACHE_MIB 8
+#define MIN_CACHE_MIB 1
 #define MAX_CACHE_MIB 1024
 
-static bool single_thread;
+bool tcg_single_thread;
+
+typedef struct PageRange {
+    uint64_t ram_first, size;
+} PageRange;
+
+static void protect_range(Vcpu *vcpu, void *opaque)
+{
+    const PageRange *range = opaque;
+    X86Cpu *cpu = vcpu->cpu;
+
+    if (cpu->tcg.own) {
+        tlb_protect_pages(cpu, range->ram_first, range->size);
+    }
+}
+
+/* A CPU that has found the bits set before they were cleared fills its entry within the same turn,
+ * so before its safe point, where write permission is withdrawn. */
+static void on_dirty_cleared(RamBlock *block, uint64_t offset, uint64_t size)
+{
+    uint64_t first = offset & ~(TARGET_PAGE_SIZE - 1);
+    uint64_t end = (offset + size + TARGET_PAGE_SIZE - 1) & ~(TARGET_PAGE_SIZE - 1);
+    PageRange range = {block->ram_address + first, end - first};
+
+    vcpu_run_on_all(protect_range, &range);
+}
 
 static bool tcg_init(KeyVal *options, Error **err)
 {
@@ -38,7 +63,8 @@ static bool tcg_init(KeyVal *options, Error **err)
     if (thread && strcmp(thread, "single") && strcmp(thread, "multi")) {
         return error_set(err, "thread=%s: it is 'single' or 'multi'", thread);
     }
-    single_thread = thread && !strcmp(thread, "single");
+    tcg_single_thread = thread && !strcmp(thread, "single");
+    ram_dirty_cleared = on_dirty_cleared;
     return code_cache_init(mib << 20, err) && blocks_init(err) && host_signals_init(err);
 }
 
@@ -89,6 +115,18 @@ static uint8_t *make_window(void)
     return window;
 }
 
+/* Translated code and the signal handler find the CPU by its thread. */
+static void select_cpu(X86Cpu *cpu)
+{
+    static __thread const X86Cpu *selected;
+
+    if (selected != cpu) {
+        syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+        host_signals_select(cpu);
+        selected = cpu;
+    }
+}
+
 /* What translated code and signal handlers need must be there before the first fault. */
 static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
 {
@@ -100,7 +138,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     if (vcpu->index >= TCG_MAX_CPUS) {
         return error_set(err, "tcg runs at most %u CPUs: use a smaller -smp", TCG_MAX_CPUS);
     }
-    if (!host_signals_init_thread(cpu, err)) {
+    if (!host_signals_init_thread(err)) {
         return false;
     }
     cpu->tcg.window = make_window();
@@ -115,13 +153,17 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         own->contexts[i].table = (TlbTable *)(memory + i * sizeof(TlbTable));
     }
-    tcg_parallel |= vcpu->index > 0;
-    tcg_overcommitted |= vcpu->index >= g_get_num_processors();
+    if (tcg_single_thread) {
+        tcg_overcommitted |= vcpu->index > 0;
+    } else {
+        tcg_parallel |= vcpu->index > 0;
+        tcg_overcommitted |= vcpu->index >= g_get_num_processors();
+    }
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
     cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());
     cpu->tcg.kept_insns = g_malloc0(target_kept_insns_size());
-    syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+    select_cpu(cpu);
     listen_to_map(vcpu, true);
     return tlb_init(cpu);
 }
@@ -140,8 +182,14 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     g_free(own);
 }
 
+static bool tcg_shares_thread(void)
+{
+    return tcg_single_thread;
+}
+
 static void tcg_run(Vcpu *vcpu)
 {
+    select_cpu(vcpu->cpu);
     cpu_tsc_resume();
     tcg_exec(vcpu);
 }
@@ -174,10 +222,13 @@ static char *tcg_info(void)
 
 static const VcpuOps tcg_vcpu_ops = {
     .name = "tcg",
+    .shares_thread = tcg_shares_thread,
     .init = tcg_cpu_init,
     .fini = tcg_cpu_fini,
     .run = tcg_run,
     .kick = tcg_kick,
+    .wait_begin = standing_wait_begin,
+    .wait_end = standing_wait_end,
 };
 
 static const char *const tcg_options[] = {"thread", "tb-size", "split-wx", "perfmap", NULL};

@@ -203,7 +203,9 @@ bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_
 extern void (*ram_code_written)(RamBlock *block, uint64_t offset, uint64_t size);
 
 /* The translator's other hook: dirty bits of the range were cleared; returns when no vCPU can write
- * there any more without setting them again. Called by ram_block_test_and_clear_dirty(). */
+ * there any more without setting them again, and what was written before is there to be read.
+ * Called by ram_block_test_and_clear_dirty(), which is therefore under the machine lock when there
+ * are vCPUs; it is dropped while they are waited for. */
 extern void (*ram_dirty_cleared)(RamBlock *block, uint64_t offset, uint64_t size);
 
 /* Block and offset of a host pointer into guest RAM; NULL if it is none. */

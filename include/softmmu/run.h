@@ -29,10 +29,14 @@ void machine_cond_wake_all(MachineCond *cond);
 /* -- vCPUs ------------------------------------------------------------------------------------- */
 
 typedef struct Vcpu Vcpu;
+typedef struct VcpuThread VcpuThread;
+typedef struct VcpuStart VcpuStart;
 
 /* What an accelerator does for a vCPU; all run on the vCPU's own thread unless said otherwise. */
 typedef struct VcpuOps {
     const char *name;
+    /* True: one thread runs all vCPUs in turn; NULL: each has its own. Asked by vcpu_start(). */
+    bool (*shares_thread)(void);
     bool (*init)(Vcpu *vcpu, Error **err); /* thread start; without the lock */
     void (*fini)(Vcpu *vcpu);
     /* Runs guest code until vcpu->exit_request is seen, the vCPU halts, or a request was posted.
@@ -41,14 +45,21 @@ typedef struct VcpuOps {
     void (*run)(Vcpu *vcpu);
     /* Any thread: makes run() notice exit_request or an interrupt soon; async-signal-safe. */
     void (*kick)(Vcpu *vcpu);
+    /* Around a wait for other vCPUs that a device begins from within run(); under the lock, which
+     * wait_end() may drop. May be NULL. */
+    void (*wait_begin)(Vcpu *vcpu);
+    void (*wait_end)(Vcpu *vcpu);
 } VcpuOps;
 
 struct Vcpu {
     unsigned index;
     void *cpu; /* the target's CPU object */
     const VcpuOps *ops;
-    pthread_t thread;
-    bool created;                 /* thread is up */
+    VcpuThread *host;             /* its thread; NULL: not started */
+    pthread_t thread;             /* the same */
+    VcpuStart *start;             /* under the lock: vcpu_start() waits for its init() */
+    bool created;                 /* init() is done */
+    bool needs_fini;              /* ... and fini() is due when the thread ends */
     bool stop_requested;          /* under the lock */
     bool held;                    /* under the lock: vm_start() leaves it parked (a debugger) */
     bool stopped;                 /* parked: state may be read and written by the lock's holder */
@@ -57,7 +68,6 @@ struct Vcpu {
     bool end_requested;           /* under the lock: the thread shall end */
     uint64_t quiescent_epoch;     /* atomic: see vcpu_quiescent(); 0: outside run() */
     bool waits_for_others;        /* under the lock: in vcpu_wait_safe_points(), vcpu_run_on() */
-    MachineCond wake;             /* sleeping, halted or parked */
     GQueue work;                  /* posted by vcpu_post() */
     bool (*has_work)(Vcpu *vcpu); /* target: an unmasked event would end the halt; under the lock */
 };
@@ -80,6 +90,11 @@ void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 /* The same and waits (dropping the lock meanwhile); runs at once on the vCPU's own thread or when
  * it is stopped. */
 void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
+
+/* Runs fn(vcpu, opaque) for every vCPU where none of them uses what it changes: here and now for
+ * those outside run(), and for the caller's own, on its thread for any other; waits for all. The
+ * lock is dropped meanwhile. */
+void vcpu_run_on_all(void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);
 
 /* -- Safe points: what a running vCPU may still be looking at is freed later ------------------- */
 

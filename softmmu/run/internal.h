@@ -7,10 +7,32 @@
 
 /* -- vcpu.c ------------------------------------------------------------------------------------ */
 
+/* Something happened that the main thread may be waiting for: a vCPU started, parked, ended or did
+ * its work. */
+void vcpus_wait_change(void);
+void vcpus_changed(void);
+/* On the vCPU's thread: what was posted; true when there was something. */
+bool vcpu_do_work(Vcpu *vcpu);
 /* Parks every vCPU; the lock is dropped while waiting. Main thread. */
 void vcpus_park(void);
 /* Lets them go on. */
 void vcpus_resume(void);
+
+/* -- vcpu-thread.c ----------------------------------------------------------------------------- */
+
+/* A host thread and the vCPUs it runs. */
+typedef struct VcpuThread {
+    pthread_t pthread;
+    GPtrArray *vcpus;
+    MachineCond wake; /* sleeping: all its vCPUs are halted or parked */
+    Vcpu *running;    /* in run(), or NULL */
+    int64_t running_since_ns;
+    Timer slice; /* of the main loop, armed while more than one could run */
+} VcpuThread;
+
+/* Wakes the thread, or has another vCPU that it runs leave run(). */
+void vcpu_thread_wake(Vcpu *vcpu);
+void vcpu_set_self(Vcpu *vcpu);
 
 /* -- run-state.c ------------------------------------------------------------------------------- */
 

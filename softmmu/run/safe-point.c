@@ -125,6 +125,9 @@ static bool others_lag(uint64_t wanted)
  * for what is asked here: neither is between a check and the access it was made for. */
 void safe_point_wait_begin(Vcpu *self)
 {
+    if (self->ops->wait_begin) {
+        self->ops->wait_begin(self);
+    }
     self->waits_for_others = true;
     machine_cond_wake_all(&left_run);
 }
@@ -132,6 +135,9 @@ void safe_point_wait_begin(Vcpu *self)
 void safe_point_wait_end(Vcpu *self)
 {
     self->waits_for_others = false;
+    if (self->ops->wait_end) {
+        self->ops->wait_end(self);
+    }
 }
 
 void vcpu_wait_safe_points(void)

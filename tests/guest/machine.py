@@ -7,7 +7,7 @@
         print(guest.monitor("info status"))
 
 A wait that runs out of time raises Failure, whose text shows the end of the transcript. EMULATOR=
-names another program, GUEST_TIMEOUT_SCALE= stretches every time limit.
+names another program, GUEST_ACCEL= gives -accel, GUEST_TIMEOUT_SCALE= stretches every time limit.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "guest"
+ACCEL = os.environ.get("GUEST_ACCEL", "tcg")
 SCALE = float(os.environ.get("GUEST_TIMEOUT_SCALE", "1"))
 TRANSCRIPT_TAIL = 6000
 
@@ -91,11 +92,11 @@ class Stream:
 class Machine:
     """A running emulator with its first serial port on pipes and a monitor on a socket."""
 
-    def __init__(self, arguments, serial=True, monitor=True, defaults=True):
+    def __init__(self, arguments, serial=True, monitor=True, defaults=True, accel=ACCEL):
         self.folder = tempfile.mkdtemp(prefix="guest-")
         self.command = [emulator()]
         if defaults:
-            self.command += ["-accel", "tcg", "-display", "none"]
+            self.command += ["-accel", accel, "-display", "none"]
         if serial:
             self.command += ["-serial", "stdio"]
         self.monitor_path = os.path.join(self.folder, "monitor")

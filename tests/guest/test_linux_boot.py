@@ -6,17 +6,19 @@ Run alone: python3 tests/guest/test_linux_boot.py [NAME...]
 """
 
 import os
+import re
 import tempfile
 
-from machine import Machine, expect, linux_files, run_tests
+from machine import ACCEL, Machine, expect, linux_files, run_tests
 
 PROMPT = "guest# "
 BOOT_SECONDS = 600
 
 
-def start(*more, append="console=ttyS0"):
+def start(*more, append="console=ttyS0", accel=ACCEL):
     kernel, initrd = linux_files()
-    return Machine(["-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", append, *more])
+    return Machine(["-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", append, *more],
+                   accel=accel)
 
 
 def wait_shell(guest):
@@ -92,9 +94,11 @@ def test_cdrom():
             command(guest, "md5sum < /dev/sr0", rb"db1f7d786f6e0317456fac1628349973  -\r")
 
 
-def several_cpus(count):
-    with start("-smp", str(count)) as guest:
+def several_cpus(count, accel=ACCEL):
+    with start("-smp", str(count), accel=accel) as guest:
         wait_shell(guest)
+        threads = set(re.findall(r"thread_id=(\d+)", guest.monitor("info cpus")))
+        expect(len(threads) == (1 if "single" in accel else count), f"threads {threads}")
         command(guest, "grep -c ^processor /proc/cpuinfo", b"%d\r" % count)
         jobs = "".join("seq 1 50000 | md5sum > /tmp/%d & " % n for n in range(2 * count))
         command(guest, jobs + "wait; cat /tmp/[0-9]* | sort -u", rb"c1d4ba52c72ac7bcc71ff2d6c083e684  -\r")
@@ -128,6 +132,10 @@ def test_no_hpet():
         wait_shell(guest)
         command(guest, "grep -c hpet /sys/devices/system/clocksource/clocksource0/available_clocksource",
                 rb"0\r")
+
+
+def test_one_thread_for_all():
+    several_cpus(4, "tcg,thread=single")
 
 
 def test_no_reboot_ends():

@@ -109,14 +109,30 @@ static bool dummy_has_work(Vcpu *vcpu)
 static const VcpuOps dummy_ops = {
     .name = "dummy", .init = dummy_init, .fini = dummy_fini, .run = dummy_run};
 
-static void start_dummies(void)
+static bool always(void)
+{
+    return true;
+}
+
+static const VcpuOps shared_ops = {.name = "shared",
+                                   .shares_thread = always,
+                                   .init = dummy_init,
+                                   .fini = dummy_fini,
+                                   .run = dummy_run};
+
+static void start_with(const VcpuOps *ops)
 {
     memset(dummies, 0, sizeof(dummies));
     for (unsigned i = 0; i < DUMMY_COUNT; i++) {
-        dummies[i].vcpu = (Vcpu){.cpu = &dummies[i], .ops = &dummy_ops, .has_work = dummy_has_work};
+        dummies[i].vcpu = (Vcpu){.cpu = &dummies[i], .ops = ops, .has_work = dummy_has_work};
         g_assert_true(vcpu_start(&dummies[i].vcpu, NULL));
         g_assert_true(vcpu_get(i) == &dummies[i].vcpu);
     }
+}
+
+static void start_dummies(void)
+{
+    start_with(&dummy_ops);
 }
 
 static void end_dummies(void)
@@ -420,6 +436,82 @@ static void test_wait_safe_points(void)
     end_dummies();
 }
 
+/* One thread for both. */
+static void test_shared_thread(void)
+{
+    Vcpu *where = NULL;
+
+    start_with(&shared_ops);
+    g_assert_true(pthread_equal(dummies[0].vcpu.thread, dummies[1].vcpu.thread));
+    vm_start();
+    for (unsigned i = 0; i < 20; i++) { /* neither gives way by itself: time slices */
+        unsigned loops[2] = {LOAD(dummies[0].loops), LOAD(dummies[1].loops)};
+
+        LOOP_UNTIL(LOAD(dummies[0].loops) > loops[0] && LOAD(dummies[1].loops) > loops[1]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        vcpu_run_on(&dummies[i].vcpu, dummy_work, &where);
+        g_assert_true(where == &dummies[i].vcpu);
+        STORE(dummies[i].act, ACT_POST); /* to the other one, which this thread runs too */
+        LOOP_UNTIL(LOAD(dummies[i].act) == ACT_NONE);
+        STORE(dummies[i].act, ACT_WAIT);
+        LOOP_UNTIL(LOAD(dummies[i].act) == ACT_NONE);
+    }
+    STORE(dummies[0].act, ACT_HALT);
+    LOOP_UNTIL(dummies[0].vcpu.halted);
+    unsigned runs = LOAD(dummies[0].runs), loops = LOAD(dummies[1].loops);
+
+    loop_some();
+    g_assert_cmpuint(LOAD(dummies[0].runs), ==, runs); /* costs nothing */
+    LOOP_UNTIL(LOAD(dummies[1].loops) > loops);
+    dummies[0].event = true;
+    vcpu_kick(&dummies[0].vcpu); /* the other one leaves run() for it, with no slice ending */
+    WAIT_FOR(!dummies[0].vcpu.halted);
+    vm_stop(RUN_STATE_PAUSED);
+    g_assert_true(dummies[0].vcpu.stopped && dummies[1].vcpu.stopped);
+    end_dummies();
+}
+
+static void test_shared_init_fails(void)
+{
+    Dummy more = {.fail = true};
+    g_autoptr(Error) err = NULL;
+
+    start_with(&shared_ops);
+    more.vcpu = (Vcpu){.cpu = &more, .ops = &shared_ops, .has_work = dummy_has_work};
+    g_assert_false(vcpu_start(&more.vcpu, &err));
+    g_assert_cmpuint(vcpu_count(), ==, 2);
+    vm_start();
+    LOOP_UNTIL(LOAD(dummies[0].loops) > 0 && LOAD(dummies[1].loops) > 0);
+    end_dummies();
+}
+
+static unsigned visited; /* under the lock */
+
+static void note_visit(Vcpu *vcpu, void *opaque)
+{
+    g_assert_true(machine_lock_held());
+    visited |= 1u << vcpu->index;
+}
+
+static void test_run_on_all(void)
+{
+    start_dummies();
+    vcpu_run_on_all(note_visit, NULL); /* parked: here */
+    g_assert_cmpuint(visited, ==, 3);
+    vm_start();
+    WAIT_FOR(LOAD(dummies[0].runs) > 0 && LOAD(dummies[1].runs) > 0);
+    STORE(dummies[0].act, ACT_HALT);
+    WAIT_FOR(dummies[0].vcpu.halted);
+    for (unsigned i = 0; i < 20; i++) { /* one asleep, one running */
+        visited = 0;
+        vcpu_run_on_all(note_visit, NULL);
+        g_assert_cmpuint(visited, ==, 3);
+        STORE(dummies[1].act, ACT_WAIT);
+    }
+    end_dummies();
+}
+
 /* -- Requests ---------------------------------------------------------------------------------- */
 
 static unsigned resets;
@@ -548,6 +640,9 @@ int main(int argc, char **argv)
     g_test_add_func("/run/vcpu/halt", test_halt);
     g_test_add_func("/run/vcpu/safe-points", test_safe_points);
     g_test_add_func("/run/vcpu/wait-safe-points", test_wait_safe_points);
+    g_test_add_func("/run/vcpu/shared-thread", test_shared_thread);
+    g_test_add_func("/run/vcpu/shared-init-fails", test_shared_init_fails);
+    g_test_add_func("/run/vcpu/run-on-all", test_run_on_all);
     g_test_add_func("/run/requests/reset", test_reset);
     g_test_add_func("/run/requests/exit", test_exit);
     g_test_add_func("/run/requests/stop", test_stop_request);

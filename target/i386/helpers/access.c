@@ -18,9 +18,23 @@ typedef struct Piece {
     unsigned size;
 } Piece;
 
+/* A scalar goes in one access: another CPU sees all of it or nothing, as from the silicon. */
 static void copy(void *to, const void *from, unsigned size)
 {
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+    switch (size) {
+    case 2:
+        *(volatile uint16_t *)to = *(const volatile uint16_t *)from;
+        break;
+    case 4:
+        *(volatile uint32_t *)to = *(const volatile uint32_t *)from;
+        break;
+    case 8:
+        *(volatile uint64_t *)to = *(const volatile uint64_t *)from;
+        break;
+    default:
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+        break;
+    }
 }
 
 static uint64_t wrap(const X86Cpu *cpu, uint64_t linear)
@@ -145,12 +159,21 @@ bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsi
     return count != 0;
 }
 
+/* A device may wait for other CPUs, which withdraw write permission meanwhile: behind one nothing
+ * is written by a pointer that was found before. */
 bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned size, unsigned access)
 {
     Piece pieces[2];
     unsigned count = resolve_all(cpu, linear, size, access | ACCESS_WRITE, pieces);
     const uint8_t *from = buffer;
 
+    if (count == 2 && !pieces[0].target.host && pieces[1].target.host) {
+        if (!tlb_resolve(cpu, wrap(cpu, linear + pieces[0].size), access | ACCESS_WRITE,
+                         &pieces[1].target)) {
+            return false;
+        }
+        pieces[1].target.host = NULL;
+    }
     for (unsigned i = 0; i < count; i++) {
         if (pieces[i].target.host) {
             copy(pieces[i].target.host, from, pieces[i].size);
@@ -351,6 +374,9 @@ bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t valu
 
 /* -- Physical memory --------------------------------------------------------------------------- */
 
+/* Page tables in a device, wanted for the second page of an instruction that is being translated:
+ * they read as if nothing were there, and exact mode, without the code lock, walks them. */
+
 static uint8_t *physical_pointer(uint64_t physical, unsigned size)
 {
     const FlatRange *range = address_space_lookup(&address_space_memory, physical);
@@ -367,6 +393,8 @@ bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 
     if (host) {
         *ret = __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
+    } else if (code_lock_forbids_devices(cpu)) {
+        *ret = UINT64_MAX;
     } else {
         slow_read(cpu, physical, (uint8_t *)ret, 8);
     }
@@ -379,6 +407,8 @@ bool physical_read_u32(X86Cpu *cpu, uint64_t physical, uint32_t *ret)
 
     if (host) {
         *ret = __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+    } else if (code_lock_forbids_devices(cpu)) {
+        *ret = UINT32_MAX;
     } else {
         slow_read(cpu, physical, (uint8_t *)ret, 4);
     }
@@ -395,10 +425,17 @@ bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t ex
 {
     uint8_t *host = physical_pointer(physical, size);
     uint32_t expected32 = (uint32_t)expected;
+    const FlatRange *range;
 
     if (!host) {
-        return true; /* a table in ROM or a device: nothing to set */
+        return true; /* a table in a device: nothing to set */
     }
+    range = address_space_lookup(&address_space_memory, physical);
+    if (range->read_only) {
+        return true;
+    }
+    tlb_mark_written(range->region->ram,
+                     range->region->ram_offset + range->region_offset + (physical - range->start));
     if (size == 4) {
         return __atomic_compare_exchange_n((uint32_t *)host, &expected32,
                                            (uint32_t)(expected | bits), false, __ATOMIC_SEQ_CST,

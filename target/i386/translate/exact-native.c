@@ -266,14 +266,12 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     }
     if (is_atomic && tcg_parallel) { /* across pages, or beside code: nobody else may run */
         fpu_park(cpu);
-        code_lock(cpu);
-        exclusive_begin(cpu);
+        exclusive_operand_begin(cpu);
     }
     result = run_bounced(cpu, insn, linear, size, is_write);
     if (is_atomic && tcg_parallel) {
         fpu_park(cpu);
-        exclusive_end();
-        code_unlock();
+        exclusive_operand_end(cpu);
     }
     return result;
 }
