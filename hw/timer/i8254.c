@@ -33,9 +33,11 @@ typedef struct Channel {
     uint32_t count;  /* ticks of the period under way, 1-65536 */
     uint32_t reload; /* of the periods after it */
     int64_t start_ns;
-    uint64_t frozen; /* ticks elapsed while not counting */
-    uint64_t edges;  /* rising edges of OUT since start that the output has seen */
+    uint64_t frozen;      /* ticks elapsed while not counting */
+    uint64_t edges;       /* rising edges of OUT since start that the output has seen */
+    uint64_t reload_tick; /* since start, at which `reload` takes over; 0: it has */
     bool counting, gate, bcd, null_count;
+    bool has_count; /* one was written since the control word */
     uint8_t mode, access;
     uint8_t write_low;
     bool write_high_next, read_high_next;
@@ -71,6 +73,18 @@ static bool is_periodic(const Channel *c)
     return c->mode == MODE_RATE || c->mode == MODE_SQUARE;
 }
 
+/* Started by a rising gate alone. */
+static bool is_triggered(const Channel *c)
+{
+    return c->mode == MODE_ONE_SHOT || c->mode == MODE_HARD_STROBE;
+}
+
+/* Ticks OUT is high in a period of mode 3. */
+static uint32_t high_ticks(uint32_t count)
+{
+    return (count + 1) / 2;
+}
+
 static uint64_t elapsed_ticks(const Channel *c, int64_t now)
 {
     return c->counting ? ns_to_ticks(now - c->start_ns) : c->frozen;
@@ -88,7 +102,7 @@ static bool out_level(const Channel *c, int64_t now)
     case MODE_RATE:
         return !c->counting || elapsed % c->count != c->count - 1;
     case MODE_SQUARE:
-        return !c->counting || elapsed % c->count < (c->count + 1) / 2;
+        return !c->counting || elapsed % c->count < high_ticks(c->count);
     default:
         return !c->counting || elapsed != c->count;
     }
@@ -129,7 +143,7 @@ static uint16_t counter_value(const Channel *c, int64_t now)
 {
     uint64_t elapsed = elapsed_ticks(c, now);
     uint32_t modulus = c->bcd ? 10000 : 0x10000;
-    uint32_t high_ticks = (c->count + 1) / 2;
+    uint32_t high = high_ticks(c->count);
     uint32_t phase = (uint32_t)(elapsed % c->count);
     uint32_t value;
 
@@ -138,7 +152,7 @@ static uint16_t counter_value(const Channel *c, int64_t now)
         value = c->count - phase;
         break;
     case MODE_SQUARE: /* by two, once through each half */
-        value = (c->count & ~1u) - 2 * (phase < high_ticks ? phase : phase - high_ticks);
+        value = (c->count & ~1u) - 2 * (phase < high ? phase : phase - high);
         break;
     default:
         value = c->count + modulus - (uint32_t)(elapsed % modulus);
@@ -152,6 +166,7 @@ static void start_counting(Channel *c, int64_t now, uint64_t elapsed)
 {
     c->start_ns = now - ticks_to_ns(elapsed);
     c->counting = true;
+    c->reload_tick = 0;
     c->edges = edges_until(c, now);
 }
 
@@ -161,16 +176,37 @@ static void stop_counting(Channel *c, int64_t now)
     c->counting = false;
 }
 
-/* A count written while a period runs takes effect when that period ends. */
-static void apply_reload(Channel *c, int64_t now)
+/* Mode 2: the next count takes over at the end of the period; mode 3: of the half period. */
+static void schedule_reload(Channel *c, int64_t now)
 {
-    if (c->reload != c->count && is_periodic(c) && c->counting &&
-        elapsed_ticks(c, now) >= c->count) {
-        c->start_ns += ticks_to_ns(c->count);
-        c->count = c->reload;
-        c->edges = 0;
-        c->null_count = false;
+    uint64_t periods = elapsed_ticks(c, now) / c->count;
+
+    c->start_ns += ticks_to_ns(periods * c->count);
+    c->edges = 0;
+    c->null_count = true;
+    c->reload_tick = c->count;
+    if (c->mode == MODE_SQUARE && elapsed_ticks(c, now) < high_ticks(c->count)) {
+        c->reload_tick = high_ticks(c->count);
     }
+}
+
+/* True when OUT has risen by it. */
+static bool apply_reload(Channel *c, int64_t now)
+{
+    bool is_end = c->reload_tick == c->count;
+
+    if (!c->reload_tick || !c->counting || elapsed_ticks(c, now) < c->reload_tick) {
+        return false;
+    }
+    c->start_ns += ticks_to_ns(c->reload_tick);
+    if (!is_end) { /* the low half of a period with the new count begins */
+        c->start_ns -= ticks_to_ns(high_ticks(c->reload));
+    }
+    c->count = c->reload;
+    c->reload_tick = 0;
+    c->edges = 0;
+    c->null_count = false;
+    return is_end;
 }
 
 static void i8254_sync(Object *obj)
@@ -178,17 +214,18 @@ static void i8254_sync(Object *obj)
     I8254 *pit = (I8254 *)obj;
     Channel *c = &pit->channels[0];
     int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
+    bool has_risen = apply_reload(c, now);
     uint64_t next, edges = edges_until(c, now);
     int64_t deadline;
 
-    if (c->counting && edges > c->edges) {
+    if (has_risen || (c->counting && edges > c->edges)) {
         irq_lower(pit->output);
     }
-    apply_reload(c, now);
-    c->edges = edges_until(c, now);
+    c->edges = edges;
     /* Only edges are visible to the receivers, so the timer sleeps through the falling ones. */
     irq_set(pit->output, out_level(c, now) || (c->counting && is_periodic(c) && c->edges));
     next = c->counting ? edge_tick(c, c->edges + 1) : UINT64_MAX;
+    next = c->counting && c->reload_tick ? MIN(next, c->reload_tick) : next;
     if (next == UINT64_MAX) {
         timer_del(&pit->timer);
         return;
@@ -211,14 +248,19 @@ static void load_count(Channel *c, uint16_t value, int64_t now)
     uint32_t count = c->bcd ? from_bcd(value) : value;
 
     c->reload = count ? count : c->bcd ? 10000 : 0x10000;
-    if (is_periodic(c) && c->counting) {
+    c->has_count = true;
+    if (is_triggered(c)) { /* a pulse under way keeps its length */
         c->null_count = true;
+        return;
+    }
+    if (is_periodic(c) && c->counting) {
+        schedule_reload(c, now);
         return;
     }
     c->count = c->reload;
     c->null_count = false;
     c->frozen = 0;
-    if (c->mode != MODE_ONE_SHOT && c->mode != MODE_HARD_STROBE && c->gate) {
+    if (c->gate) {
         start_counting(c, now, 0);
     }
 }
@@ -288,6 +330,8 @@ static void set_mode(Channel *c, uint8_t value)
     c->counting = false;
     c->frozen = 0;
     c->null_count = true;
+    c->reload_tick = 0;
+    c->has_count = false;
 }
 
 static void write_control(I8254 *pit, uint8_t value, int64_t now)
@@ -365,7 +409,7 @@ void i8254_set_gate(I8254 *pit, unsigned channel, bool level)
 {
     Channel *c = &pit->channels[channel];
     int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
-    bool triggered = c->mode == MODE_ONE_SHOT || c->mode == MODE_HARD_STROBE;
+    bool triggered = is_triggered(c);
 
     g_assert(channel < I8254_CHANNEL_COUNT);
     if (c->gate == level) {
@@ -375,17 +419,21 @@ void i8254_set_gate(I8254 *pit, unsigned channel, bool level)
     c->gate = level;
     if (!level && !triggered) {
         stop_counting(c, now);
-    } else if (level && (triggered || !c->null_count)) {
+    } else if (level && c->has_count && !(c->mode == MODE_TERMINAL_COUNT && c->null_count)) {
         c->count = c->reload;
+        c->null_count = false;
         start_counting(c, now, triggered || is_periodic(c) ? 0 : c->frozen);
     }
     i8254_sync(&pit->isa.dev.obj);
 }
 
-bool i8254_output_level(const I8254 *pit, unsigned channel)
+bool i8254_output_level(I8254 *pit, unsigned channel)
 {
+    int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
+
     g_assert(channel < I8254_CHANNEL_COUNT);
-    return out_level(&pit->channels[channel], clock_now_ns(CLOCK_TYPE_VIRTUAL));
+    settle(pit, now);
+    return out_level(&pit->channels[channel], now);
 }
 
 static const RegionOps ports_ops = {
@@ -426,10 +474,12 @@ static const Field channel_fields[] = {STATE(Channel, count, .init = 0x10000),
                                        STATE(Channel, start_ns),
                                        STATE(Channel, frozen),
                                        STATE(Channel, edges),
+                                       STATE(Channel, reload_tick),
                                        STATE(Channel, counting),
                                        STATE(Channel, gate, .init = true),
                                        STATE(Channel, bcd),
                                        STATE(Channel, null_count, .init = true),
+                                       STATE(Channel, has_count),
                                        STATE(Channel, mode, .init = MODE_SQUARE),
                                        STATE(Channel, access, .init = ACCESS_BOTH),
                                        STATE(Channel, write_low),

@@ -17,7 +17,7 @@ void i8254_set_output(I8254 *pit, Irq output);
 void i8254_set_gate(I8254 *pit, unsigned channel, bool level);
 
 /* Level of OUT now. */
-bool i8254_output_level(const I8254 *pit, unsigned channel);
+bool i8254_output_level(I8254 *pit, unsigned channel);
 
 typedef struct PcSpeaker PcSpeaker; /* "isa-pcspk": port 61h */
 

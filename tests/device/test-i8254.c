@@ -118,6 +118,100 @@ static void test_square(void)
     tear_down();
 }
 
+static void write_count(unsigned channel, uint16_t count)
+{
+    out8((uint16_t)(0x40 + channel), (uint8_t)count);
+    out8((uint16_t)(0x40 + channel), (uint8_t)(count >> 8));
+}
+
+static uint8_t read_status(unsigned channel)
+{
+    out8(0x43, (uint8_t)(0xe0 | 2 << channel));
+    return in8((uint16_t)(0x40 + channel));
+}
+
+/* Datasheet, "MODE 2": a new count waits for the end of the period, also after many of them. */
+static void test_rate_reload(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 2, 100);
+    advance_ticks(1030);
+    write_count(2, 50);
+    g_assert_cmphex(read_status(2), ==, 0xf4); /* null count: not loaded yet */
+    g_assert_cmpuint(read_latched(2), ==, 70);
+    advance_ticks(69);
+    g_assert_cmpuint(read_latched(2), ==, 1);
+    advance_ticks(1);
+    g_assert_cmpuint(read_latched(2), ==, 50);
+    g_assert_cmphex(read_status(2), ==, 0xb4);
+    advance_ticks(50);
+    g_assert_cmpuint(read_latched(2), ==, 50);
+    write_count(2, 50); /* the same again: loaded like any other */
+    g_assert_cmphex(read_status(2), ==, 0xf4);
+    advance_ticks(50);
+    g_assert_cmphex(read_status(2), ==, 0xb4);
+    tear_down();
+}
+
+/* "MODE 3": it waits for the end of the half period only. */
+static void test_square_reload(void)
+{
+    set_up();
+    out8(0x61, 1);
+    program(2, 3, 1000);
+    advance_ticks(10400);
+    write_count(2, 100);
+    g_assert_true(in8(0x61) & 0x20);
+    advance_ticks(100); /* the high half ends, a low one of 50 begins */
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(49);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_true(in8(0x61) & 0x20);
+    tear_down();
+    set_up(); /* on the line, in the low half */
+    program(0, 3, 1000);
+    advance_ticks(10600);
+    bench.rises[0] = 0;
+    write_count(0, 100);
+    advance_ticks(399);
+    g_assert_cmpuint(bench.rises[0], ==, 0);
+    advance_ticks(1);
+    g_assert_cmpuint(bench.rises[0], ==, 1);
+    for (unsigned i = 0; i < 10; i++) {
+        advance_ticks(100);
+    }
+    g_assert_cmpuint(bench.rises[0], >=, 10);
+    g_assert_cmpuint(bench.rises[0], <=, 11);
+    tear_down();
+}
+
+/* "MODE 1": a new count does not touch the pulse under way. */
+static void test_one_shot_reload(void)
+{
+    set_up();
+    program(2, 1, 500);
+    out8(0x61, 1);
+    advance_ns(400);
+    advance_ticks(100);
+    write_count(2, 50);
+    g_assert_cmphex(read_status(2), ==, 0x72);
+    advance_ticks(399);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_true(in8(0x61) & 0x20);
+    out8(0x61, 0);
+    out8(0x61, 1);
+    advance_ns(400);
+    g_assert_cmphex(read_status(2), ==, 0x32);
+    advance_ticks(49);
+    g_assert_false(in8(0x61) & 0x20);
+    advance_ticks(1);
+    g_assert_true(in8(0x61) & 0x20);
+    tear_down();
+}
+
 static void test_one_shot(void)
 {
     set_up();
@@ -236,6 +330,9 @@ int main(int argc, char **argv)
     g_test_add_func("/i8254/rate", test_rate);
     g_test_add_func("/i8254/rate-value", test_rate_value);
     g_test_add_func("/i8254/square", test_square);
+    g_test_add_func("/i8254/rate-reload", test_rate_reload);
+    g_test_add_func("/i8254/square-reload", test_square_reload);
+    g_test_add_func("/i8254/one-shot-reload", test_one_shot_reload);
     g_test_add_func("/i8254/one-shot", test_one_shot);
     g_test_add_func("/i8254/strobes", test_strobes);
     g_test_add_func("/i8254/gate", test_gate_pauses);
