@@ -56,6 +56,7 @@ enum {
 };
 
 #define CRYSTAL_HZ 32768
+#define LOST_TICKS_MAX 65536
 #define UIP_NS (8 * NS_PER_SECOND / CRYSTAL_HZ)
 
 typedef struct Rtc {
@@ -70,6 +71,7 @@ typedef struct Rtc {
     uint8_t cmos[RTC_CMOS_SIZE]; /* time registers: valid while the time stands still */
     int64_t offset_ns;           /* RTC time since 1970 = clock + offset */
     int64_t checked_ns;          /* clock time up to which flags are up to date */
+    uint32_t lost_ticks;         /* periodic interrupts to be made up for */
     Timer timer;
 } Rtc;
 
@@ -251,6 +253,21 @@ static int64_t crystal_ns(int64_t ticks)
     return seconds * NS_PER_SECOND + (rest * NS_PER_SECOND + CRYSTAL_HZ - 1) / CRYSTAL_HZ;
 }
 
+static bool makes_up_for_ticks(const Rtc *rtc)
+{
+    return rtc->driftfix || rtc->lost_tick_policy;
+}
+
+/* So many periodic interrupts are due, and one can be pending. */
+static void raise_periodic(Rtc *rtc, int64_t count)
+{
+    if (rtc->reg_b & REG_B_PIE && makes_up_for_ticks(rtc)) {
+        count += (int64_t)rtc->lost_ticks - !(rtc->flags & REG_C_PF);
+        rtc->lost_ticks = (uint32_t)MIN(count, LOST_TICKS_MAX);
+    }
+    rtc->flags |= REG_C_PF;
+}
+
 /* Sets the flags of everything that has happened since the last look. */
 static void update_flags(Rtc *rtc, int64_t now)
 {
@@ -261,8 +278,12 @@ static void update_flags(Rtc *rtc, int64_t now)
     int64_t period = periodic_ticks(rtc);
 
     rtc->checked_ns = now;
-    if (period && floor_div(crystal_ticks(to), period) > floor_div(crystal_ticks(from), period)) {
-        rtc->flags |= REG_C_PF;
+    if (period) {
+        int64_t count =
+            floor_div(crystal_ticks(to), period) - floor_div(crystal_ticks(from), period);
+        if (count > 0) {
+            raise_periodic(rtc, count);
+        }
     }
     if (last <= first || !time_runs(rtc)) {
         return;
@@ -341,6 +362,9 @@ static void write_control(Rtc *rtc, unsigned index, uint8_t value, int64_t now)
     } else {
         rtc->reg_b = value & REG_B_SET ? value & (uint8_t)~REG_B_UIE : value;
     }
+    if (index == RTC_REG_A || !(value & REG_B_PIE)) {
+        rtc->lost_ticks = 0;
+    }
     if (ran && time_runs(rtc)) {
         store_time(rtc, now); /* the data mode may be another one now */
     } else if (!ran && time_runs(rtc)) {
@@ -390,6 +414,11 @@ static uint8_t read_flags(Rtc *rtc, int64_t now)
     value = rtc->flags | (irq_level(rtc) ? REG_C_IRQF : 0);
     rtc->flags = 0;
     rtc_sync(&rtc->isa.dev.obj);
+    if (rtc->lost_ticks) { /* the next one follows at once */
+        rtc->lost_ticks--;
+        rtc->flags |= REG_C_PF;
+        rtc_sync(&rtc->isa.dev.obj);
+    }
     return value;
 }
 
@@ -532,7 +561,7 @@ static const Field rtc_fields[] = {
     PROP(Rtc, base, .desc = "utc, localtime or a date"),
     PROP_ENUM(Rtc, clock, .choices = clock_names, .init_text = "host", .desc = "what drives it"),
     PROP_ENUM(Rtc, driftfix, .choices = driftfix_names, .init_text = "none",
-              .desc = "replay of lost ticks; both merge them"),
+              .desc = "slew: periodic interrupts that came too late are made up for"),
     PROP_ENUM(Rtc, lost_tick_policy, .choices = tick_policy_names, .init_text = "discard",
               .desc = "the same by another name"),
     DERIVED(Rtc, ports),
@@ -543,6 +572,7 @@ static const Field rtc_fields[] = {
     STATE_ARRAY(Rtc, cmos, .keep = true),
     STATE(Rtc, offset_ns, .keep = true),
     STATE(Rtc, checked_ns, .keep = true),
+    STATE(Rtc, lost_ticks),
     STATE_TIMER(Rtc, timer),
     FIELDS_END};
 

@@ -125,6 +125,38 @@ static void test_periodic(void)
     tear_down();
 }
 
+static void check_made_up(const char *property, bool is_made_up)
+{
+    unsigned count = 0;
+
+    rtc = bench_device("mc146818rtc", "base", "2024-01-01");
+    g_assert_true(object_set(&rtc->obj, "clock", "vm", NULL));
+    g_assert_true(!property || object_set(&rtc->obj, property, "slew", NULL));
+    bench_start(rtc);
+    get(0x0c);
+    set(0x0b, 0x42);
+    advance_ns(NS_PER_SECOND / 1024 * 10 + 1000); /* ten, and nobody reads register C */
+    bench.rises[8] = 0;
+    while (bench.levels[8]) {
+        g_assert_cmphex(get(0x0c) & 0xc0, ==, 0xc0);
+        count++;
+    }
+    g_assert_cmpuint(count, ==, is_made_up ? 10 : 1);
+    g_assert_cmpuint(bench.rises[8], ==, count - 1); /* an edge each */
+    advance_ns(NS_PER_SECOND / 1024 * 10);
+    set(0x0b, 0x02); /* no longer wanted: nothing to make up for */
+    get(0x0c);
+    g_assert_false(bench.levels[8]);
+    tear_down();
+}
+
+static void test_lost_ticks(void)
+{
+    check_made_up(NULL, false);
+    check_made_up("driftfix", true);
+    check_made_up("lost-tick-policy", true);
+}
+
 static void test_update_interrupt(void)
 {
     set_up("2024-01-01");
@@ -211,6 +243,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/update-in-progress", test_update_in_progress);
     g_test_add_func("/rtc/divider", test_divider_reset);
     g_test_add_func("/rtc/periodic", test_periodic);
+    g_test_add_func("/rtc/lost-ticks", test_lost_ticks);
     g_test_add_func("/rtc/update", test_update_interrupt);
     g_test_add_func("/rtc/alarm", test_alarm);
     g_test_add_func("/rtc/old-years", test_old_years);
