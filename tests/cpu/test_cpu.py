@@ -23,6 +23,7 @@ COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no
           "isa-debug-exit,iobase=0xf4"]
 OPTIONS = {
     "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],
+    "apic-64": [["-cpu", "max", "-smp", "2"]],
     "framework-64": [["-smp", "2"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
