@@ -192,7 +192,7 @@ static bool needs_exact_step(X86Cpu *cpu)
 {
     bool waiting = cpu->interrupt_shadow && __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
 
-    if (waiting || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) {
+    if (waiting || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS | CPU_MODE_AC)) {
         return true;
     }
     cpu->interrupt_shadow = false;

@@ -79,6 +79,9 @@ static uint32_t compute_mode(const X86Cpu *cpu)
     mode |= cpu->eflags & EFLAGS_TF ? CPU_MODE_TF : 0;
     mode |= cpu->eflags & EFLAGS_DF ? CPU_MODE_DF : 0;
     mode |= cpu->dr[7] & 0xff || cpu->debugger ? CPU_MODE_BREAKPOINTS : 0;
+    if (cpu->cpl == 3 && cpu->eflags & EFLAGS_AC && cpu->cr0 & CR0_AM) {
+        mode |= CPU_MODE_AC;
+    }
     return mode | (uint32_t)cpu->cpl << CPU_MODE_CPL_SHIFT;
 }
 

@@ -31,6 +31,9 @@ void check_skip(const char *name, const char *why);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The line that otherwise main()'s return prints: for a guest whose end is its last result. */
+void report_last_line(void);
+
 /* Ends the guest at once: what was seen so far is lost to the runner. */
 void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

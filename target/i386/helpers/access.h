@@ -42,6 +42,11 @@ bool access_read_u16(X86Cpu *cpu, uint64_t linear, uint16_t *ret, unsigned acces
 bool access_read_u32(X86Cpu *cpu, uint64_t linear, uint32_t *ret, unsigned access);
 bool access_read_u64(X86Cpu *cpu, uint64_t linear, uint64_t *ret, unsigned access);
 
+/* CPU_MODE_AC: #AC(0) when `linear` is not aligned to `alignment`, a power of two, unless an access
+ * to the bytes faults, which goes before it. True: aligned, or nobody cares. */
+bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned size,
+                            unsigned access);
+
 /* Effective address to linear with segment, limit, type and canonical checks (#GP(0), or #SS(0) for
  * SS). */
 bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size, unsigned access,

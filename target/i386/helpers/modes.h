@@ -65,11 +65,8 @@ static inline void flags_set(X86Cpu *cpu, uint64_t eflags)
     uint64_t changed = cpu->eflags ^ eflags;
 
     cpu->eflags = eflags | EFLAGS_FIXED;
-    if (changed & (EFLAGS_TF | EFLAGS_VM | EFLAGS_DF)) {
-        cpu_update_mode(cpu);
-    }
-    if (changed & EFLAGS_AC) {
-        tcg_context_changed(cpu);
+    if (changed & (EFLAGS_TF | EFLAGS_VM | EFLAGS_DF | EFLAGS_AC)) {
+        cpu_update_mode(cpu); /* and the context, which AC is part of under SMAP */
     }
 }
 

@@ -173,7 +173,7 @@ static unsigned string_chunk(const X86Cpu *cpu, const StringRun *run)
     uint64_t until_wrap = (run->mask - offset) / run->size;
     uint64_t n = run->count;
 
-    if (run->is_backward || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) {
+    if (run->is_backward || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS | CPU_MODE_AC)) {
         return 1;
     }
     n = n < CHUNK_BYTES / run->size ? n : CHUNK_BYTES / run->size;

@@ -81,7 +81,7 @@ static bool push(X86Cpu *cpu, uint64_t value, unsigned size)
 
 static InsnResult call_near(X86Cpu *cpu, const Insn *insn)
 {
-    uint64_t target, next = insn_next_rip(cpu, insn);
+    uint64_t target, next = insn_next_rip(cpu, insn), here = cpu->rip;
     unsigned size = insn_stack_size(cpu, insn);
     Stack stack, pushed;
 
@@ -97,7 +97,10 @@ static InsnResult call_near(X86Cpu *cpu, const Insn *insn)
     if (!stack_probe_write(cpu, &pushed, size) || !jump_near(cpu, insn, target)) {
         return INSN_FAULT;
     }
-    stack_push(cpu, &stack, &next, 1, size);
+    if (!stack_push(cpu, &stack, &next, 1, size)) { /* #AC */
+        cpu->rip = here;
+        return INSN_FAULT;
+    }
     stack_commit_pointer(cpu, &stack);
     return INSN_JUMP;
 }

@@ -281,7 +281,7 @@ InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
     }
     if (cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) { /* traps come between iterations */
         limit = 1;
-    } else if (run_in_page(cpu, &s, &count)) {
+    } else if (!(cpu->mode & CPU_MODE_AC) && run_in_page(cpu, &s, &count)) {
         gpr_write(cpu, R_RCX, count, s.reg_size);
         return !count || is_ended(cpu, &s) ? INSN_NEXT : INSN_REPEAT;
     }
