@@ -24,6 +24,10 @@ COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no
 OPTIONS = {
     "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],
     "apic-64": [["-cpu", "max", "-smp", "2"]],
+    "cpu-models-32": [["-cpu", name + ",check=off", "-smp", shape] for name, shape in (
+        ("qemu64", "1"), ("kvm64", "2,sockets=2"), ("Nehalem", "4,cores=2,threads=2"),
+        ("Haswell", "6,cores=3,threads=2"), ("Icelake-Server-v6", "1"), ("Opteron_G3", "3,cores=3"),
+        ("EPYC", "8,sockets=2,cores=2,threads=2"), ("max", "5,cores=5"), ("tcg64", "2"))],
     "framework-64": [["-smp", "2"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
