@@ -142,6 +142,15 @@ static inline bool cpu_has(const X86Cpu *cpu, unsigned feature)
     return cpu_model_has(cpu->model, feature);
 }
 
+/* May this be the base of a segment or table, or stand in an MSR? The width of the CPU counts,
+ * whatever CR4.LA57 says. Intel SDM vol. 3 ch. 4.5.2; the silicon. */
+static inline bool cpu_base_is_canonical(const X86Cpu *cpu, uint64_t base)
+{
+    unsigned shift = cpu_has(cpu, FEATURE_LA57) ? 64 - 57 : 64 - 48;
+
+    return (uint64_t)((int64_t)(base << shift) >> shift) == base;
+}
+
 /* The model of cpu_model_select(); the default one when that was never called. */
 CpuModel *cpu_model_current(void);
 

@@ -183,10 +183,15 @@ static void test_descriptor_tables(void)
     g_assert_cmpint(helper_lgdt(cpu, &insn), ==, INSN_NEXT);
     g_assert_cmphex(cpu->gdtr.base, ==, 0xffff800000abcdefull);
     g_assert_cmphex(cpu->gdtr.limit, ==, 0x1234);
-    mock_poke(AREA + 2, 0x0000800000000000ull, 8);
+    mock_poke(AREA + 2, 0x0100000000000000ull, 8);
     g_assert_cmpint(helper_lidt(cpu, &insn), ==, INSN_FAULT);
     mock_expect_fault(cpu, VECTOR_GP, 0);
     g_assert_cmphex(cpu->idtr.base, ==, MOCK_IDT);
+    mock_poke(AREA + 2, 0x0000800000000000ull, 8); /* CR4.LA57 is clear, but the CPU has it */
+    g_assert_cmpint(helper_lidt(cpu, &insn), ==, INSN_NEXT);
+    cpu->model->features[FEATURE_7_ECX] &= ~(1u << (FEATURE_LA57 % 32));
+    g_assert_cmpint(helper_lidt(cpu, &insn), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_GP, 0);
     insn.displacement = AREA + 0x100;
     g_assert_cmpint(helper_sgdt(cpu, &insn), ==, INSN_NEXT);
     g_assert_cmphex(mock_peek(AREA + 0x100, 2), ==, 0x1234);

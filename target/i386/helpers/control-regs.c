@@ -367,7 +367,7 @@ static bool load_table(X86Cpu *cpu, const Insn *insn, DescriptorTable *table)
     if (!wide && insn->operand_bits == 16) {
         base &= 0xffffff;
     }
-    if (wide && !paging_is_canonical(cpu, base)) {
+    if (wide && !cpu_base_is_canonical(cpu, base)) {
         return fault_gp(cpu, 0);
     }
     table->limit = bytes[0] | (uint32_t)bytes[1] << 8;
@@ -434,7 +434,7 @@ static bool read_system_descriptor(X86Cpu *cpu, uint16_t selector, Segment *ret_
     }
     *ret_segment = segment_from_descriptor(selector, words[0], words[1]);
     ret_segment->base |= (uint64_t)words[2] << 32;
-    return !mode_is_long(cpu) || paging_is_canonical(cpu, ret_segment->base) ||
+    return !mode_is_long(cpu) || cpu_base_is_canonical(cpu, ret_segment->base) ||
            fault_raise_error(cpu, VECTOR_GP, error_code);
 }
 
@@ -580,7 +580,7 @@ static bool invalidate_pcid(X86Cpu *cpu, uint64_t type, uint64_t pcid, uint64_t 
     }
     switch (type) {
     case INVPCID_ADDRESS:
-        if (!paging_is_canonical(cpu, linear)) {
+        if (mode_is_64bit(cpu) && !cpu_base_is_canonical(cpu, linear)) {
             return fault_gp(cpu, 0);
         }
         tcg_flush_tlb_page(cpu, linear);

@@ -35,15 +35,6 @@ static uint64_t *row_storage(X86Cpu *cpu, const MsrRow *row, uint32_t msr)
     return (uint64_t *)((uint8_t *)cpu + row->offset) + (msr - row->first);
 }
 
-/* Canonical whatever the mode is: what is stored now is used later, perhaps in 64-bit mode and with
- * five levels of paging. */
-static bool is_address(const X86Cpu *cpu, uint64_t value)
-{
-    unsigned shift = cpu_has(cpu, FEATURE_LA57) ? 64 - 57 : 64 - 48;
-
-    return (uint64_t)((int64_t)(value << shift) >> shift) == value;
-}
-
 /* Says it once for each MSR, as far as a small table goes. Under the machine lock. */
 static void tell_unknown(const X86Cpu *cpu, uint32_t msr, const char *verb)
 {
@@ -458,7 +449,7 @@ static bool msr_write_special(X86Cpu *cpu, uint32_t msr, uint64_t value)
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE:
-        return is_address(cpu, value)
+        return cpu_base_is_canonical(cpu, value)
                    ? write_segment_base(cpu, msr == MSR_FS_BASE ? SEG_FS : SEG_GS, value)
                    : fault_gp(cpu, 0);
     case MSR_EFER:
@@ -541,9 +532,9 @@ static bool row_value(const X86Cpu *cpu, const MsrRow *row, uint64_t value, uint
         return true;
     case MSR_ENTRY:
         *ret_stored = cpu->model->is_amd ? (uint32_t)value : value;
-        return cpu->model->is_amd || is_address(cpu, value);
+        return cpu->model->is_amd || cpu_base_is_canonical(cpu, value);
     case MSR_CANONICAL:
-        return is_address(cpu, value);
+        return cpu_base_is_canonical(cpu, value);
     case MSR_FIXED_RANGE:
         return fixed_range_valid(cpu, value);
     default:

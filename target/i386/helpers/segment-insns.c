@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions on segment registers, selectors and the FS and GS bases. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
@@ -279,7 +280,7 @@ static InsnResult write_base(X86Cpu *cpu, const Insn *insn, unsigned segment)
         return undefined(cpu);
     }
     insn_read_operand(cpu, insn, 0, &base); /* a register: cannot fault */
-    if (!paging_is_canonical(cpu, base)) {
+    if (!cpu_base_is_canonical(cpu, base)) {
         fault_gp(cpu, 0);
         return INSN_FAULT;
     }
