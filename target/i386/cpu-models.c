@@ -220,6 +220,7 @@ static void apply_version(CpuModel *model, const ModelChoice *choice, const Mode
         model->model = version->model_number ? version->model_number : model->model;
         model->stepping = version->stepping ? version->stepping : model->stepping;
         if (version->model_id) {
+            memset(model->model_id, 0, sizeof(model->model_id)); /* CPUID shows all of it */
             g_strlcpy(model->model_id, version->model_id, sizeof(model->model_id));
         }
     }

@@ -160,6 +160,7 @@ static bool set_text(char *field, const Property *property, const char *value, E
     if (strcmp(property->name, "vendor") == 0 && strlen(value) != 12) {
         return error_set(err, "-cpu: vendor '%s' must have 12 characters", value);
     }
+    memset(field, 0, property->size); /* CPUID shows all of it */
     g_strlcpy(field, value, property->size);
     return true;
 }

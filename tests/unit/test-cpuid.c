@@ -232,6 +232,25 @@ static void test_every_name(void)
     g_assert_cmpuint(count, ==, 133); /* QEMU's 132 names and tcg64 */
 }
 
+/* Nothing of a longer name is left behind a shorter one. */
+static void test_short_names(void)
+{
+    static const char *const texts[] = {"EPYC-v3,check=off", "EPYC-v2,check=off,model-id=CPU"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        char text[49];
+        size_t length;
+
+        select_model(texts[i]);
+        get_text(0x80000002, 3, text);
+        length = strlen(text);
+        g_assert_cmpstr(text, ==, i ? "CPU" : "AMD EPYC Processor");
+        for (size_t n = length; n < 48; n++) {
+            g_assert_cmpint(text[n], ==, 0);
+        }
+    }
+}
+
 /* Versions build on each other. */
 static void test_versions(void)
 {
@@ -637,6 +656,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/promises", test_promises);
     g_test_add_func("/cpuid/named-models", test_named_models);
     g_test_add_func("/cpuid/every-name", test_every_name);
+    g_test_add_func("/cpuid/short-names", test_short_names);
     g_test_add_func("/cpuid/versions", test_versions);
     g_test_add_func("/cpuid/warnings", test_warnings);
     g_test_add_func("/cpuid/quiet", test_quiet);
