@@ -88,8 +88,9 @@ void block_link(JumpSlot *slot, Block *to)
 {
     Block *from = slot->from;
 
-    if (to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid || !to->valid ||
-        from->mode != to->mode || from->cs_base != to->cs_base ||
+    /* an interrupt may have come between the jump and the block that was run next */
+    if (to->rip != slot->target || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
+        !to->valid || from->mode != to->mode || from->cs_base != to->cs_base ||
         page_of(from, from->rip) != page_of(to, to->rip)) {
         return;
     }

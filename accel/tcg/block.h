@@ -21,6 +21,7 @@ typedef struct Block Block;
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
 typedef struct JumpSlot {
     Block *from, *to;
+    uint64_t target;          /* RIP it goes to */
     uint8_t *place;           /* of rel32, writable view, 4-byte aligned */
     uint8_t *stub;            /* writable view */
     struct JumpSlot *next_in; /* in to->incoming */

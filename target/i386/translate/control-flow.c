@@ -109,6 +109,7 @@ void control_goto(Translator *t, unsigned n, uint64_t target)
     cold = &t->colds[t->cold_count++];
     *cold = (Cold){.place = emit_jmp(e), .rip = t->insn->rip, .slot = slot, .target = target};
     slot->from = t->block;
+    slot->target = target;
     slot->place = cold->place;
     slot->backward = target <= t->insn->rip;
 }
