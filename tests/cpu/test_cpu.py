@@ -3,7 +3,8 @@
 """Runs the flat guests of tests/cpu; every result they print must be what the manuals say.
 
 Run alone: python3 tests/cpu/test_cpu.py [GUEST...]
-With --reference PROGRAM: under that emulator as well; prints a Markdown table of where it differs.
+With --reference PROGRAM: under that emulator as well; prints where it differs, a line a case. With
+--page FILE: writes a table of it between two marks of that page instead.
 """
 
 import argparse
@@ -32,6 +33,9 @@ OPTIONS = {
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]
+
+# Around the table in docs/cpu-suite.md.
+BEGIN, END = "<!-- differences -->", "<!-- end of the differences -->"
 
 
 class Broken(Exception):
@@ -107,31 +111,65 @@ def test(emulator, guests):
     return failures
 
 
-def compare(emulator, reference, guests):
-    print("| guest | case | the reference | source |\n|---|---|---|---|")
+def differences(emulator, reference, guests):
+    """(guest, section) -> [(case, what the reference gives)], of cases that are right here."""
+    rows = {}
     for name, image, options in each_run(guests):
-        ours, _ = run_guest(emulator, image, options)
+        try:
+            ours, _ = run_guest(emulator, image, options)
+        except Broken as error:
+            sys.exit(f"{name}: {error}")
+        end = None
         try:
             theirs, _ = run_guest(reference, image, options)
         except Broken as error:
-            print(f"| {name} | the rest | {' '.join(str(error).split())} | |")
             theirs = error.results
+            end = (f"what follows {next(reversed(theirs), 'the start')}", "the guest does not end")
         for case, wrong in theirs.items():
             match = re.fullmatch(r"(.*) \[(.*)\]", wrong)
             if match and not ours.get(case):
-                print(f"| {name} | {case} | {match[1]} | {match[2]} |")
+                cases = rows.setdefault((name, match[2]), [])
+                if case not in (row[0] for row in cases):
+                    cases.append((case, match[1]))
+        if end and end not in rows.setdefault((name, ""), []):
+            rows[name, ""].append(end)
+    return {key: cases for key, cases in rows.items() if cases}
+
+
+def table(rows):
+    """A row for each guest and section: its cases, the first one's results."""
+    text = "| guest | cases | the reference, in the first | right by |\n|---|---|---|---|\n"
+    for (guest, section), cases in rows.items():
+        names = ", ".join(case for case, _ in cases[:4])
+        more = f" and {len(cases) - 4} more" if len(cases) > 4 else ""
+        text += f"| {guest} | {names}{more} | {cases[0][1]} | {section} |\n"
+    return text
+
+
+def compare(emulator, reference, guests, page):
+    rows = differences(emulator, reference, guests)
+    if not page:
+        for (guest, section), cases in rows.items():
+            for case, text in cases:
+                print(f"{guest} | {case} | {text} | {section}")
+        return
+    before, rest = page.read_text().split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    count = sum(len(cases) for cases in rows.values())
+    page.write_text(f"{before}{BEGIN}\n{count} cases differ.\n\n{table(rows)}{END}{after}")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--reference")
+    parser.add_argument("--page", type=Path)
     parser.add_argument("guests", nargs="*")
     arguments = parser.parse_args()
     emulator = os.environ.get("EMULATOR", str(ROOT / "build" / "qemu-system-x86_64"))
     guests = images(Path(os.environ.get("CPU_GUESTS", str(ROOT / "build" / "tests" / "cpu"))),
                     arguments.guests)
     if arguments.reference:
-        compare(emulator, arguments.reference, guests)
+        compare(emulator, arguments.reference, guests, arguments.page)
         return 0
     return 1 if test(emulator, guests) else 0
 
