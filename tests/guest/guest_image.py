@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""Makes the guest that boots in tests and by `make boot`: Debian's cloud kernel, unpacked and not
-installed, and an initramfs with busybox whose init starts a shell on the console.
+"""Makes the guests that boot in tests and by `make boot`: Debian's kernels, unpacked and not
+installed, and initramfs archives with busybox whose init starts a shell on the console.
 
-GUEST_KERNEL and GUEST_INITRD name files to take instead. What is made is kept in the cache folder.
+GUEST_KERNEL and GUEST_INITRD name files to take instead of the cloud kernel's. What is made is kept
+in the cache folder.
 """
 
 import os
 import re
-import shutil
 import stat
-import subprocess
 import tempfile
 from pathlib import Path
 
-PACKAGE = "linux-image-cloud-amd64"
-BUSYBOX = Path("/bin/busybox")
+from debian import Missing, Packages, locked
+
+# Architecture and package of each kernel; the first is what most tests boot.
+KERNELS = {
+    "cloud": ("amd64", "linux-image-cloud-amd64"),
+    "amd64": ("amd64", "linux-image-amd64"),
+    "686": ("i386", "linux-image-686"),
+    "686-pae": ("i386", "linux-image-686-pae"),
+}
+
+BUSYBOX = Path("/bin/busybox")  # of amd64
 
 # Drivers the kernel has as modules; the guest loads them when a test says `load-modules`.
 MODULES = ["ata_piix", "sd_mod", "sr_mod"]
@@ -40,10 +48,6 @@ for module in /modules/*.ko; do
     insmod "$module" || exit 1
 done
 """
-
-
-class Missing(Exception):
-    """Something the guest is made of cannot be had; the text says what."""
 
 
 # -- The initramfs ---------------------------------------------------------------------------------
@@ -87,61 +91,35 @@ class Cpio:
         return bytes(self.data)
 
 
-def initramfs_bytes(modules):
-    if not BUSYBOX.exists():
-        raise Missing(f"{BUSYBOX} (Debian package busybox-static)")
+def initramfs_bytes(busybox, modules):
+    """`modules`: paths in the order they are loaded."""
     cpio = Cpio()
     for name in ["bin", "dev", "proc", "sys", "tmp", "etc", "modules"]:
         cpio.folder(name)
     cpio.node("dev/console", 5, 1)
     cpio.node("dev/null", 1, 3)
     cpio.node("dev/ttyS0", 4, 64)
-    cpio.file("bin/busybox", BUSYBOX.read_bytes())
+    cpio.file("bin/busybox", busybox.read_bytes())
     cpio.link("bin/sh", "busybox")
     cpio.file("bin/load-modules", LOAD_MODULES.encode())
-    for module in sorted(modules.glob("*.ko")):
+    for module in modules:
         cpio.file(f"modules/{module.name}", module.read_bytes(), 0o644)
     cpio.file("init", INIT.encode())
     return cpio.finish()
 
 
-# -- The kernel ------------------------------------------------------------------------------------
+# -- Kernels ---------------------------------------------------------------------------------------
 
-def run(command, **options):
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          check=False, **options)
-
-
-def kernel_package():
-    """Name of the package that holds the kernel; the one we know only depends on it."""
-    for line in run(["apt-cache", "depends", PACKAGE]).stdout.splitlines():
-        kind, _, name = line.strip().partition(": ")
-        if kind == "Depends" and name.endswith("cloud-amd64"):
-            return name
-    return None
-
-
-def update_package_lists():
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if not sudo or shutil.which("sudo"):
-        run(sudo + ["apt-get", "update", "-qq"])
-
-
-def unpack_kernel(folder):
-    """Downloads and unpacks the package below `folder`; returns the root of the unpacked tree."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise Missing("apt-get and dpkg-deb, to get a kernel; or set GUEST_KERNEL=")
-    if not kernel_package():
-        update_package_lists()
-    package = kernel_package()
-    if not package:
-        raise Missing(f"the package {PACKAGE} in apt's lists; or set GUEST_KERNEL=")
-    got = run(["apt-get", "download", "-qq", package], cwd=folder)
-    archives = list(Path(folder).glob("*.deb"))
-    if got.returncode or not archives:
-        raise Missing(f"the package {package}: {got.stderr.strip()}; or set GUEST_KERNEL=")
-    subprocess.run(["dpkg-deb", "-x", archives[0], "tree"], cwd=folder, check=True)
-    return Path(folder, "tree")
+def unpack_kernel(packages, meta_package, tree):
+    """Unpacks what a package stands for that holds no kernel but depends on one."""
+    if not packages.depends(meta_package):
+        packages.update()
+    flavour = re.sub("^linux-image", "", meta_package)
+    for name in packages.depends(meta_package):
+        if re.search(rf"^linux-image-\d[^a-z]*{re.escape(flavour)}$", name):
+            packages.unpack(name, tree)
+            return
+    raise Missing(f"the package {meta_package} in apt's lists; or set GUEST_KERNEL=")
 
 
 def in_load_order(tree, names):
@@ -180,29 +158,55 @@ def is_fresh(path, *sources):
 
 
 def modules_folder(cache):
-    """Another list of modules is another folder."""
+    """Of the cloud kernel. Another list of modules is another folder."""
     return Path(cache, "-".join(["modules"] + MODULES))
 
 
-def kernel(cache):
-    if os.environ.get("GUEST_KERNEL"):
-        return Path(os.environ["GUEST_KERNEL"])
-    path, modules = Path(cache, "vmlinuz"), modules_folder(cache)
-    if not path.exists() or not modules.exists():
-        modules.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            tree = unpack_kernel(folder)
+def make_kernel(cache, name, path):
+    architecture, package = KERNELS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        unpack_kernel(Packages(cache, architecture), package, tree)
+        if name == "cloud":
+            modules = modules_folder(cache)
+            modules.mkdir(parents=True, exist_ok=True)
             for number, module in enumerate(in_load_order(tree, MODULES)):
                 write_whole(modules / f"{number:02}-{module.name}", module.read_bytes())
-            write_whole(path, next(tree.glob("boot/vmlinuz-*")).read_bytes())
+        write_whole(path, next(tree.glob("boot/vmlinuz-*")).read_bytes())
+
+
+def kernel(cache, name="cloud"):
+    if name == "cloud" and os.environ.get("GUEST_KERNEL"):
+        return Path(os.environ["GUEST_KERNEL"])
+    path = Path(cache, "vmlinuz" if name == "cloud" else f"vmlinuz-{name}")
+    with locked(cache):
+        if not path.exists() or (name == "cloud" and not modules_folder(cache).exists()):
+            make_kernel(cache, name, path)
     return path
 
 
-def initrd(cache):
-    if os.environ.get("GUEST_INITRD"):
+def busybox(cache, architecture):
+    """Call it with the cache locked."""
+    if architecture == "amd64":
+        if not BUSYBOX.exists():
+            raise Missing(f"{BUSYBOX} (Debian package busybox-static)")
+        return BUSYBOX
+    path = Path(cache, f"busybox-{architecture}")
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            Packages(cache, architecture).unpack("busybox-static", folder)
+            write_whole(path, Path(folder, "bin/busybox").read_bytes())
+    return path
+
+
+def initrd(cache, name="cloud"):
+    if name == "cloud" and os.environ.get("GUEST_INITRD"):
         return Path(os.environ["GUEST_INITRD"])
-    path = Path(cache, "initrd.img")
-    if not is_fresh(path, Path(__file__), BUSYBOX, modules_folder(cache)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, initramfs_bytes(modules_folder(cache)))
+    architecture, _ = KERNELS[name]
+    modules = sorted(modules_folder(cache).glob("*.ko")) if name == "cloud" else []
+    path = Path(cache, "initrd.img" if name == "cloud" else f"initrd-{architecture}.img")
+    with locked(cache):
+        box = busybox(cache, architecture)
+        if not is_fresh(path, Path(__file__), box, *modules):
+            write_whole(path, initramfs_bytes(box, modules))
     return path

@@ -219,12 +219,12 @@ def expect_in(wanted, text):
     expect(wanted in text, f"{wanted!r} is not in {text!r}")
 
 
-def linux_files():
-    """Kernel and initramfs of the guest, made on first use."""
+def linux_files(name="cloud"):
+    """Kernel and initramfs of a guest of guest_image.KERNELS, made on first use."""
     import guest_image
     cache = os.environ.get("GUEST_CACHE", CACHE)
     try:
-        return guest_image.kernel(cache), guest_image.initrd(cache)
+        return guest_image.kernel(cache, name), guest_image.initrd(cache, name)
     except guest_image.Missing as missing:
         raise Skip(f"lacking {missing}") from missing
 

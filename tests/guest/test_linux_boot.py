@@ -15,9 +15,9 @@ PROMPT = "guest# "
 BOOT_SECONDS = 600
 
 
-def start(*more, append="console=ttyS0", accel=ACCEL):
-    kernel, initrd = linux_files()
-    return Machine(["-m", "512", "-kernel", kernel, "-initrd", initrd, "-append", append, *more],
+def start(*more, append="console=ttyS0", accel=ACCEL, kernel="cloud"):
+    image, initrd = linux_files(kernel)
+    return Machine(["-m", "512", "-kernel", image, "-initrd", initrd, "-append", append, *more],
                    accel=accel)
 
 
