@@ -28,6 +28,10 @@ enum {
 
 /* Interrupts of a periodic channel closer than this are merged: no guest can take them. */
 #define MIN_PERIOD_NS 20000
+/* Edges that a busy host made late come at twice the rate until none is owed: a guest that counts
+ * them for time, or waits for the fourth to believe in the timer, needs them all. Not more of them
+ * than this time is worth. */
+#define MAX_OWED_NS NS_PER_SECOND
 
 typedef struct Channel {
     uint32_t count;  /* ticks of the period under way, 1-65536 */
@@ -35,6 +39,7 @@ typedef struct Channel {
     int64_t start_ns;
     uint64_t frozen;      /* ticks elapsed while not counting */
     uint64_t edges;       /* rising edges of OUT since start that the output has seen */
+    int64_t edge_ns;      /* when it saw the last one */
     uint64_t reload_tick; /* since start, at which `reload` takes over; 0: it has */
     bool counting, gate, bcd, null_count;
     bool has_count; /* one was written since the control word */
@@ -168,6 +173,7 @@ static void start_counting(Channel *c, int64_t now, uint64_t elapsed)
     c->counting = true;
     c->reload_tick = 0;
     c->edges = edges_until(c, now);
+    c->edge_ns = now;
 }
 
 static void stop_counting(Channel *c, int64_t now)
@@ -209,29 +215,66 @@ static bool apply_reload(Channel *c, int64_t now)
     return is_end;
 }
 
+/* Time between edges that come late. */
+static int64_t late_spacing_ns(const Channel *c)
+{
+    return MAX(ticks_to_ns(c->count) / 2, MIN_PERIOD_NS);
+}
+
+/* True when the output sees an edge now: the next one owed, if it is not too close to the last. */
+static bool take_edge(Channel *c, int64_t now)
+{
+    uint64_t edges, most = ns_to_ticks(MAX_OWED_NS) / c->count;
+
+    if (apply_reload(c, now)) { /* what was owed of the old count is forgotten */
+        c->edges = edges_until(c, now);
+        c->edge_ns = now;
+        return true;
+    }
+    edges = edges_until(c, now);
+    if (!c->counting || edges <= c->edges ||
+        (is_periodic(c) && now < c->edge_ns + late_spacing_ns(c))) {
+        return false;
+    }
+    c->edges++;
+    if (is_periodic(c) && edges - c->edges > most) {
+        c->edges = edges - most;
+    }
+    c->edge_ns = now;
+    return true;
+}
+
+/* When there is something to do next; INT64_MAX: never. */
+static int64_t next_deadline_ns(const Channel *c)
+{
+    uint64_t next = c->counting ? edge_tick(c, c->edges + 1) : UINT64_MAX;
+    int64_t deadline;
+
+    next = c->counting && c->reload_tick ? MIN(next, c->reload_tick) : next;
+    if (next == UINT64_MAX) {
+        return INT64_MAX;
+    }
+    deadline = c->start_ns + ticks_to_ns(next);
+    return is_periodic(c) ? MAX(deadline, c->edge_ns + late_spacing_ns(c)) : deadline;
+}
+
 static void i8254_sync(Object *obj)
 {
     I8254 *pit = (I8254 *)obj;
     Channel *c = &pit->channels[0];
-    int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
-    bool has_risen = apply_reload(c, now);
-    uint64_t next, edges = edges_until(c, now);
-    int64_t deadline;
+    int64_t deadline, now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
 
-    if (has_risen || (c->counting && edges > c->edges)) {
+    if (take_edge(c, now)) {
         irq_lower(pit->output);
     }
-    c->edges = edges;
     /* Only edges are visible to the receivers, so the timer sleeps through the falling ones. */
     irq_set(pit->output, out_level(c, now) || (c->counting && is_periodic(c) && c->edges));
-    next = c->counting ? edge_tick(c, c->edges + 1) : UINT64_MAX;
-    next = c->counting && c->reload_tick ? MIN(next, c->reload_tick) : next;
-    if (next == UINT64_MAX) {
+    deadline = next_deadline_ns(c);
+    if (deadline == INT64_MAX) {
         timer_del(&pit->timer);
-        return;
+    } else {
+        timer_mod_ns(&pit->timer, deadline);
     }
-    deadline = c->start_ns + ticks_to_ns(next);
-    timer_mod_ns(&pit->timer, is_periodic(c) ? MAX(deadline, now + MIN_PERIOD_NS) : deadline);
 }
 
 /* Brings all channels up to now; channel 0 with its edges. */
@@ -474,6 +517,7 @@ static const Field channel_fields[] = {STATE(Channel, count, .init = 0x10000),
                                        STATE(Channel, start_ns),
                                        STATE(Channel, frozen),
                                        STATE(Channel, edges),
+                                       STATE(Channel, edge_ns),
                                        STATE(Channel, reload_tick),
                                        STATE(Channel, counting),
                                        STATE(Channel, gate, .init = true),
