@@ -30,6 +30,8 @@ OPTIONS = {
         ("Haswell", "6,cores=3,threads=2"), ("Icelake-Server-v6", "1"), ("Opteron_G3", "3,cores=3"),
         ("EPYC", "8,sockets=2,cores=2,threads=2"), ("max", "5,cores=5"), ("tcg64", "2"))],
     "framework-64": [["-smp", "2"]],
+    "smp-litmus-64": [["-smp", "2"], ["-smp", "4"]],
+    "smp-storms-64": [["-smp", "2"], ["-smp", "4"], ["-accel", "tcg,thread=single", "-smp", "3"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]
