@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assembly bodies natively, then translated cold, hot, and in exact mode: registers, flags, FPU
- * state and memory must match. The bodies are in the .S files beside this one; run one alone with
- * its name as argument.
+ * Assembly bodies natively, then translated cold, hot, in exact mode, and with data in a device:
+ * registers, flags, FPU state and memory must match. The bodies are in the .S files beside this
+ * one; run one alone with its name as argument.
  */
+#include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/native.h"
 #include "util/error.h"
@@ -122,6 +123,21 @@ static bool run_guest(GuestHow how, const CaseState *state, const CaseOutcome *n
            case_memory_equal(&native_memory, &guest_memory, stdout, "host", name);
 }
 
+/* With data pages 0 and 1 in a device. */
+static bool run_on_device(const CaseState *state, const CaseOutcome *native)
+{
+    CaseOutcome outcome;
+
+    ticks = 0;
+    guest_set_memory(&image);
+    device_pages_begin(&image);
+    guest_run(GUEST_TRANSLATED, state, &outcome);
+    guest_get_memory(&guest_memory);
+    device_pages_end(&guest_memory);
+    return case_outcomes_equal(native, &outcome, stdout, "host", "MMIO ") &&
+           case_memory_equal(&native_memory, &guest_memory, stdout, "host", "MMIO ");
+}
+
 static bool run_at(const Body *body, unsigned offset, CaseOutcome *native)
 {
     CaseState state = make_state(CASE_CODE + offset);
@@ -138,7 +154,8 @@ static bool run_at(const Body *body, unsigned offset, CaseOutcome *native)
     guest_forget_code();
     return run_guest(GUEST_TRANSLATED, &state, native, "cold") &&
            run_guest(GUEST_TRANSLATED, &state, native, "hot ") &&
-           run_guest(GUEST_EXACT, &state, native, "exact") && check_marks(body);
+           run_guest(GUEST_EXACT, &state, native, "exact") && check_marks(body) &&
+           run_on_device(&state, native);
 }
 
 /* A body that is not meant to fault must reach its end, else it shows little. */
