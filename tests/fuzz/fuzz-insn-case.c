@@ -646,6 +646,7 @@ void fuzz_case_make(FuzzCase *c, uint64_t seed)
     c->forget_use = random_chance(r, 40);
     c->flush_between = random_chance(r, 8);
     c->second_opinion = random_chance(r, 20);
+    c->in_device = random_chance(r, 6);
     c->watch_dirty = c->flush_before && random_chance(r, 10);
 }
 

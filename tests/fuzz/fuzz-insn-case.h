@@ -39,7 +39,7 @@ typedef struct FuzzCase {
     bool has_variant;
     uint8_t variant_insn, variant_byte, variant_value;
     /* How it is run */
-    bool flush_before, forget_use, flush_between, second_opinion, watch_dirty;
+    bool flush_before, forget_use, flush_between, second_opinion, watch_dirty, in_device;
 } FuzzCase;
 
 void fuzz_case_make(FuzzCase *c, uint64_t seed);

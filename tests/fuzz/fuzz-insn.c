@@ -18,6 +18,7 @@
 #include "target/i386/translate/rehost.h"
 #include "tests/fuzz/fuzz-insn-coverage.h"
 #include "tests/fuzz/fuzz-random.h"
+#include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/native.h"
 #include "util/error.h"
@@ -146,6 +147,37 @@ static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
     return false;
 }
 
+/* The same with two data pages in a device. */
+static bool compare_device(const Attempt *a)
+{
+    CaseOutcome guest;
+
+    guest_ticks = 0;
+    device_pages_begin(&image);
+    native_tick = on_tick;
+    guest_run(GUEST_TRANSLATED, &a->state, &guest);
+    native_tick = NULL;
+    guest_get_memory(&guest_memory);
+    device_pages_end(&guest_memory);
+    if (guest.end == CASE_TIMEOUT) {
+        return true; /* each access takes long */
+    }
+    if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
+        guest.cr2 = a->native.cr2;
+    }
+    if (case_outcomes_equal(&a->native, &guest, NULL, "", "") &&
+        case_memory_equal(&native_memory, &guest_memory, NULL, "", "")) {
+        return true;
+    }
+    FILE *out = a->out ? a->out : fmemopen(difference, sizeof(difference), "w");
+    case_outcomes_equal(&a->native, &guest, out, "host", "MMIO ");
+    case_memory_equal(&native_memory, &guest_memory, out, "host", "MMIO ");
+    if (!a->out) {
+        fclose(out);
+    }
+    return false;
+}
+
 static void run_natively(Attempt *a)
 {
     fuzz_case_lay_out(a->c, &image, &a->state);
@@ -201,6 +233,12 @@ static bool run_case(const FuzzCase *c, FILE *out)
     if (c->second_opinion) {
         guest_set_memory(&image);
         if (!compare_guest(&a, GUEST_EXACT, "exact")) {
+            return false;
+        }
+    }
+    if (c->in_device) {
+        guest_set_memory(&image);
+        if (!compare_device(&a)) {
             return false;
         }
     }
