@@ -6,7 +6,9 @@
 #include "hw/piix4-pm.h"
 #include "hw/port92.h"
 #include "hw/ps2.h"
+#include "hw/x87-error.h"
 #include "softmmu/run.h"
+#include "target/i386/cpu.h"
 #include "ui/chardev.h"
 
 #include <assert.h>
@@ -137,11 +139,15 @@ static bool create_isa_devices(PcMachine *pc, Error **err)
     Port92 *port92 = (Port92 *)pc_device_new("port92", &pc->isa->bus, NULL);
     I8042 *keyboard = (I8042 *)pc_device_new("i8042", &pc->isa->bus, NULL);
 
+    X87ErrorLatch *x87_error = (X87ErrorLatch *)pc_device_new("x87-error", &pc->isa->bus, NULL);
     port92_set_a20(port92, pc_a20(pc));
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        x87_error_attach(x87_error, cpu_get(i));
+    }
     i8042_set_a20(keyboard, pc_a20(pc));
     return create_hpet(pc, err) && create_timers(pc, err) &&
-           object_realize((Object *)port92, err) && object_realize((Object *)keyboard, err) &&
-           create_serial_ports(pc, err);
+           object_realize((Object *)x87_error, err) && object_realize((Object *)port92, err) &&
+           object_realize((Object *)keyboard, err) && create_serial_ports(pc, err);
 }
 
 /* -- Machine ----------------------------------------------------------------------------------- */

@@ -121,10 +121,8 @@ static uint32_t host_mxcsr_mask(void)
 void cpu_model_finish(CpuModel *model)
 {
     const uint32_t amd_aliases = 0x0183f3ff; /* bits of 1.EDX repeated in 80000001.EDX */
-    const uint32_t x87_pointers = 1u << 6 | 1u << 13;
-    uint32_t available[FEATURE_WORD_COUNT];
+    const uint32_t zero_fcs_fds = 1u << 13, fdp_excptn_only = 1u << 6;
 
-    cpu_features_available(available);
     drop_unmet(model);
     model->is_amd =
         strcmp(model->vendor, "AuthenticAMD") == 0 || strcmp(model->vendor, "HygonGenuine") == 0;
@@ -134,8 +132,9 @@ void cpu_model_finish(CpuModel *model)
     if (model->is_amd) {
         model->features[FEATURE_80000001_EDX] |= model->features[FEATURE_1_EDX] & amd_aliases;
     }
-    if (model->level >= 7) { /* how x87 keeps FCS, FDS, FDP is the host's silicon */
-        model->features[FEATURE_7_EBX] |= available[FEATURE_7_EBX] & x87_pointers;
+    if (model->level >= 7) { /* x87: no selectors are kept, FDP follows every memory operand */
+        model->features[FEATURE_7_EBX] |= zero_fcs_fds;
+        model->features[FEATURE_7_EBX] &= ~fdp_excptn_only;
     }
     if (cpu_model_has(model, FEATURE_TOPOEXT)) {
         model->xlevel = MAX(model->xlevel, 0x8000001e);

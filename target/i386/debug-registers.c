@@ -180,7 +180,7 @@ static uint64_t tag_word(const X86Cpu *cpu)
 
 static uint64_t pointer_part(const X86Cpu *cpu, unsigned where)
 {
-    uint64_t pointer = where < 8 ? fpu_guest_fip(cpu) : fpu_guest_fdp(cpu);
+    uint64_t pointer = where < 8 ? cpu->guest_fip : cpu->guest_fdp;
 
     return where & 4 ? pointer >> 32 : (uint32_t)pointer;
 }
@@ -324,12 +324,12 @@ static void write_tags(X86Cpu *cpu, uint64_t tags)
 
 static void write_pointer(X86Cpu *cpu, unsigned where, uint64_t value)
 {
-    uint64_t pointers[2] = {fpu_guest_fip(cpu), fpu_guest_fdp(cpu)};
+    uint64_t pointers[2] = {cpu->guest_fip, cpu->guest_fdp};
     uint64_t *pointer = &pointers[where / 8];
 
     *pointer = where & 4 ? (uint32_t)*pointer | value << 32
                          : (*pointer & 0xffffffff00000000ull) | (uint32_t)value;
-    fpu_set_pointers(cpu, pointers[0], pointers[1]);
+    fpu_set_pointers(cpu, pointers[0], pointers[1], cpu->guest_fop);
 }
 
 static void write_fpu16(X86Cpu *cpu, unsigned where, uint16_t value)
@@ -340,7 +340,7 @@ static void write_fpu16(X86Cpu *cpu, unsigned where, uint16_t value)
         fpu_change_top(cpu, value >> FSW_TOP_SHIFT & 7);
         fpu_put16(cpu, FX_FSW, value & (uint16_t) ~(FSW_ERROR_SUMMARY | FSW_BUSY));
     } else {
-        fpu_put16(cpu, where, value & 0x7ff);
+        cpu->guest_fop = value & FOP_MASK;
     }
 }
 

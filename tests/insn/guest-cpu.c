@@ -306,7 +306,7 @@ void guest_load(const CaseState *state)
     cpu->fpu_live = false;
     memset(cpu->fpu, 0, 4096);
     case_fpu_to_image(&state->fpu, cpu->fpu);
-    cpu->guest_fip = cpu->guest_fdp = 0;
+    cpu->guest_fip = cpu->guest_fdp = cpu->guest_fop = 0;
     set_segment(cpu, SEG_CS, SELECTOR_USER_CODE, DESCRIPTOR_CODE_3);
     set_segment(cpu, SEG_SS, SELECTOR_USER_DATA, DESCRIPTOR_DATA_3);
     set_segment(cpu, SEG_DS, 0, 0);

@@ -445,7 +445,7 @@ static const FpuCase fpu_cases[] = {
     CASE(ldmxcsr, ldmxcsr, LDMXCSR, 32, LOADS),
 };
 
-/* Random registers; no exception pending, no pointers (see fpu_guest_fip()). */
+/* Random registers; no exception pending, no pointers (see fpu_set_pointers()). */
 static void random_image(GRand *random, Image *image, uint64_t components)
 {
     static const uint16_t exponents[] = {0, 0x3fff, 0x7fff, 0xffff, 0x8000, 0x4005};
@@ -628,7 +628,7 @@ static void test_fpu_faults(void)
     mock_cpu_free(cpu);
 }
 
-/* Pointers: shown when the guest loaded them, hidden when they came from the host's registers. */
+/* Pointers are the guest's, never those of the host's registers. */
 static void test_fpu_pointers(void)
 {
     X86Cpu *cpu = initial_fpu_cpu();
@@ -645,8 +645,8 @@ static void test_fpu_pointers(void)
     memcpy(cpu->fpu + 8, &host_address, 8);
     memcpy(cpu->fpu + 16, &host_address, 8);
     g_assert_cmpint(helper_fxsave(cpu, &save), ==, INSN_NEXT);
-    g_assert_cmphex(mock_peek(AREA + 0x408, 8), ==, 0);
-    g_assert_cmphex(mock_peek(AREA + 0x410, 8), ==, 0);
+    g_assert_cmphex(mock_peek(AREA + 0x408, 8), ==, 0xffff888000001234ull);
+    g_assert_cmphex(mock_peek(AREA + 0x410, 8), ==, 0xffff888000005678ull);
     mock_cpu_free(cpu);
 }
 
@@ -661,10 +661,7 @@ static void test_real_environment(void)
     insn.operand_bits = 16;
     cpu->guest_fip = fip;
     cpu->guest_fdp = fdp;
-    memcpy(cpu->fpu + 8, &fip, 8);
-    memcpy(cpu->fpu + 16, &fdp, 8);
-    cpu->fpu[6] = 0x23;
-    cpu->fpu[7] = 0x01;
+    cpu->guest_fop = 0x123;
     uint64_t at = cpu->seg[SEG_DS].base + 0x8000;
     g_assert_cmpint(helper_fnstenv(cpu, &insn), ==, INSN_NEXT);
     g_assert_cmphex(mock_peek(at + 6, 2), ==, 0xbcde);

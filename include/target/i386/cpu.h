@@ -51,7 +51,7 @@ typedef struct CpuApicOps {
     int (*acknowledge)(void *apic);    /* vector, -1: gone meanwhile */
     uint8_t (*get_tpr)(void *apic);    /* CR8: 0-15 */
     void (*set_tpr)(void *apic, uint8_t cr8);
-    uint64_t (*get_base)(void *apic); /* without the lock on the CPU's own thread */
+    uint64_t (*get_base)(void *apic);             /* without the lock on the CPU's own thread */
     bool (*set_base)(void *apic, uint64_t value); /* IA32_APIC_BASE; false: #GP */
     bool (*msr_read)(void *apic, uint32_t msr,
                      uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */
@@ -107,9 +107,15 @@ struct X86Cpu {
      * registers. */
     bool fpu_live; /* in the host's registers: code built with SSE must not run; fpu_park() */
     uint8_t fpu[8192] __attribute__((aligned(64)));
-    /* x87 pointers the guest loaded last; what the registers hold else is a host address and is
-     * never shown. */
+    /* x87 pointers and opcode as the guest sees them; the image's are zero. Those of instructions
+     * that have run since fpu_unpark() are found by fpu_park(), the operand's address and opcode
+     * are left by translated code. */
     uint64_t guest_fip, guest_fdp;
+    uint16_t guest_fop, memory_fop;
+    bool ignores_x87_error; /* IGNNE#: the board has been told of the error (port F0h) */
+    /* FERR#, without CR0.NE; under the machine lock. NULL: not wired. */
+    void (*signal_x87_error)(void *board, X86Cpu *cpu);
+    void *x87_error_board;
 
     void *apic;
     const CpuApicOps *apic_ops;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest FPU state between the host's registers and cpu->fpu. Intel SDM vol. 1 ch. 13. */
 #include "accel/tcg/tcg-internal.h"
-#include "target/i386/helpers/access.h"
+#include "target/i386/helpers/fpu-state.h"
 
 /* x87, SSE, AVX, AVX-512: what guests may be offered. */
 #define CARRIED_COMPONENTS 0xe7u
@@ -19,10 +19,38 @@ static uint32_t host_components(void)
     return components;
 }
 
+typedef struct HostPointers {
+    uint32_t control, status, tags, fip, fcs_fop, fdp, fds;
+} HostPointers;
+
+/*
+ * Turns the silicon's instruction pointer into the guest's. FNSTENV has its low half, which is
+ * enough to find it in the code cache; zero: no x87 instruction has run since fpu_unpark(). Exact
+ * mode has noted what it ran itself.
+ */
+static void take_pointers(X86Cpu *cpu, const HostPointers *host)
+{
+    uint64_t base = (uint64_t)(uintptr_t)code_cache.execute;
+    const uint8_t *pc = (const uint8_t *)(base + (uint32_t)(host->fip - (uint32_t)base));
+    uint16_t fop = host->fcs_fop >> 16 & 0x7ff;
+    const Block *block;
+    bool flags_saved;
+
+    if (!host->fip || !code_cache_contains(pc) || code_cache_is_thunk(pc)) {
+        return;
+    }
+    block = block_from_host(pc);
+    if (block) {
+        cpu->guest_fip = block_guest_rip(block, pc, &flags_saved);
+        cpu->guest_fop = (fop & 0xc0) == 0xc0 ? fop : cpu->memory_fop;
+    }
+}
+
 void fpu_park(X86Cpu *cpu)
 {
     static const uint32_t clean_mxcsr = 0x1f80;
     uint32_t mask = host_components();
+    HostPointers pointers;
 
     if (!cpu->fpu_live) {
         return;
@@ -31,8 +59,12 @@ void fpu_park(X86Cpu *cpu)
     if (mask & 4) {
         __asm__ volatile("vzeroupper");
     }
-    __asm__ volatile("fninit; ldmxcsr %0" : : "m"(clean_mxcsr));
+    __asm__ volatile("fnstenv %0; fninit; ldmxcsr %1" : "=m"(pointers) : "m"(clean_mxcsr));
     cpu->fpu_live = false;
+    take_pointers(cpu, &pointers);
+    fpu_put16(cpu, FX_FOP, 0);
+    fpu_put64(cpu, FX_FIP, 0);
+    fpu_put64(cpu, FX_FDP, 0);
 }
 
 void fpu_unpark(X86Cpu *cpu)

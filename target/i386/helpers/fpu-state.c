@@ -73,13 +73,14 @@ static unsigned vector_count(const X86Cpu *cpu)
 /* Bytes 0-23: x87 control words and pointers, as the guest may see them. */
 static void make_x87_header(const X86Cpu *cpu, bool wide_pointers, uint8_t bytes[24])
 {
-    uint64_t fip = fpu_guest_fip(cpu), fdp = fpu_guest_fdp(cpu);
+    uint64_t fip = cpu->guest_fip, fdp = cpu->guest_fdp;
 
     if (!wide_pointers) { /* selectors read as zero */
         fip = (uint32_t)fip;
         fdp = (uint32_t)fdp;
     }
-    __builtin_memcpy(bytes, cpu->fpu, 8);
+    __builtin_memcpy(bytes, cpu->fpu, FX_FOP);
+    __builtin_memcpy(bytes + FX_FOP, &cpu->guest_fop, 2);
     __builtin_memcpy(bytes + FX_FIP, &fip, 8);
     __builtin_memcpy(bytes + FX_FDP, &fdp, 8);
 }
@@ -88,10 +89,15 @@ static void take_x87_header(X86Cpu *cpu, bool wide_pointers, const uint8_t bytes
 {
     uint64_t fip = get64(bytes + FX_FIP), fdp = get64(bytes + FX_FDP);
 
-    __builtin_memcpy(cpu->fpu, bytes, 8);
+    uint16_t fop;
+
+    __builtin_memcpy(cpu->fpu, bytes, FX_FOP);
+    __builtin_memcpy(&fop, bytes + FX_FOP, 2);
     cpu->fpu[FX_FTW + 1] = 0;
     fpu_set_control(cpu, fpu_get16(cpu, FX_FCW));
-    fpu_set_pointers(cpu, wide_pointers ? fip : (uint32_t)fip, wide_pointers ? fdp : (uint32_t)fdp);
+    fpu_set_pointers(cpu, wide_pointers ? fip : (uint32_t)fip, wide_pointers ? fdp : (uint32_t)fdp,
+                     fop);
+    cpu->ignores_x87_error = false;
 }
 
 static bool mxcsr_is_valid(X86Cpu *cpu, uint32_t mxcsr)
@@ -212,8 +218,8 @@ static unsigned area_size(const Area *area, uint64_t components)
 
 static bool x87_is_initial(const X86Cpu *cpu)
 {
-    return fpu_get64(cpu, 0) == FCW_INITIAL && fpu_guest_fip(cpu) == 0 && fpu_guest_fdp(cpu) == 0 &&
-           is_zero(cpu->fpu + FX_ST0, 8 * 16);
+    return fpu_get64(cpu, 0) == FCW_INITIAL && cpu->guest_fip == 0 && cpu->guest_fdp == 0 &&
+           cpu->guest_fop == 0 && is_zero(cpu->fpu + FX_ST0, 8 * 16);
 }
 
 /* XINUSE: components that are not in their initial state. */

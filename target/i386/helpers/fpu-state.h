@@ -69,6 +69,10 @@ static inline void fpu_put64(X86Cpu *cpu, unsigned offset, uint64_t value)
     __builtin_memcpy(cpu->fpu + offset, &value, sizeof(value));
 }
 
+/* An unmasked x87 exception was found by a waiting instruction: #MF, or without CR0.NE the board's
+ * line, and the CPU stands still at this instruction until an interrupt comes. FPU parked. */
+InsnResult x87_report_error(X86Cpu *cpu);
+
 /* The components' bytes are valid from now on,
  * also those the silicon had in their initial state. */
 static inline void fpu_mark_valid(X86Cpu *cpu, uint64_t components)
@@ -76,29 +80,14 @@ static inline void fpu_mark_valid(X86Cpu *cpu, uint64_t components)
     fpu_put64(cpu, FX_XSTATE_BV, fpu_get64(cpu, FX_XSTATE_BV) | components);
 }
 
-/* x87 instruction pointer as the guest may see it: only one that it loaded itself. The silicon's is
- * an address in the code cache. */
-static inline uint64_t fpu_guest_fip(const X86Cpu *cpu)
-{
-    uint64_t fip = fpu_get64(cpu, FX_FIP);
+#define FOP_MASK 0x7ffu
 
-    return fip == cpu->guest_fip ? fip : 0;
-}
-
-/* The same for the data pointer: the silicon's is an address in this process. */
-static inline uint64_t fpu_guest_fdp(const X86Cpu *cpu)
-{
-    uint64_t fdp = fpu_get64(cpu, FX_FDP);
-
-    return fdp == cpu->guest_fdp ? fdp : 0;
-}
-
-static inline void fpu_set_pointers(X86Cpu *cpu, uint64_t fip, uint64_t fdp)
+/* Of the last x87 instruction, not a control instruction, with its memory operand. */
+static inline void fpu_set_pointers(X86Cpu *cpu, uint64_t fip, uint64_t fdp, uint16_t fop)
 {
     cpu->guest_fip = fip;
     cpu->guest_fdp = fdp;
-    fpu_put64(cpu, FX_FIP, fip);
-    fpu_put64(cpu, FX_FDP, fdp);
+    cpu->guest_fop = fop & FOP_MASK;
 }
 
 /* Reserved bits of a control word read as the silicon has them. */
@@ -130,8 +119,8 @@ static inline void fpu_init_x87(X86Cpu *cpu)
     fpu_set_control(cpu, FCW_INITIAL);
     fpu_put16(cpu, FX_FSW, 0);
     fpu_put16(cpu, FX_FTW, 0);
-    fpu_put16(cpu, FX_FOP, 0);
-    fpu_set_pointers(cpu, 0, 0);
+    fpu_set_pointers(cpu, 0, 0, 0);
+    cpu->ignores_x87_error = false;
     fpu_mark_valid(cpu, XCR0_X87);
 }
 

@@ -31,8 +31,8 @@ InsnHelper helper_cpuid;
 InsnHelper helper_in, helper_out, helper_ins, helper_outs;
 /* fpu-state.c */
 InsnHelper helper_fxsave, helper_fxrstor, helper_xsave, helper_xrstor, helper_fnstenv,
-    helper_fldenv, helper_fnsave, helper_frstor, helper_fninit, helper_fwait, helper_ldmxcsr,
-    helper_stmxcsr;
+    helper_fldenv, helper_fnsave, helper_frstor, helper_fninit, helper_fnclex, helper_fwait,
+    helper_ldmxcsr, helper_stmxcsr;
 /* stack-frame.c: what needs several memory accesses */
 InsnHelper helper_pusha, helper_popa, helper_enter, helper_leave;
 /* legacy.c: 16- and 32-bit only */

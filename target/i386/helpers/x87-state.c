@@ -16,7 +16,6 @@
 #define ENV_FIELDS 7
 #define ST_SIZE 10
 #define ST_STRIDE 16
-#define FOP_MASK 0x7ffu
 
 typedef struct X87Env {
     uint32_t fields[ENV_FIELDS];
@@ -32,13 +31,26 @@ static bool x87_allowed(X86Cpu *cpu)
     return !(cpu->cr0 & (CR0_EM | CR0_TS)) || fault_raise(cpu, VECTOR_NM);
 }
 
-/* Waiting instructions report an exception that an earlier one left behind. Without CR0.NE it would
- * travel by IRQ 13, which nobody listens to any more. */
-static bool x87_no_pending(X86Cpu *cpu)
+InsnResult x87_report_error(X86Cpu *cpu)
 {
-    bool pending = fpu_get16(cpu, FX_FSW) & FSW_ERROR_SUMMARY;
+    if (cpu->cr0 & CR0_NE) {
+        fault_raise(cpu, VECTOR_MF);
+        return INSN_FAULT;
+    }
+    fpu_park(cpu);
+    machine_lock();
+    if (cpu->signal_x87_error) {
+        cpu->signal_x87_error(cpu->x87_error_board, cpu);
+    }
+    machine_unlock();
+    cpu->halted = true;
+    return INSN_JUMP;
+}
 
-    return !pending || !(cpu->cr0 & CR0_NE) || fault_raise(cpu, VECTOR_MF);
+/* Waiting instructions report an exception that an earlier one left behind. */
+static bool x87_is_pending(const X86Cpu *cpu)
+{
+    return fpu_get16(cpu, FX_FSW) & FSW_ERROR_SUMMARY && !cpu->ignores_x87_error;
 }
 
 static unsigned stack_top(const X86Cpu *cpu)
@@ -95,8 +107,8 @@ static unsigned field_size(const Insn *insn)
 
 static void get_env(const X86Cpu *cpu, unsigned size, X87Env *env)
 {
-    uint32_t fip = (uint32_t)fpu_guest_fip(cpu), fdp = (uint32_t)fpu_guest_fdp(cpu);
-    uint32_t fop = fpu_get16(cpu, FX_FOP) & FOP_MASK;
+    uint32_t fip = (uint32_t)cpu->guest_fip, fdp = (uint32_t)cpu->guest_fdp;
+    uint32_t fop = cpu->guest_fop;
     uint32_t high = size == 4 ? 0xffff0000u : 0; /* reserved halves read as ones */
 
     env->fields[ENV_FCW] = fpu_get16(cpu, FX_FCW) | high;
@@ -135,8 +147,8 @@ static void set_env(X86Cpu *cpu, unsigned size, const X87Env *env)
     fpu_set_control(cpu, fcw);
     fpu_put16(cpu, FX_FSW, fsw);
     fpu_put16(cpu, FX_FTW, short_tags(env->fields[ENV_FTW]));
-    fpu_put16(cpu, FX_FOP, fop & FOP_MASK);
-    fpu_set_pointers(cpu, fip, fdp);
+    fpu_set_pointers(cpu, fip, fdp, (uint16_t)fop);
+    cpu->ignores_x87_error = false;
     fpu_mark_valid(cpu, XCR0_X87);
 }
 
@@ -207,7 +219,10 @@ InsnResult helper_fldenv(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     fpu_park(cpu);
-    if (!x87_no_pending(cpu) || !load_image(cpu, insn, bytes, ENV_FIELDS * size)) {
+    if (x87_is_pending(cpu)) {
+        return x87_report_error(cpu);
+    }
+    if (!load_image(cpu, insn, bytes, ENV_FIELDS * size)) {
         return INSN_FAULT;
     }
     unpack_env(&env, size, bytes);
@@ -248,7 +263,10 @@ InsnResult helper_frstor(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     fpu_park(cpu);
-    if (!x87_no_pending(cpu) || !load_image(cpu, insn, bytes, offset + 8 * ST_SIZE)) {
+    if (x87_is_pending(cpu)) {
+        return x87_report_error(cpu);
+    }
+    if (!load_image(cpu, insn, bytes, offset + 8 * ST_SIZE)) {
         return INSN_FAULT;
     }
     unpack_env(&env, size, bytes);
@@ -276,5 +294,17 @@ InsnResult helper_fwait(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     fpu_park(cpu);
-    return x87_no_pending(cpu) ? INSN_NEXT : INSN_FAULT;
+    return x87_is_pending(cpu) ? x87_report_error(cpu) : INSN_NEXT;
+}
+
+InsnResult helper_fnclex(X86Cpu *cpu, const Insn *insn)
+{
+    if (!x87_allowed(cpu)) {
+        return INSN_FAULT;
+    }
+    fpu_park(cpu);
+    fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & 0x7f00);
+    fpu_mark_valid(cpu, XCR0_X87);
+    cpu->ignores_x87_error = false;
+    return INSN_NEXT;
 }

@@ -7,6 +7,7 @@
  * other is gathered in a bounce slot of the same alignment and scattered afterwards.
  */
 #include "target/i386/helpers/exceptions.h"
+#include "target/i386/helpers/fpu-state.h"
 #include "accel/tcg/mutant.h"
 #include "target/i386/translate/exact.h"
 #include "target/i386/translate/rehost.h"
@@ -235,8 +236,16 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
 /* Is it an x87 or MMX instruction that first handles what earlier ones have left? */
 static bool is_waiting(const Insn *insn)
 {
-    return (insn->gate == GATE_X87 || insn->gate == GATE_MMX) &&
-           insn->mnemonic != ZYDIS_MNEMONIC_FNSTCW && insn->mnemonic != ZYDIS_MNEMONIC_FNSTSW;
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW:
+    case ZYDIS_MNEMONIC_FENI8087_NOP:
+    case ZYDIS_MNEMONIC_FDISI8087_NOP:
+    case ZYDIS_MNEMONIC_FSETPM287_NOP:
+        return false;
+    default:
+        return insn->gate == GATE_X87 || insn->gate == GATE_MMX;
+    }
 }
 
 /* FSW.ES: an unmasked x87 exception is pending, which goes before faults of a memory operand. */
@@ -276,6 +285,31 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     return result;
 }
 
+static void note_x87_pointers(X86Cpu *cpu, const Insn *insn, InsnResult result, uint64_t address)
+{
+    if (result == INSN_NEXT && rehost_sets_x87_pointers(insn)) {
+        fpu_set_pointers(cpu, cpu->rip, address, rehost_x87_opcode(insn));
+    }
+}
+
+/* The board has asserted IGNNE#: as if the exceptions were masked; what they leave is kept. */
+static InsnResult run_ignoring_error(X86Cpu *cpu, const Insn *insn)
+{
+    const uint16_t summary = FSW_ERROR_SUMMARY | FSW_BUSY;
+    uint16_t fcw = fpu_get16(cpu, FX_FCW);
+    InsnResult result;
+
+    fpu_put16(cpu, FX_FCW, fcw | X87_EXCEPTIONS);
+    fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t)~summary);
+    result = exact_native(cpu, insn);
+    fpu_park(cpu);
+    fpu_put16(cpu, FX_FCW, fcw);
+    if (fpu_get16(cpu, FX_FSW) & ~fcw & X87_EXCEPTIONS) {
+        fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) | summary);
+    }
+    return result;
+}
+
 InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
 {
     const InsnOperand *operand;
@@ -284,15 +318,17 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     unsigned access;
     InsnResult result;
 
+    if (is_waiting(insn) && x87_is_pending(cpu)) {
+        fpu_park(cpu);
+        return cpu->ignores_x87_error ? run_ignoring_error(cpu, insn) : x87_report_error(cpu);
+    }
     if (insn->memory_operand == INSN_NO_REG) {
-        return exact_run_thunk(cpu, insn, cpu->tcg.bounce);
+        result = exact_run_thunk(cpu, insn, cpu->tcg.bounce);
+        note_x87_pointers(cpu, insn, result, cpu->guest_fdp);
+        return result;
     }
     if (insn->masked) {
         return exact_masked(cpu, insn);
-    }
-    if (is_waiting(insn) && x87_is_pending(cpu)) {
-        fault_raise(cpu, VECTOR_MF);
-        return INSN_FAULT;
     }
     operand = &insn->operands[insn->memory_operand];
     access = operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? ACCESS_WRITE : ACCESS_READ;
@@ -311,5 +347,6 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     if (is_bit_string) {
         cpu->gpr[insn->operands[1].reg] = saved;
     }
+    note_x87_pointers(cpu, insn, result, address);
     return result;
 }

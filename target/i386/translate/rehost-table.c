@@ -278,6 +278,7 @@ static const RehostRow rows[] = {
     HELPER(FNSAVE, helper_fnsave),
     HELPER(FRSTOR, helper_frstor),
     HELPER(FNINIT, helper_fninit),
+    HELPER(FNCLEX, helper_fnclex),
     HELPER(FWAIT, helper_fwait),
     HELPER(LDMXCSR, helper_ldmxcsr),
     HELPER(VLDMXCSR, helper_ldmxcsr),

@@ -254,3 +254,23 @@ unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOS
     p = put_immediates(p, insn);
     return (unsigned)(p - out);
 }
+
+bool rehost_sets_x87_pointers(const Insn *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_FLDCW:
+    case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW:
+    case ZYDIS_MNEMONIC_FENI8087_NOP:
+    case ZYDIS_MNEMONIC_FDISI8087_NOP:
+    case ZYDIS_MNEMONIC_FSETPM287_NOP:
+        return false;
+    default:
+        return insn->gate == GATE_X87;
+    }
+}
+
+uint16_t rehost_x87_opcode(const Insn *insn)
+{
+    return (uint16_t)((insn->opcode & 7) << 8 | insn->modrm);
+}

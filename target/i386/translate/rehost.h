@@ -45,4 +45,9 @@ typedef struct RehostMap {
  */
 unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES]);
 
+/* True for x87 instructions, not control instructions: FIP, FDP and FOP are theirs. */
+bool rehost_sets_x87_pointers(const Insn *insn);
+/* FOP: the low bits of the opcode byte, and ModRM. */
+uint16_t rehost_x87_opcode(const Insn *insn);
+
 #endif

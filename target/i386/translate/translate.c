@@ -110,6 +110,25 @@ static void emit_carried(Translator *t, const uint8_t *code, unsigned size, cons
     flags_after(t);
 }
 
+/* Address of the memory operand; of an x87 instruction what only its guest form says besides: offset
+ * of the operand, opcode. */
+static void emit_memory_operand(Translator *t)
+{
+    const Insn *insn = t->insn;
+    unsigned size = insn->operands[insn->memory_operand].size;
+
+    if (!rehost_sets_x87_pointers(insn)) {
+        address_operand(t, size, memory_access(insn));
+        return;
+    }
+    flags_save(t);
+    address_effective(t);
+    emit_store_gs(t->e, 64, HOST_T1, offsetof(X86Cpu, guest_fdp));
+    emit_mov_imm(t->e, HOST_T2, rehost_x87_opcode(insn));
+    emit_store_gs(t->e, 16, HOST_T2, offsetof(X86Cpu, memory_fop));
+    address_check(t, insn->segment, size, memory_access(insn));
+}
+
 static void emit_native(Translator *t)
 {
     static const uint8_t scratch[] = {HOST_T2, HOST_T1};
@@ -126,7 +145,7 @@ static void emit_native(Translator *t)
         return;
     }
     if (has_memory) {
-        address_operand(t, insn->operands[insn->memory_operand].size, memory_access(insn));
+        emit_memory_operand(t);
     }
     emit_carried(t, code, size, spills, spill_count);
 }
