@@ -191,6 +191,22 @@ static void emit_jmp_indirect(Translator *t)
     emit_lookup_indirect(t);
 }
 
+/* A call to the target in T2 must fault before it writes: exact mode, unless 48 bits hold it. */
+static void emit_canonical_check(Translator *t)
+{
+    Emitter *e = t->e;
+
+    if (t->mode & CPU_MODE_CS_L && t->insn->operand_bits == 64) {
+        emit_mov_rr(e, 64, HOST_T1, HOST_T2);
+        emit_rr(e, 64, 0xc1, 4, HOST_T1); /* shl */
+        emit_u8(e, 16);
+        emit_rr(e, 64, 0xc1, 7, HOST_T1); /* sar */
+        emit_u8(e, 16);
+        emit_rr(e, 64, 0x3b, HOST_T1, HOST_T2);
+        address_add_cold(t, emit_jcc(e, CC_NE));
+    }
+}
+
 static void emit_call(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -203,6 +219,7 @@ static void emit_call(Translator *t)
     if (!is_direct) {
         emit_indirect_target(t);
         emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
+        emit_canonical_check(t);
     }
     stack_check_push(t, size);
     emit_mov_imm(e, HOST_T2, MUTANT(30, next, insn->rip));

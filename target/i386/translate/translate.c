@@ -110,8 +110,8 @@ static void emit_carried(Translator *t, const uint8_t *code, unsigned size, cons
     flags_after(t);
 }
 
-/* Address of the memory operand; of an x87 instruction what only its guest form says besides: offset
- * of the operand, opcode. */
+/* Address of the memory operand; of an x87 instruction what only its guest form says besides:
+ * offset of the operand, opcode. */
 static void emit_memory_operand(Translator *t)
 {
     const Insn *insn = t->insn;
