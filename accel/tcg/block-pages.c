@@ -293,6 +293,22 @@ void blocks_flush(void)
     stat_flushes++;
 }
 
+void blocks_flush_and_release(void)
+{
+    const size_t page = TARGET_PAGE_SIZE;
+    size_t code_start = (code_cache.blocks_start + page - 1) & ~(page - 1);
+    size_t pool_size = block_pool_count * sizeof(Block), arena_size = arena_used;
+    size_t code_end = (code_cache.used + page - 1) & ~(page - 1);
+
+    blocks_flush();
+    /* A host that refuses keeps the memory: the next blocks use it again. */
+    madvise(block_pool, pool_size, MADV_DONTNEED);
+    madvise(arena, arena_size, MADV_DONTNEED);
+    if (code_end > code_start) {
+        madvise(code_cache.write + code_start, code_end - code_start, MADV_REMOVE);
+    }
+}
+
 /* -- Writes ------------------------------------------------------------------------------------ */
 
 typedef struct CodeWrite {

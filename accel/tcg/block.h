@@ -67,6 +67,8 @@ void block_link(JumpSlot *slot, Block *to);
 /* Drops blocks that overlap RAM bytes. The caller is the only one who runs translated code. */
 void blocks_invalidate(uint64_t ram_address, uint64_t size);
 void blocks_flush(void);
+/* Gives their memory back to the host, too: for a reset, behind which other code runs. */
+void blocks_flush_and_release(void);
 /* Set while writes of other threads to pages with code wait for
  * code_writes_process() (FPU parked). */
 extern int code_writes_pending;

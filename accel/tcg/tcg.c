@@ -200,6 +200,14 @@ static void tcg_kick(Vcpu *vcpu)
     __atomic_store_n(&cpu->tcg.poll, (const void *)POLL_TRAP_ADDRESS, __ATOMIC_SEQ_CST);
 }
 
+/* What ran before is rarely what runs now, and only a flush frees it. */
+static void tcg_machine_reset(void)
+{
+    if (flush_is_safe()) {
+        blocks_flush_and_release();
+    }
+}
+
 static char *tcg_info(void)
 {
     GString *text = g_string_new(NULL);
@@ -227,6 +235,7 @@ static const VcpuOps tcg_vcpu_ops = {
     .fini = tcg_cpu_fini,
     .run = tcg_run,
     .kick = tcg_kick,
+    .machine_reset = tcg_machine_reset,
     .wait_begin = standing_wait_begin,
     .wait_end = standing_wait_end,
 };

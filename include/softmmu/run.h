@@ -49,6 +49,8 @@ typedef struct VcpuOps {
      * wait_end() may drop. May be NULL. */
     void (*wait_begin)(Vcpu *vcpu);
     void (*wait_end)(Vcpu *vcpu);
+    /* The machine was reset: once for all vCPUs, all parked; under the lock. May be NULL. */
+    void (*machine_reset)(void);
 } VcpuOps;
 
 struct Vcpu {

@@ -97,6 +97,9 @@ static void reset_machine(void)
     if (reset_handler) {
         reset_handler(reset_opaque);
     }
+    if (vcpu_count() && vcpu_get(0)->ops->machine_reset) {
+        vcpu_get(0)->ops->machine_reset();
+    }
     reset_count++;
     if (!run_state_is_running()) {
         run_state_set(RUN_STATE_PRELAUNCH);
