@@ -210,3 +210,14 @@ def initrd(cache, name="cloud"):
         if not is_fresh(path, Path(__file__), box, *modules):
             write_whole(path, initramfs_bytes(box, modules))
     return path
+
+
+def memtest(cache, name):
+    """memtest86+, a program that boots like a kernel; `name`: x64 or ia32."""
+    path = Path(cache, f"memtest86+{name}.bin")
+    with locked(cache):
+        if not path.exists():
+            with tempfile.TemporaryDirectory() as folder:
+                Packages(cache, "amd64").unpack("memtest86+", folder)
+                write_whole(path, Path(folder, "boot", path.name).read_bytes())
+    return path

@@ -219,14 +219,24 @@ def expect_in(wanted, text):
     expect(wanted in text, f"{wanted!r} is not in {text!r}")
 
 
-def linux_files(name="cloud"):
-    """Kernel and initramfs of a guest of guest_image.KERNELS, made on first use."""
-    import guest_image
-    cache = os.environ.get("GUEST_CACHE", CACHE)
+def made(make, *arguments):
+    """What a function of guest_image makes in the cache, on first use."""
+    import debian
     try:
-        return guest_image.kernel(cache, name), guest_image.initrd(cache, name)
-    except guest_image.Missing as missing:
+        return make(os.environ.get("GUEST_CACHE", CACHE), *arguments)
+    except debian.Missing as missing:
         raise Skip(f"lacking {missing}") from missing
+
+
+def linux_files(name="cloud"):
+    """Kernel and initramfs of a guest of guest_image.KERNELS."""
+    import guest_image
+    return made(guest_image.kernel, name), made(guest_image.initrd, name)
+
+
+def memtest_image(name):
+    import guest_image
+    return made(guest_image.memtest, name)
 
 
 def boot_sector(source, folder, more=b""):

@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 import time
 
-from machine import SCALE, Machine, Skip, boot_sector, expect, expect_in, linux_files, run_tests
+from machine import (SCALE, Failure, Machine, Skip, boot_sector, expect, expect_in, linux_files,
+                     run_tests)
 from rsp import Client
 
 SUPPORTED = "PacketSize=1000;qXfer:features:read+;vContSupported+;multiprocess+"
@@ -319,9 +320,13 @@ def symbol(guest, name):
 def run_gdb(port, commands):
     script = ["set confirm off", "set pagination off", "set width 0", f"target remote :{port}"]
     arguments = [part for line in script + commands for part in ("-ex", line)]
-    result = subprocess.run(["gdb", "-nx", "-batch", *arguments], capture_output=True, text=True,
-                            stdin=subprocess.DEVNULL, timeout=180 * SCALE, check=False)
-    return result.stdout + result.stderr
+    try:
+        result = subprocess.run(["gdb", "-nx", "-batch", *arguments], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+                                timeout=180 * SCALE, check=False)
+    except subprocess.TimeoutExpired as expired:
+        raise Failure(f"gdb did not end: {expired.stdout.decode()}") from expired
+    return result.stdout
 
 
 def test_gdb_on_linux():
