@@ -22,11 +22,6 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
     flushed_page = linear;
 }
 
-uint64_t insn_effective_address(const X86Cpu *cpu, const Insn *insn)
-{
-    return (uint64_t)insn->displacement;
-}
-
 /* A CPU of `-cpu max` in long mode, ring 0, paging on. */
 static X86Cpu *new_cpu(void)
 {

@@ -223,9 +223,9 @@ static void test_queries(void)
         {0, 0, 0, false, false},
         {SEL_END, 0, 0, false, false},
         {SEL_DATA0 | 3, 0, 0, false, false},
-        {SEL_DATA3 | 3, 0xc0f200, 0xffffffff, true, true},
-        {SEL_CODE3 | 3, 0xc0fa00, 0xffffffff, true, false},
-        {SEL_CONFORMING0 | 3, 0xc09e00, 0xffffffff, true, false},
+        {SEL_DATA3 | 3, 0xcff200, 0xffffffff, true, true},
+        {SEL_CODE3 | 3, 0xcffa00, 0xffffffff, true, false},
+        {SEL_CONFORMING0 | 3, 0xcf9e00, 0xffffffff, true, false},
         {SEL_TSS | 3, 0, 0, false, false}, /* DPL 0 */
     };
     Insn insn = make_insn(32);

@@ -100,6 +100,11 @@ bool access_read_u64(X86Cpu *cpu, uint64_t linear, uint64_t *ret, unsigned acces
     return access_read(cpu, linear, ret, 8, access);
 }
 
+uint64_t insn_effective_address(const X86Cpu *cpu, const Insn *insn)
+{
+    return (uint64_t)insn->displacement;
+}
+
 bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size, unsigned access,
                    uint64_t *ret_linear)
 {

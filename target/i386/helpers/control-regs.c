@@ -300,7 +300,7 @@ InsnResult helper_mov_debug(X86Cpu *cpu, const Insn *insn)
     bool wide = mode_is_64bit(cpu);
     uint64_t value = cpu->gpr[general];
 
-    if (!debug_number(cpu, &debug) || !require_ring0(cpu) || !general_detect(cpu)) {
+    if (!require_ring0(cpu) || !debug_number(cpu, &debug) || !general_detect(cpu)) {
         return INSN_FAULT;
     }
     if (is_write) {

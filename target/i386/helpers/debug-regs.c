@@ -3,6 +3,7 @@
  * Intel SDM vol. 3 ch. 18.2 and 18.3, priorities 6.9. */
 #include "target/i386/helpers/debug-regs.h"
 
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 
@@ -154,7 +155,8 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->halted = false;
     fault_raise(cpu, VECTOR_DB);
     cpu->fault.dr6 = bits;
-    cpu->fault.resumes = result == INSN_REPEAT;
+    /* between the iterations of a REP Intel sets RF, AMD does not */
+    cpu->fault.resumes = result == INSN_REPEAT && !cpu->model->is_amd;
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Far JMP, CALL and RET: checks of code segments and transfers to them. Intel SDM vol. 2 JMP, CALL,
  * RET. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
@@ -89,27 +90,41 @@ void code_commit(X86Cpu *cpu, const Segment *cs, unsigned ring, uint64_t rip)
 
 /* -- JMP and CALL ------------------------------------------------------------------------------ */
 
+bool insn_read_far_pointer(X86Cpu *cpu, const Insn *insn, unsigned size, uint64_t *ret_offset,
+                           uint16_t *ret_selector)
+{
+    uint64_t address = insn_effective_address(cpu, insn), linear, offset = 0;
+    uint64_t mask = insn->address_bits == 16   ? UINT16_MAX
+                    : insn->address_bits == 32 ? UINT32_MAX
+                                               : UINT64_MAX;
+
+    if (!access_linear(cpu, insn->segment, address, size, ACCESS_READ, &linear) ||
+        !access_read(cpu, linear, &offset, size, ACCESS_READ) ||
+        !access_linear(cpu, insn->segment, (address + size) & mask, 2, ACCESS_READ, &linear) ||
+        !access_read_u16(cpu, linear, ret_selector, ACCESS_READ)) {
+        return false;
+    }
+    *ret_offset = offset;
+    return true;
+}
+
+unsigned far_offset_size(const X86Cpu *cpu, const Insn *insn)
+{
+    return insn->operand_bits == 64 && cpu->model->is_amd ? 4 : insn->operand_bits / 8;
+}
+
 /* Where the instruction points: ptr16:16/32 in the code, or m16:16/32/64. */
 static bool read_far_pointer(X86Cpu *cpu, const Insn *insn, uint64_t *ret_offset,
                              uint16_t *ret_selector)
 {
-    unsigned size = insn->operand_bits / 8;
-    uint64_t linear, offset = 0;
-    uint16_t selector;
+    unsigned size = far_offset_size(cpu, insn);
 
     if (insn->memory_operand == INSN_NO_REG) {
         *ret_offset = size == 2 ? (uint16_t)insn->immediate : (uint32_t)insn->immediate;
         *ret_selector = insn->immediate2;
         return true;
     }
-    if (!insn_linear_address(cpu, insn, size + 2, ACCESS_READ, &linear) ||
-        !access_read(cpu, linear, &offset, size, ACCESS_READ) ||
-        !access_read_u16(cpu, linear + size, &selector, ACCESS_READ)) {
-        return false;
-    }
-    *ret_offset = offset;
-    *ret_selector = selector;
-    return true;
+    return insn_read_far_pointer(cpu, insn, size, ret_offset, ret_selector);
 }
 
 static InsnResult transfer_real(X86Cpu *cpu, const Insn *insn, uint16_t selector, uint64_t offset,
@@ -158,6 +173,9 @@ static bool transfer_direct(X86Cpu *cpu, const Insn *insn, Segment *cs, uint64_t
     }
     if (is_call) {
         stack_current(cpu, &stack);
+        if (cpu->model->is_amd && mode_is_long(cpu) && cs->attributes & SEG_L) {
+            stack_make_64bit(&stack); /* it is the new mode's already */
+        }
         if (!stack_push(cpu, &stack, frame, 2, insn->operand_bits / 8)) {
             return false;
         }
@@ -241,6 +259,19 @@ static Stack outer_stack(const X86Cpu *cpu, const Segment *ss, uint64_t sp, bool
     return stack;
 }
 
+bool stack_pop_far_pointer(X86Cpu *cpu, Stack *stack, unsigned size, uint64_t ret_pair[2])
+{
+    return stack_probe_read(cpu, stack, size, size) && stack_pop(cpu, stack, ret_pair, 2, size);
+}
+
+bool return_reads_stack(const X86Cpu *cpu, uint16_t selector)
+{
+    unsigned rpl = selector & 3;
+
+    return rpl > cpu->cpl || (rpl < cpu->cpl && cpu->model->is_amd);
+}
+
+/* The outer stack pointer is read before anything is said about the code segment. */
 static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned release,
                             const uint64_t frame[2])
 {
@@ -250,13 +281,13 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
     bool to_64bit;
     Stack outer;
 
-    if (!code_fetch_for_return(cpu, (uint16_t)frame[1], &cs)) {
+    stack_skip(stack, release);
+    if (!stack_pop_far_pointer(cpu, stack, size, pointer) ||
+        !code_fetch_for_return(cpu, (uint16_t)frame[1], &cs)) {
         return false;
     }
     to_64bit = mode_is_long(cpu) && (cs.attributes & SEG_L);
-    stack_skip(stack, release);
-    if (!stack_pop(cpu, stack, pointer, 2, size) ||
-        !stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
+    if (!stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
         !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs) ||
         !segment_set_accessed(cpu, &ss)) {
         return false;
@@ -296,10 +327,10 @@ InsnResult helper_ret_far(X86Cpu *cpu, const Insn *insn)
     if (!mode_is_protected(cpu)) {
         return return_real(cpu, &stack, size, release);
     }
-    if (!stack_pop(cpu, &stack, frame, 2, size)) {
+    if (!stack_pop_far_pointer(cpu, &stack, size, frame)) {
         return INSN_FAULT;
     }
-    if ((frame[1] & 3) > cpu->cpl) {
+    if (return_reads_stack(cpu, (uint16_t)frame[1])) {
         done = return_to_outer(cpu, &stack, size, release, frame);
     } else {
         done = return_to_same(cpu, &stack, release, frame);

@@ -38,7 +38,8 @@ InsnHelper helper_pusha, helper_popa, helper_enter, helper_leave;
 /* legacy.c: 16- and 32-bit only */
 InsnHelper helper_daa, helper_das, helper_aaa, helper_aas, helper_aam, helper_aad, helper_salc;
 /* vector-memory.c: memory operands named by implicit registers, masks or index vectors */
-InsnHelper helper_xlat, helper_maskmov, helper_gather, helper_scatter, helper_cache_line;
+InsnHelper helper_xlat, helper_maskmov, helper_gather, helper_scatter, helper_vzero,
+    helper_cache_line;
 /* pause.c */
 InsnHelper helper_pause;
 /* smm.c */

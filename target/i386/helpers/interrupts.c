@@ -368,27 +368,33 @@ InsnResult helper_int1(X86Cpu *cpu, const Insn *insn)
     return event_deliver(cpu, &event) ? INSN_JUMP : INSN_FAULT;
 }
 
-InsnResult helper_bound(X86Cpu *cpu, const Insn *insn)
+/* One of BOUND's two numbers: each is an access of its own. */
+static bool read_bound(X86Cpu *cpu, const Insn *insn, unsigned n, int32_t *ret_bound)
 {
     unsigned size = insn->operand_bits / 8;
-    int32_t bounds[2], index = (int32_t)cpu->gpr[insn->operands[0].reg & 7];
-    int16_t bounds16[2];
-    uint64_t linear;
+    uint64_t mask = insn->address_bits == 16 ? 0xffff : 0xffffffff, linear;
+    uint64_t offset = (insn_effective_address(cpu, insn) + (uint64_t)n * size) & mask;
+    uint32_t value = 0;
 
-    if (!insn_linear_address(cpu, insn, 2 * size, ACCESS_READ, &linear)) {
+    if (!access_linear(cpu, insn->segment, offset, size, ACCESS_READ, &linear) ||
+        !access_read(cpu, linear, &value, size, ACCESS_READ)) {
+        return false;
+    }
+    *ret_bound = size == 2 ? (int16_t)value : (int32_t)value;
+    return true;
+}
+
+InsnResult helper_bound(X86Cpu *cpu, const Insn *insn)
+{
+    int32_t lower, upper, index = (int32_t)cpu->gpr[insn->operands[0].reg & 7];
+
+    if (!read_bound(cpu, insn, 0, &lower) || !read_bound(cpu, insn, 1, &upper)) {
         return INSN_FAULT;
     }
-    if (size == 2) {
-        if (!access_read(cpu, linear, bounds16, 4, ACCESS_READ)) {
-            return INSN_FAULT;
-        }
+    if (insn->operand_bits == 16) {
         index = (int16_t)index;
-        bounds[0] = bounds16[0];
-        bounds[1] = bounds16[1];
-    } else if (!access_read(cpu, linear, bounds, 8, ACCESS_READ)) {
-        return INSN_FAULT;
     }
-    if (index < bounds[0] || index > bounds[1]) {
+    if (index < lower || index > upper) {
         fault_raise(cpu, VECTOR_BR);
         return INSN_FAULT;
     }

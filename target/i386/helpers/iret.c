@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IRET in every mode and to every ring. Intel SDM vol. 2 IRET. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/transfer.h"
 
@@ -108,11 +109,14 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
     Segment cs, ss;
     bool to_64bit;
 
-    if (!stack_pop(cpu, stack, pointer, 2, size) ||
+    if (!stack_pop_far_pointer(cpu, stack, size, pointer) ||
         !code_fetch_for_return(cpu, (uint16_t)frame[1], &cs)) {
         return false;
     }
     to_64bit = mode_is_long(cpu) && (cs.attributes & SEG_L);
+    if (cpu->model->is_amd && !code_check_offset(cpu, &cs, frame[0])) {
+        return false; /* before the stack, unlike Intel */
+    }
     if (!stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
         !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs) ||
         !segment_set_accessed(cpu, &ss)) {
@@ -169,13 +173,15 @@ static bool iret_protected(X86Cpu *cpu, const Insn *insn, unsigned size)
         return mode_is_long(cpu) ? fault_gp(cpu, 0) : iret_to_task(cpu, insn);
     }
     stack_current(cpu, &stack);
-    if (!stack_pop(cpu, &stack, frame, 3, size)) {
+    /* the flags are looked at first, then CS */
+    if (!stack_probe_read(cpu, &stack, 2 * size, size) ||
+        !stack_probe_read(cpu, &stack, size, size) || !stack_pop(cpu, &stack, frame, 3, size)) {
         return false;
     }
     if (size == 4 && (frame[2] & EFLAGS_VM) && cpu->cpl == 0 && !mode_is_long(cpu)) {
         return iret_to_v8086(cpu, &stack, frame);
     }
-    if (mode_is_64bit(cpu) || (frame[1] & 3) > cpu->cpl) {
+    if (mode_is_64bit(cpu) || return_reads_stack(cpu, (uint16_t)frame[1])) {
         return iret_with_stack(cpu, &stack, size, frame);
     }
     return iret_to_same(cpu, &stack, size, frame);

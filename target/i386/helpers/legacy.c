@@ -14,15 +14,23 @@ static void set_ax(X86Cpu *cpu, uint16_t value)
     cpu->gpr[R_RAX] = (cpu->gpr[R_RAX] & ~UINT64_C(0xffff)) | value;
 }
 
-/* All arithmetic flags: those given, and SF ZF PF of a byte. */
-static void set_flags(X86Cpu *cpu, uint32_t given, uint8_t result)
+static uint32_t result_flags(uint8_t result)
 {
-    uint32_t flags = given;
+    return (result == 0 ? EFLAGS_ZF : 0) | (result & 0x80 ? EFLAGS_SF : 0) |
+           (__builtin_parity(result) ? 0 : EFLAGS_PF);
+}
 
-    flags |= result == 0 ? EFLAGS_ZF : 0;
-    flags |= result & 0x80 ? EFLAGS_SF : 0;
-    flags |= __builtin_parity(result) ? 0 : EFLAGS_PF;
+static void set_flags(X86Cpu *cpu, uint32_t flags)
+{
     cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | flags;
+}
+
+/* OF of the byte sum a + b. */
+static uint32_t overflow_of_sum(uint8_t a, uint8_t b)
+{
+    uint8_t sum = (uint8_t)(a + b);
+
+    return ~(a ^ b) & (a ^ sum) & 0x80 ? EFLAGS_OF : 0;
 }
 
 static InsnResult undefined_in_64bit(X86Cpu *cpu)
@@ -31,7 +39,8 @@ static InsnResult undefined_in_64bit(X86Cpu *cpu)
     return INSN_FAULT;
 }
 
-/* DAA and DAS differ in the sign of the adjustment only. OF is undefined; silicon clears it. */
+/* DAA and DAS differ in the sign of the adjustment only. OF is undefined; silicon has that of the
+ * whole adjustment. */
 static InsnResult decimal_adjust(X86Cpu *cpu, int sign)
 {
     uint8_t old = (uint8_t)cpu->gpr[R_RAX], al = old;
@@ -56,7 +65,10 @@ static InsnResult decimal_adjust(X86Cpu *cpu, int sign)
         flags &= ~EFLAGS_CF;
     }
     set_al(cpu, al);
-    set_flags(cpu, flags, al);
+    /* a - b overflows when the sum of its result and b does */
+    flags |= sign > 0 ? overflow_of_sum(old, (uint8_t)(al - old))
+                      : overflow_of_sum(al, (uint8_t)(old - al));
+    set_flags(cpu, flags | result_flags(al));
     return INSN_NEXT;
 }
 
@@ -70,22 +82,27 @@ InsnResult helper_das(X86Cpu *cpu, const Insn *insn)
     return decimal_adjust(cpu, -1);
 }
 
-/* AAA and AAS; the undefined flags come out as on silicon: SF ZF PF of AL, OF clear. */
+/* AAA and AAS; the undefined flags are those of adding to all of AX. */
 static InsnResult ascii_adjust(X86Cpu *cpu, int sign)
 {
-    uint16_t ax = (uint16_t)cpu->gpr[R_RAX];
+    uint16_t ax = (uint16_t)cpu->gpr[R_RAX], sum = ax;
     uint32_t flags = 0;
 
     if (mode_is_64bit(cpu)) {
         return undefined_in_64bit(cpu);
     }
     if ((ax & 0xf) > 9 || (cpu->eflags & EFLAGS_AF)) {
-        ax = (uint16_t)(ax + sign * 0x106);
+        sum = (uint16_t)(ax + sign * 0x106);
         flags = EFLAGS_AF | EFLAGS_CF;
     }
-    ax &= 0xff0f;
-    set_ax(cpu, ax);
-    set_flags(cpu, flags, (uint8_t)ax);
+    flags |= result_flags((uint8_t)sum) & EFLAGS_PF;
+    flags |= sum == 0 ? EFLAGS_ZF : 0;
+    flags |= sum & 0x8000 ? EFLAGS_SF : 0;
+    if ((sign > 0 ? ~ax & sum : ax & ~sum) & 0x8000) {
+        flags |= EFLAGS_OF;
+    }
+    set_ax(cpu, sum & 0xff0f);
+    set_flags(cpu, flags);
     return INSN_NEXT;
 }
 
@@ -111,20 +128,22 @@ InsnResult helper_aam(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     set_ax(cpu, (uint16_t)((al / base) << 8 | al % base));
-    set_flags(cpu, 0, al % base);
+    set_flags(cpu, result_flags(al % base));
     return INSN_NEXT;
 }
 
+/* The undefined flags are those of the addition. */
 InsnResult helper_aad(X86Cpu *cpu, const Insn *insn)
 {
-    uint16_t ax = (uint16_t)cpu->gpr[R_RAX];
-    uint8_t al = (uint8_t)(ax + (ax >> 8) * (uint8_t)insn->immediate);
+    uint8_t al = (uint8_t)cpu->gpr[R_RAX], ah = (uint8_t)(cpu->gpr[R_RAX] >> 8);
+    uint8_t tens = (uint8_t)(ah * (uint8_t)insn->immediate), sum = (uint8_t)(al + tens);
 
     if (mode_is_64bit(cpu)) {
         return undefined_in_64bit(cpu);
     }
-    set_ax(cpu, al);
-    set_flags(cpu, 0, al);
+    set_ax(cpu, sum);
+    set_flags(cpu, result_flags(sum) | overflow_of_sum(al, tens) | (sum < al ? EFLAGS_CF : 0) |
+                       ((al ^ tens ^ sum) & EFLAGS_AF));
     return INSN_NEXT;
 }
 

@@ -94,13 +94,11 @@ static unsigned far_pointer_segment(const Insn *insn)
 
 InsnResult helper_load_far_pointer(X86Cpu *cpu, const Insn *insn)
 {
-    unsigned size = insn->operand_bits / 8;
-    uint64_t linear, offset = 0;
+    unsigned size = far_offset_size(cpu, insn);
+    uint64_t offset;
     uint16_t selector;
 
-    if (!insn_linear_address(cpu, insn, size + 2, ACCESS_READ, &linear) ||
-        !access_read(cpu, linear, &offset, size, ACCESS_READ) ||
-        !access_read_u16(cpu, linear + size, &selector, ACCESS_READ) ||
+    if (!insn_read_far_pointer(cpu, insn, size, &offset, &selector) ||
         !segment_load(cpu, far_pointer_segment(insn), selector)) {
         return INSN_FAULT;
     }
@@ -176,7 +174,7 @@ static InsnResult query_segment(X86Cpu *cpu, const Insn *insn, bool is_lsl)
         exists = system_type_is_visible(cpu, segment.attributes & SEG_TYPE_MASK, is_lsl);
     }
     if (exists && is_accessible(cpu, &segment)) {
-        insn_write_operand(cpu, insn, 0, is_lsl ? segment.limit : high & 0xf0ff00u);
+        insn_write_operand(cpu, insn, 0, is_lsl ? segment.limit : high & 0xffff00u);
         set_zf(cpu, true);
     } else {
         set_zf(cpu, false);

@@ -5,31 +5,35 @@
 
 #define ENTER_MAX_LEVEL 31
 
+/* One register after the other: when one faults, those before it are already in memory. */
 InsnResult helper_pusha(X86Cpu *cpu, const Insn *insn)
 {
     Stack stack;
 
     stack_current(cpu, &stack);
-    if (!stack_push(cpu, &stack, cpu->gpr, 8, insn->operand_bits / 8)) {
-        return INSN_FAULT;
+    for (unsigned i = 0; i < 8; i++) {
+        if (!stack_push(cpu, &stack, &cpu->gpr[i], 1, insn->operand_bits / 8)) {
+            return INSN_FAULT;
+        }
     }
     stack_commit_pointer(cpu, &stack);
     return INSN_NEXT;
 }
 
+/* Registers read before a fault keep what they got; the stack pointer is as before. */
 InsnResult helper_popa(X86Cpu *cpu, const Insn *insn)
 {
     unsigned size = insn->operand_bits / 8;
-    uint64_t values[8];
+    uint64_t value;
     Stack stack;
 
     stack_current(cpu, &stack);
-    if (!stack_pop(cpu, &stack, values, 8, size)) {
-        return INSN_FAULT;
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        if (7 - i != R_RSP) {
-            gpr_write(cpu, 7 - i, values[i], size);
+    for (unsigned i = 8; i-- > 0;) {
+        if (!stack_pop(cpu, &stack, &value, 1, size)) {
+            return INSN_FAULT;
+        }
+        if (i != R_RSP) {
+            gpr_write(cpu, i, value, size);
         }
     }
     stack_commit_pointer(cpu, &stack);

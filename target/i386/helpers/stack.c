@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks of far transfers and interrupts:
  * frames on the current stack or on one named by the TSS. */
+#include "softmmu/memory.h"
 #include "target/i386/helpers/transfer.h"
 
 #include "target/i386/helpers/paging.h"
@@ -84,6 +85,27 @@ static bool stack_is_contiguous(const Stack *stack, uint64_t offset, unsigned by
     return last >= offset && last <= stack->mask;
 }
 
+static bool is_one_page(uint64_t linear, unsigned bytes)
+{
+    return ((linear ^ (linear + bytes - 1)) & ~(uint64_t)(TARGET_PAGE_SIZE - 1)) == 0;
+}
+
+/* One value after the other, so that a fault has the address of the first that does not fit; those
+ * before it are in memory by then. */
+static bool push_singly(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned count,
+                        unsigned size)
+{
+    Stack copy = *stack;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!stack_push(cpu, &copy, &values[i], 1, size)) {
+            return false;
+        }
+    }
+    stack->sp = copy.sp;
+    return true;
+}
+
 bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned count, unsigned size)
 {
     unsigned bytes = count * size;
@@ -91,27 +113,29 @@ bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned coun
     uint64_t linear;
     Frame frame;
 
-    if (!stack_is_contiguous(stack, bottom, bytes) && count > 1) {
-        Stack copy = *stack;
-
-        for (unsigned i = 0; i < count; i++) {
-            if (!stack_push(cpu, &copy, &values[i], 1, size)) {
-                return false;
-            }
-        }
-        stack->sp = copy.sp;
-        return true;
+    if (count > 1 && (!stack_is_contiguous(stack, bottom, bytes) ||
+                      !is_one_page(stack->ss.base + bottom, bytes))) {
+        return push_singly(cpu, stack, values, count, size);
     }
     for (unsigned i = 0; i < count; i++) {
         frame_set(&frame, count - 1 - i, size, values[i]);
     }
     if (!stack_linear(cpu, stack, bottom, bytes, &linear) ||
         !access_check_alignment(cpu, linear, size, bytes, ACCESS_WRITE | stack->access) ||
+        !access_probe(cpu, linear + bytes - size, size, ACCESS_WRITE | stack->access) ||
         !access_write(cpu, linear, &frame, bytes, ACCESS_WRITE | stack->access)) {
         return false;
     }
     stack_skip(stack, -(int64_t)bytes);
     return true;
+}
+
+bool stack_probe_read(X86Cpu *cpu, const Stack *stack, unsigned skip, unsigned size)
+{
+    uint64_t linear;
+
+    return stack_linear(cpu, stack, (stack->sp + skip) & stack->mask, size, &linear) &&
+           access_probe(cpu, linear, size, ACCESS_READ | stack->access);
 }
 
 bool stack_pop(X86Cpu *cpu, Stack *stack, uint64_t *ret_values, unsigned count, unsigned size)

@@ -30,12 +30,20 @@ bool stack_of_ring(X86Cpu *cpu, unsigned ring, unsigned ist, Stack *ret_stack);
 /* The stack pointer in IST slot 1-7 of the 64-bit TSS. */
 bool stack_read_ist(X86Cpu *cpu, unsigned ist, uint64_t *ret_sp);
 
-/* Pushes values[0], then values[1]...; `size` 2, 4 or 8 bytes each, up to 40 of them. All or
- * nothing unless the stack pointer wraps in between. */
+/* Pushes values[0], then values[1]...; `size` 2, 4 or 8 bytes each, up to 40 of them. The
+ * first to fault decides; *stack is unchanged then. */
 bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned count, unsigned size);
 /* Pops in the same manner, values[0] first. */
 bool stack_pop(X86Cpu *cpu, Stack *stack, uint64_t *ret_values, unsigned count, unsigned size);
 
+static inline void stack_make_64bit(Stack *stack)
+{
+    stack->is_64bit = true;
+    stack->mask = UINT64_MAX;
+}
+
+/* Could `size` bytes `skip` above the top be read? */
+bool stack_probe_read(X86Cpu *cpu, const Stack *stack, unsigned skip, unsigned size);
 /* Could `size` bytes at the top be written? */
 bool stack_probe_write(X86Cpu *cpu, const Stack *stack, unsigned size);
 
@@ -108,6 +116,17 @@ void segment_commit(X86Cpu *cpu, unsigned n, const Segment *segment);
 Segment segment_null_stack(unsigned ring);
 /* After a return to an outer ring: data segments it may not see become null. */
 void segments_drop_inner(X86Cpu *cpu, unsigned ring);
+
+/* An offset and a selector; the selector, which lies higher, is read first. */
+bool stack_pop_far_pointer(X86Cpu *cpu, Stack *stack, unsigned size, uint64_t ret_pair[2]);
+/* Does a far return with this code selector read SS and SP too, before any check of it? AMD does
+ * when the rings differ, whichever way. */
+bool return_reads_stack(const X86Cpu *cpu, uint16_t selector);
+/* The far pointer at the memory operand: an offset of `size` bytes, then a selector, two accesses. */
+bool insn_read_far_pointer(X86Cpu *cpu, const Insn *insn, unsigned size, uint64_t *ret_offset,
+                           uint16_t *ret_selector);
+/* Bytes of the offset in a far pointer in memory: AMD knows none of 64 bits. */
+unsigned far_offset_size(const X86Cpu *cpu, const Insn *insn);
 
 /* -- far-transfer.c ---------------------------------------------------------------------------- */
 

@@ -3,18 +3,24 @@
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/helpers.h"
+#include "target/i386/helpers/vector-registers.h"
 
 #include <Zydis/Mnemonic.h>
+
+static uint64_t truncate_address(const Insn *insn, uint64_t offset)
+{
+    return insn->address_bits == 16   ? (uint16_t)offset
+           : insn->address_bits == 32 ? (uint32_t)offset
+                                      : offset;
+}
 
 InsnResult helper_xlat(X86Cpu *cpu, const Insn *insn)
 {
     uint64_t offset = cpu->gpr[R_RBX] + (cpu->gpr[R_RAX] & 0xff), linear;
     uint8_t value;
 
-    offset = insn->address_bits == 16   ? (uint16_t)offset
-             : insn->address_bits == 32 ? (uint32_t)offset
-                                        : offset;
-    if (!access_linear(cpu, insn->segment, offset, 1, ACCESS_READ, &linear) ||
+    if (!access_linear(cpu, insn->segment, truncate_address(insn, offset), 1, ACCESS_READ,
+                       &linear) ||
         !access_read_u8(cpu, linear, &value, ACCESS_READ)) {
         return INSN_FAULT;
     }
@@ -40,7 +46,7 @@ InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
 {
     bool is_mmx = insn->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
     unsigned data = insn->operands[0].reg, mask = insn->operands[1].reg, size = is_mmx ? 8 : 16;
-    uint64_t rdi = cpu->gpr[R_RDI], offset = insn->address_bits == 64 ? rdi : (uint32_t)rdi, linear;
+    uint64_t offset = truncate_address(insn, cpu->gpr[R_RDI]), linear;
     unsigned base = is_mmx ? FX_ST0 : FX_XMM0;
 
     fpu_park(cpu);
@@ -57,6 +63,20 @@ InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
             !access_write(cpu, linear + i, &cpu->fpu[base + 16 * data + i], 1, ACCESS_WRITE)) {
             return INSN_FAULT;
         }
+    }
+    return INSN_NEXT;
+}
+
+/* Outside of 64-bit code: registers 8 to 31 stay as they are, which the host's instruction, run in
+ * its 64-bit mode, would clear too. */
+InsnResult helper_vzero(X86Cpu *cpu, const Insn *insn)
+{
+    bool is_all = insn->bytes[insn->vector_offset + insn->vector_size - 1] & 4; /* VEX.L */
+
+    fpu_park(cpu);
+    vector_mark_in_use(cpu);
+    for (unsigned reg = 0; reg < 8; reg++) {
+        vector_clear_from(cpu, reg, is_all ? 0 : 16);
     }
     return INSN_NEXT;
 }

@@ -114,14 +114,23 @@ void control_goto(Translator *t, unsigned n, uint64_t target)
     slot->backward = target <= t->insn->rip;
 }
 
+/* RIP behind the instruction: of the size of the code segment, whatever that of the jump. */
+static uint64_t next_rip(const Translator *t)
+{
+    uint64_t next = t->insn->rip + t->insn->length;
+
+    return t->mode & CPU_MODE_CS_L   ? next
+           : t->mode & CPU_MODE_CS_D ? (uint32_t)next
+                                     : (uint16_t)next;
+}
+
 static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place, bool is_short)
 {
     FlagsPlace flags;
-    uint64_t next = truncate_target(t->insn, t->insn->rip + t->insn->length);
 
     flags_restore(t);
     flags = t->flags;
-    control_goto(t, 0, t->mode & CPU_MODE_CS_L ? t->insn->rip + t->insn->length : next);
+    control_goto(t, 0, next_rip(t));
     t->flags = flags;
     if (is_short) {
         emit_patch8(taken_place, t->e->p);

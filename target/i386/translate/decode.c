@@ -193,6 +193,14 @@ static void set_override(Insn *insn, const ZydisDecodedInstruction *from)
     }
 }
 
+/* Outside of 64-bit code the 3Eh that Zydis takes for NOTRACK names DS as well. */
+static void set_notrack_segment(Insn *insn, const ZydisDecodedInstruction *from)
+{
+    if (from->attributes & ZYDIS_ATTRIB_HAS_NOTRACK && insn->stack_bits != 64) {
+        insn->segment = SEG_DS;
+    }
+}
+
 static void set_layout(Insn *insn, const ZydisDecodedInstruction *from)
 {
     insn->opcode = from->opcode;
@@ -360,6 +368,15 @@ static bool is_masked(const Insn *insn)
     }
 }
 
+/* With VEX.W: Zydis takes them for the form without. */
+static bool is_64bit_only(uint32_t mode, const ZydisDecodedInstruction *decoded)
+{
+    return !(mode & CPU_MODE_CS_L) && decoded->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX &&
+           decoded->raw.vex.W &&
+           (decoded->mnemonic == ZYDIS_MNEMONIC_VPEXTRD ||
+            decoded->mnemonic == ZYDIS_MNEMONIC_VPINSRD);
+}
+
 DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsigned size,
                          Insn *ret_insn, bool *ret_too_long)
 {
@@ -378,6 +395,9 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
         *ret_too_long = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG;
         return DECODE_INVALID;
     }
+    if (is_64bit_only(mode, &decoded)) {
+        return DECODE_INVALID;
+    }
     memset(ret_insn, 0, sizeof(*ret_insn));
     memcpy(ret_insn->bytes, bytes, decoded.length);
     ret_insn->rip = rip;
@@ -393,6 +413,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_operands(ret_insn, &decoded, operands);
     set_missing_base(ret_insn, &decoded);
     set_override(ret_insn, &decoded);
+    set_notrack_segment(ret_insn, &decoded);
     set_flags(ret_insn, &decoded);
     ret_insn->masked = is_masked(ret_insn);
     ret_insn->gate = gate_of(&decoded, operands);

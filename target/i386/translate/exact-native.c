@@ -8,6 +8,7 @@
  */
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/fpu-state.h"
+#include "target/i386/helpers/modes.h"
 #include "accel/tcg/mutant.h"
 #include "target/i386/translate/exact.h"
 #include "target/i386/translate/rehost.h"
@@ -285,6 +286,14 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
     return result;
 }
 
+#define EXTENDED_SIZE 10 /* of an x87 register */
+
+static uint64_t segment_base(const X86Cpu *cpu, unsigned segment)
+{
+    return mode_is_64bit(cpu) && segment != SEG_FS && segment != SEG_GS ? 0
+                                                                        : cpu->seg[segment].base;
+}
+
 static void note_x87_pointers(X86Cpu *cpu, const Insn *insn, InsnResult result, uint64_t address)
 {
     if (result == INSN_NEXT && rehost_sets_x87_pointers(insn)) {
@@ -336,8 +345,14 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     if (is_bit_string) {
         address = bit_string_address(cpu, insn, address, &index);
     }
+    if (operand->size == EXTENDED_SIZE && /* the mantissa comes first */
+        (!access_linear(cpu, insn->segment, address, 8, access, &linear) ||
+         !access_probe(cpu, linear, 8, access))) {
+        return INSN_FAULT;
+    }
     if (!access_linear(cpu, insn->segment, address, operand->size, access, &linear)) {
-        return fault_or_misaligned(cpu, insn, address, operand->size);
+        return fault_or_misaligned(cpu, insn, address + segment_base(cpu, insn->segment),
+                                   operand->size);
     }
     if (is_bit_string) {
         saved = cpu->gpr[insn->operands[1].reg];

@@ -396,6 +396,7 @@ static const RehostRow mov_segment = {.carry = CARRY_HELPER, .helper = helper_mo
                        jmp_far = {.carry = CARRY_HELPER, .helper = helper_jmp_far},
                        call_far = {.carry = CARRY_HELPER, .helper = helper_call_far},
                        ret_far = {.carry = CARRY_HELPER, .helper = helper_ret_far},
+                       vzero = {.carry = CARRY_HELPER, .helper = helper_vzero},
                        bit_string = {.carry = CARRY_BIT_STRING};
 
 static const RehostRow *by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
@@ -456,6 +457,9 @@ static const RehostRow *row_of_shared_mnemonic(const Insn *insn)
         return is_far(insn) ? &call_far : NULL;
     case ZYDIS_MNEMONIC_RET:
         return insn->opcode == 0xca || insn->opcode == 0xcb ? &ret_far : NULL;
+    case ZYDIS_MNEMONIC_VZEROALL:
+    case ZYDIS_MNEMONIC_VZEROUPPER:
+        return insn->stack_bits == 64 ? NULL : &vzero;
     case ZYDIS_MNEMONIC_BT:
     case ZYDIS_MNEMONIC_BTS:
     case ZYDIS_MNEMONIC_BTR:

@@ -13,7 +13,7 @@
 
 typedef struct Fields {
     const Insn *insn;
-    bool rex_w, need_rex, no_rex, has_modrm;
+    bool rex_w, need_rex, no_rex, has_modrm, has_gpr;
     uint8_t reg, rm, vvvv; /* full numbers: 4 bits (5 for EVEX reg) */
     bool rm_is_memory;
     uint8_t memory_base;
@@ -26,6 +26,15 @@ static bool size_is_by_prefix(const Insn *insn)
 {
     if (insn->gate != GATE_NONE || insn->mandatory_prefix == 0x66) {
         return false;
+    }
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_LFENCE: /* 66h makes them invalid */
+    case ZYDIS_MNEMONIC_MFENCE:
+    case ZYDIS_MNEMONIC_SFENCE:
+    case ZYDIS_MNEMONIC_MOVNTI:
+        return false;
+    default:
+        break;
     }
     return MUTANT(49, insn->operand_bits == 16, false);
 }
@@ -59,12 +68,18 @@ static void read_raw_fields(Fields *f)
     f->reg = reg_high | (insn->modrm >> 3 & 7);
     f->rm = rm_high | (insn->modrm & 7);
     f->opcode = insn->opcode;
+    if (insn->stack_bits != 64) { /* the upper half of the registers is out of reach */
+        f->reg &= 7;
+        f->rm &= 7;
+        f->vvvv &= 7;
+    }
 }
 
 static void map_gpr(Fields *f, const InsnOperand *operand, const RehostMap *map)
 {
     uint8_t host;
 
+    f->has_gpr = true;
     if (operand->reg_class == REG_GPR8_HIGH) {
         f->no_rex = true;
         host = operand->reg + 4;
@@ -133,6 +148,17 @@ static uint8_t *put_modrm(uint8_t *p, const Fields *f)
     return p;
 }
 
+/* VBLENDV and alike have a register in the upper half of the immediate. */
+static bool names_register_by_immediate(const Insn *insn)
+{
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        if (insn->operands[i].encoding == ZYDIS_OPERAND_ENCODING_IS4) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
 {
     bool is_moffs = insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
@@ -141,6 +167,9 @@ static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
 
     for (unsigned i = 0; i < insn->immediate_size && !is_moffs; i++) {
         *p++ = insn->bytes[MUTANT(58, insn->immediate_offset + i, insn->immediate_offset)];
+    }
+    if (names_register_by_immediate(insn) && insn->stack_bits != 64) {
+        p[-1] &= 0x7f;
     }
     return p;
 }
@@ -200,6 +229,9 @@ static uint8_t *put_vex(uint8_t *p, const Fields *f)
     }
     *p++ = 0xc4;
     *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (MUTANT(55, rm & 8 ? 0 : 0x20, 0x20)) | map);
+    if (f->insn->stack_bits != 64 && f->has_gpr) {
+        tail &= 0x7f; /* W means nothing without 64-bit registers */
+    }
     *p++ = (uint8_t)((tail & 0x87) | (~f->vvvv & 15) << 3);
     *p++ = f->opcode;
     return p;
@@ -219,6 +251,21 @@ static uint8_t *put_evex(uint8_t *p, const Fields *f)
     return p;
 }
 
+/* Where VEX.W is the size of a general register, even if that is implied or in memory. */
+static bool size_is_by_vector_w(const Insn *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_VCVTSI2SD:
+    case ZYDIS_MNEMONIC_VCVTSI2SS:
+    case ZYDIS_MNEMONIC_VMOVD:
+    case ZYDIS_MNEMONIC_VPCMPESTRI:
+    case ZYDIS_MNEMONIC_VPCMPESTRM:
+        return true;
+    default:
+        return false;
+    }
+}
+
 unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES])
 {
     Fields f = {.insn = insn, .memory_base = map->memory_base};
@@ -233,6 +280,7 @@ unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOS
             map_gpr(&f, operand, map);
         }
     }
+    f.has_gpr |= size_is_by_vector_w(insn);
     replace_short_forms(&f);
     switch (insn->encoding) {
     case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
