@@ -4,6 +4,7 @@
 #define TESTS_FUZZ_INSN_CASE_H
 
 #include "target/i386/translate/insn.h"
+#include "tests/insn/guest-paging.h"
 #include "tests/insn/insn-case.h"
 
 #define FUZZ_MAX_INSNS 10
@@ -12,9 +13,11 @@
 /* What of an instruction depends on where it or another one lies. */
 typedef enum FuzzFix {
     FIX_NONE,
-    FIX_BRANCH,  /* displacement to instruction `target` */
-    FIX_ADDRESS, /* RIP-relative displacement to `address` */
-    FIX_CODE     /* RIP-relative displacement to byte `target_byte` of instruction `target` */
+    FIX_BRANCH,       /* displacement to instruction `target` */
+    FIX_ADDRESS,      /* RIP-relative displacement to `address` */
+    FIX_CODE,         /* RIP-relative displacement to byte `target_byte` of instruction `target` */
+    FIX_CODE_IN_DATA, /* the same as an offset in DS */
+    FIX_FAR           /* offset of instruction `target` in segment `selector`, and that */
 } FuzzFix;
 
 typedef struct FuzzInsn {
@@ -24,11 +27,14 @@ typedef struct FuzzInsn {
     uint8_t target, target_byte; /* target == count: what is behind the last one */
     bool may_go;                 /* without it the others still make sense */
     uint64_t address;
-    uint16_t isa_set;
+    uint16_t selector;
+    uint16_t isa_set, mnemonic;
 } FuzzInsn;
 
 typedef struct FuzzCase {
     uint64_t seed;
+    uint32_t mode; /* CPU_MODE_CS_L, CS_D, SS_B at the start */
+    GuestPaging paging;
     FuzzInsn insns[FUZZ_MAX_INSNS];
     unsigned count;
     uint64_t start; /* linear address of the first */
@@ -42,7 +48,9 @@ typedef struct FuzzCase {
     bool flush_before, forget_use, flush_between, second_opinion, watch_dirty, in_device;
 } FuzzCase;
 
-void fuzz_case_make(FuzzCase *c, uint64_t seed);
+typedef enum FuzzModes { FUZZ_ALL_MODES, FUZZ_64_BIT, FUZZ_LEGACY } FuzzModes;
+
+void fuzz_case_make(FuzzCase *c, uint64_t seed, FuzzModes modes);
 /* Memory and registers as they are before it runs. */
 void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret_state);
 /* Address of instruction n. */
@@ -54,7 +62,7 @@ void fuzz_case_drop(FuzzCase *c, unsigned n);
 
 /* Could this instruction be part of a case: carried, and the same everywhere? */
 bool fuzz_insn_is_allowed(const Insn *insn);
-bool fuzz_decode(uint64_t rip, const uint8_t *bytes, unsigned size, Insn *ret_insn);
+bool fuzz_decode(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsigned size, Insn *ret_insn);
 
 /* May CR2 be another byte of the operand than here? */
 bool fuzz_insn_may_fault_anywhere(const Insn *insn);

@@ -5,8 +5,7 @@
  * Exception, error code, CR2, registers, flags, FPU state and memory must be the same.
  *
  *     fuzz-insn [--seed N] [--cases N] [--seconds N] [--first N] [--failures N] [--cpus N]
- * [--mutant N]
- * [--verbose]
+ *               [--bits 64|32] [--mutant N] [--verbose]
  *
  * A failure prints what to pass to see that case alone.
  */
@@ -17,12 +16,14 @@
 #include "target/i386/translate/decode.h"
 #include "target/i386/translate/rehost.h"
 #include "tests/fuzz/fuzz-insn-coverage.h"
-#include "tests/fuzz/fuzz-random.h"
+#include "tests/fuzz/fuzz-insn-draw.h"
+#include "tests/insn/case-segments.h"
 #include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/native.h"
 #include "util/error.h"
 
+#include <Zydis/Mnemonic.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@
 uint64_t tcg_mutant;
 
 static struct {
-    uint64_t seed, first, cases, seconds, failures, cpus;
+    uint64_t seed, first, cases, seconds, failures, cpus, bits;
     bool verbose;
 } options = {.cases = UINT64_MAX, .seconds = UINT64_MAX, .failures = 1, .cpus = 1};
 
@@ -62,22 +63,68 @@ static void on_tick(void)
     }
 }
 
-/* Is it the instruction at which the host faulted that leaves CR2 open? */
-static bool cr2_is_free(const CaseOutcome *native)
+/* Mode bits that matter to the decoder, and where RIP is, for a state. */
+static uint32_t mode_of(const CaseState *state)
+{
+    unsigned cs = case_segment(state->selector[SEG_CS]).attributes;
+    unsigned ss = case_segment(state->selector[SEG_SS]).attributes;
+
+    return (cs & SEG_L    ? CPU_MODE_CS_L
+            : cs & SEG_DB ? CPU_MODE_CS_D
+                          : 0) |
+           (ss & SEG_DB ? CPU_MODE_SS_B : 0);
+}
+
+static uint64_t linear_rip(const CaseState *state)
+{
+    uint64_t base = case_segment(state->selector[SEG_CS]).base;
+
+    return mode_of(state) & CPU_MODE_CS_L ? state->rip : (uint32_t)(base + state->rip);
+}
+
+/* The instruction at which the host faulted. */
+static bool faulting_insn(const CaseOutcome *native, Insn *ret_insn)
 {
     uint8_t bytes[15];
     unsigned size = 0;
-    Insn insn;
 
     for (const uint8_t *at; size < sizeof(bytes); size++) {
-        at = case_memory_at(&native_memory, native->state.rip + size);
+        at = case_memory_at(&native_memory, linear_rip(&native->state) + size);
         if (!at) {
             break;
         }
         bytes[size] = *at;
     }
-    return native->vector == VECTOR_PF && fuzz_decode(native->state.rip, bytes, size, &insn) &&
+    return fuzz_decode(mode_of(&native->state), native->state.rip, bytes, size, ret_insn);
+}
+
+/* Is it one that leaves CR2 open? */
+static bool cr2_is_free(const CaseOutcome *native)
+{
+    Insn insn;
+
+    return native->vector == VECTOR_PF && faulting_insn(native, &insn) &&
            fuzz_insn_may_fault_anywhere(&insn);
+}
+
+/* ... one that means another thing outside of long mode? */
+static bool is_far_transfer(const CaseOutcome *native)
+{
+    Insn insn;
+
+    if (!faulting_insn(native, &insn) || !insn.row || insn.row->carry != CARRY_HELPER) {
+        return false;
+    }
+    switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Pages whose bytes changed must be marked so: in the page tables, and for migration. */
@@ -109,8 +156,42 @@ typedef struct Attempt {
     const FuzzCase *c;
     CaseState state;
     CaseOutcome native;
+    bool stack_is_wide; /* RSP has an upper half */
     FILE *out;
 } Attempt;
+
+/* What 32-bit page tables and the guest's own ring 0 pages make different. */
+static void adjust(const FuzzCase *c, const CaseOutcome *native, CaseOutcome *guest)
+{
+    if (guest->vector != VECTOR_PF || c->paging == GUEST_LONG) {
+        return;
+    }
+    if (guest->cr2 - KERNEL_LOW < KERNEL_PAGES * CASE_PAGE) {
+        guest->error_code &= ~PF_PRESENT;
+    }
+    if (c->paging == GUEST_32BIT) {
+        guest->error_code |= native->error_code & PF_FETCH;
+    }
+}
+
+/* Does the host's outcome say nothing about this way of paging? Tables without NX, and selectors of
+ * 64-bit code. */
+static bool is_beside_the_point(const FuzzCase *c, const CaseOutcome *native)
+{
+    const uint32_t no_execute = PF_FETCH | PF_PRESENT;
+
+    return (c->paging != GUEST_LONG && native->state.selector[SEG_CS] == CASE_CODE_64) ||
+           (c->paging == GUEST_32BIT && native->vector == VECTOR_PF &&
+            (native->error_code & no_execute) == no_execute);
+}
+
+/* The upper half of RSP is undefined once it went through a stack of 16 or 32 bits. */
+static void forget_upper_stack(const FuzzCase *c, CaseOutcome *outcome)
+{
+    if (!(c->mode & CPU_MODE_CS_L)) {
+        outcome->state.gpr[R_RSP] = (uint32_t)outcome->state.gpr[R_RSP];
+    }
+}
 
 static bool is_same(const Attempt *a, const CaseOutcome *guest, const char *name, FILE *out)
 {
@@ -130,6 +211,8 @@ static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
     guest_run(how, &a->state, &guest);
     native_tick = NULL;
     guest_get_memory(&guest_memory);
+    adjust(a->c, &a->native, &guest);
+    forget_upper_stack(a->c, &guest);
     if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
         guest.cr2 = a->native.cr2;
     }
@@ -183,6 +266,9 @@ static void run_natively(Attempt *a)
     fuzz_case_lay_out(a->c, &image, &a->state);
     native_set_memory(&image);
     native_run(&a->state, &a->native);
+    guest_set_cpu_number(native_cpu_number_descriptor());
+    a->stack_is_wide = a->native.state.gpr[R_RSP] >> 32 != 0;
+    forget_upper_stack(a->c, &a->native);
     native_get_memory(&native_memory);
 }
 
@@ -195,7 +281,7 @@ static bool run_variant(const FuzzCase *c, FILE *out)
     variant = fuzz_case_variant(c);
     guest_set_memory(&image);
     run_natively(&a);
-    if (a.native.end != CASE_EXCEPTION) {
+    if (a.native.end != CASE_EXCEPTION || is_beside_the_point(c, &a.native)) {
         return true;
     }
     guest_set_memory(&image);
@@ -213,6 +299,10 @@ static bool run_case(const FuzzCase *c, FILE *out)
         counts.refused += a.native.end == CASE_REFUSED;
         return true;
     }
+    if (is_beside_the_point(c, &a.native)) {
+        return true;
+    }
+    guest_use(c->paging);
     if (c->flush_before) {
         guest_flush_tlb(c->forget_use);
     }
@@ -264,11 +354,14 @@ static bool runs_only_allowed(const FuzzCase *c)
 
     fuzz_case_lay_out(c, &image, &state);
     guest_set_memory(&image);
+    guest_use(c->paging);
     guest_load(&state);
     for (unsigned i = 0; i < WALK_STEPS; i++) {
-        uint64_t rip = guest_cpu()->rip;
-        unsigned size = guest_fetch(rip, bytes);
-        bool is_known_insn = guest_cpu()->cpl == 3 && fuzz_decode(rip, bytes, size, &insn);
+        const X86Cpu *cpu = guest_cpu();
+        uint64_t rip = cpu->rip,
+                 linear = rip + (cpu->mode & CPU_MODE_CS_L ? 0 : cpu->seg[SEG_CS].base);
+        unsigned size = guest_fetch(linear, bytes);
+        bool is_known_insn = cpu->cpl == 3 && fuzz_decode(cpu->mode, rip, bytes, size, &insn);
         if (is_known_insn && !fuzz_insn_is_allowed(&insn)) {
             return false;
         }
@@ -277,7 +370,7 @@ static bool runs_only_allowed(const FuzzCase *c)
         }
         /* whether a REP looks at its own bytes again is a matter of interrupts */
         if (is_known_insn && insn.row->carry == CARRY_STRING &&
-            overwritten(rip, bytes, insn.length)) {
+            overwritten(linear, bytes, insn.length)) {
             return false;
         }
     }
@@ -291,6 +384,35 @@ static bool fails_alone(FuzzCase *c)
     return !run_case(c, NULL);
 }
 
+/* AMD does not like LOOP as the last instruction of a segment, even when it jumps. */
+static bool loop_ends_segment(const CaseOutcome *native)
+{
+    Segment cs = case_segment(native->state.selector[SEG_CS]);
+    const uint8_t *opcode = case_memory_at(&native_memory, linear_rip(&native->state));
+
+    return native->vector == VECTOR_GP && native->state.selector[SEG_CS] != CASE_CODE_64 &&
+           opcode && cs.limit - native->state.rip < INSN_MAX_LENGTH;
+}
+
+/* AMD's XLAT wants RBX + AL itself to be canonical, before the base of FS or GS is added. */
+static bool is_xlat_with_base(const CaseOutcome *native)
+{
+    Insn insn;
+
+    return native->vector == VECTOR_GP && faulting_insn(native, &insn) &&
+           insn.mnemonic == ZYDIS_MNEMONIC_XLAT &&
+           (insn.segment == SEG_FS || insn.segment == SEG_GS);
+}
+
+/* At the end of what is mapped: whether an invalid opcode is seen before the rest of the
+ * instruction is fetched. */
+static bool is_cut_off(const CaseOutcome *native, const CaseOutcome *guest)
+{
+    return native->vector == VECTOR_PF && native->error_code & PF_FETCH &&
+           guest->vector == VECTOR_UD && native->state.rip == guest->state.rip &&
+           native->cr2 - linear_rip(&native->state) - 1 < INSN_MAX_LENGTH;
+}
+
 /* Differences that are known and left as they are. */
 static bool is_known(const FuzzCase *c)
 {
@@ -298,14 +420,21 @@ static bool is_known(const FuzzCase *c)
     CaseOutcome guest;
 
     run_natively(&a);
+    guest_use(c->paging);
     guest_set_memory(&image);
     guest_run(GUEST_TRANSLATED, &a.state, &guest);
-    if (cr2_is_free(&a.native)) {
-        return guest.vector == VECTOR_GP; /* half of the operand is not canonical */
+    if (cr2_is_free(&a.native)) { /* half of the operand is not canonical or outside */
+        return guest.vector == VECTOR_GP || guest.vector == VECTOR_SS;
     }
-    /* A near transfer to an address that is not canonical faults behind it, not at it. */
-    return a.native.vector == VECTOR_GP && guest.vector == VECTOR_GP &&
-           (uint64_t)((int64_t)(guest.state.rip << 16) >> 16) != guest.state.rip;
+    if (c->paging != GUEST_LONG && is_far_transfer(&a.native)) {
+        return true; /* NT, and 64-bit code segments */
+    }
+    if (!(c->mode & CPU_MODE_CS_L) && a.native.state.selector[SEG_CS] == CASE_CODE_64 &&
+        a.stack_is_wide) {
+        return true; /* from a 16-bit stack, whose upper half is undefined, to 64-bit code */
+    }
+    return loop_ends_segment(&a.native) || is_xlat_with_base(&a.native) ||
+           is_cut_off(&a.native, &guest);
 }
 
 static bool is_explained(const FuzzCase *c)
@@ -340,6 +469,18 @@ static FuzzCase minimise(const FuzzCase *failed, const char *first_difference)
     return best;
 }
 
+static void print_stack(const CaseState *state)
+{
+    uint64_t base = mode_of(state) & CPU_MODE_CS_L ? 0 : case_segment(state->selector[SEG_SS]).base;
+    const uint8_t *at = case_memory_at(&image, base + state->gpr[R_RSP]);
+
+    printf("  stack");
+    for (unsigned i = 0; at && i < 40 && (state->gpr[R_RSP] + base + i) % CASE_PAGE; i++) {
+        printf("%s%02x", i % 8 ? "" : " ", at[i]);
+    }
+    putchar('\n');
+}
+
 static void print_case(const FuzzCase *c)
 {
     CaseState state;
@@ -359,13 +500,14 @@ static void print_case(const FuzzCase *c)
         for (unsigned k = 0; k < 15; k++) {
             printf(k < length ? "%02x " : "   ", bytes[k]);
         }
-        if (fuzz_decode(address, bytes, length, &insn)) {
-            g_autofree char *text = decode_format(&insn, CPU_MODE_CS_L);
+        if (fuzz_decode(c->mode, address, bytes, length, &insn)) {
+            g_autofree char *text = decode_format(&insn, c->mode);
             printf(" %s", text);
         }
         putchar('\n');
     }
     case_state_print(&state, stdout);
+    print_stack(&state);
 }
 
 static void report(const FuzzCase *failed, uint64_t index, const char *first_difference)
@@ -379,6 +521,9 @@ static void report(const FuzzCase *failed, uint64_t index, const char *first_dif
     printf("# case %" PRIu64 ": fuzz-insn --seed %" PRIu64 " --first %" PRIu64 " --cases 1\n",
            index, options.seed, index);
     print_case(&c);
+    if (c.paging != GUEST_LONG) {
+        printf("  %s paging without long mode\n", c.paging == GUEST_PAE ? "PAE" : "32-bit");
+    }
     guest_forget_code();
     run_case(&c, stdout);
     fflush(stdout);
@@ -415,11 +560,14 @@ static uint64_t case_seed(uint64_t index)
 static void run_all(void *opaque)
 {
     Error **err = opaque;
+    FuzzModes modes = options.bits == 64   ? FUZZ_64_BIT
+                      : options.bits == 32 ? FUZZ_LEGACY
+                                           : FUZZ_ALL_MODES;
     double begin, last;
     FuzzCase c;
     CaseState state;
 
-    fuzz_case_make(&c, 1);
+    fuzz_case_make(&c, 1, FUZZ_ALL_MODES);
     fuzz_case_lay_out(&c, &image, &state);
     guest_set_memory(&image);
     if (!native_init(&image, err)) {
@@ -431,7 +579,7 @@ static void run_all(void *opaque)
         if (seconds >= (double)options.seconds || counts.failed >= options.failures) {
             break;
         }
-        fuzz_case_make(&c, case_seed(i));
+        fuzz_case_make(&c, case_seed(i), modes);
         counts.run++;
         if (run_case(&c, NULL)) {
             for (unsigned k = 0; k < c.count; k++) {
@@ -459,7 +607,7 @@ static bool parse_options(int argc, char **argv)
     } numbers[] = {{"--seed", &options.seed},         {"--first", &options.first},
                    {"--cases", &options.cases},       {"--seconds", &options.seconds},
                    {"--failures", &options.failures}, {"--cpus", &options.cpus},
-                   {"--mutant", &tcg_mutant}};
+                   {"--mutant", &tcg_mutant},         {"--bits", &options.bits}};
 
     for (int i = 1; i < argc; i++) {
         size_t n = 0;
@@ -497,6 +645,7 @@ int main(int argc, char **argv)
     }
     printf("1..1\n# seed %" PRIu64 "\n", options.seed);
     fflush(stdout);
+    fuzz_draw_ldt(options.seed);
     if (!guest_main((unsigned)options.cpus, CACHE_MIB, options.seed, run_all, &err, &err) || err) {
         printf("not ok 1 - %s\n", error_message(err));
         return 2;

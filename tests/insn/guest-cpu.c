@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest of a case: 4-level paging with shuffled physical pages, a GDT that only interrupt
- * delivery reads, an IDT whose 256 gates lead to stubs of one HLT each, and a stack for ring 0. The
- * case runs in ring 3 with selectors as Linux has them; an exception ends it in its stub, where the
- * frame on the stack says the rest.
+ * The guest of a case. The case runs in ring 3 with selectors as Linux has them; an exception ends
+ * it in a stub of ring 0, where the frame on the stack says the rest.
  */
 #include "tests/insn/guest-cpu.h"
 
@@ -12,50 +10,15 @@
 #include "softmmu/memory.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/access.h"
+#include "tests/insn/case-segments.h"
 #include "util/bitmap.h"
 
 #include <string.h>
 
-#define RAM_SIZE (4u << 20)
-#define RAM_PAGES (RAM_SIZE / CASE_PAGE)
-
-/* Linear addresses of what only ring 0 sees. */
-#define KERNEL 0xffff800000000000ull
-#define GDT KERNEL
-#define IDT (KERNEL + 0x1000)
-#define TSS (KERNEL + 0x2000)
-#define STUBS (KERNEL + 0x3000) /* one page: 16 bytes each */
-#define STACK_TOP (KERNEL + 0x6000)
-#define KERNEL_PAGES 6
-
-#define SELECTOR_KERNEL_CODE 0x10
-#define SELECTOR_KERNEL_DATA 0x18
-#define SELECTOR_USER_DATA 0x2b
-#define SELECTOR_USER_CODE 0x33
-#define SELECTOR_TSS 0x40
-#define DESCRIPTOR_CODE_0 0x00af9b000000ffffull
-#define DESCRIPTOR_DATA_0 0x00cf93000000ffffull
-#define DESCRIPTOR_DATA_3 0x00cff3000000ffffull
-#define DESCRIPTOR_CODE_3 0x00affb000000ffffull
-
-#define PTE_P 1ull
-#define PTE_W 2ull
-#define PTE_U 4ull
-#define PTE_A 0x20ull
-#define PTE_D 0x40ull
-#define PTE_NX (1ull << 63)
-#define PTE_ADDRESS 0xffffffffff000ull
-
 #define EXACT_STEPS 4000000u
 
 static struct {
-    Region root, ram_region;
-    RamBlock *ram;
-    uint16_t free_pages[RAM_PAGES];
-    unsigned free_count;
-    uint64_t cr3;
-    uint64_t case_physical[CASE_PAGES];
-    uint64_t *case_entry[CASE_PAGES];
+    GuestPaging paging;
     X86Cpu *cpu;
     void (*fn)(void *opaque);
     void *opaque;
@@ -69,112 +32,11 @@ X86Cpu *guest_cpu(void)
     return guest.cpu;
 }
 
-/* -- Physical memory -------------------------------------------------------------------------- */
-
-static void shuffle_pages(uint64_t seed)
-{
-    for (unsigned i = 1; i < RAM_PAGES; i++) {
-        guest.free_pages[guest.free_count++] = (uint16_t)i;
-    }
-    for (unsigned i = guest.free_count - 1; i > 0; i--) {
-        unsigned j;
-        uint16_t page = guest.free_pages[i];
-
-        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-        j = (unsigned)((seed >> 33) % (i + 1));
-        guest.free_pages[i] = guest.free_pages[j];
-        guest.free_pages[j] = page;
-    }
-}
-
-static uint64_t take_page(void)
-{
-    return guest.free_pages[--guest.free_count] * CASE_PAGE;
-}
-
-static uint64_t *table_at(uint64_t physical)
-{
-    return (uint64_t *)(guest.ram->host + physical);
-}
-
-/* The page table entry for `linear`; levels above are made as needed, with all rights. */
-static uint64_t *entry_for(uint64_t linear)
-{
-    uint64_t table = guest.cr3;
-
-    for (unsigned shift = 39; shift > 12; shift -= 9) {
-        uint64_t *entry = &table_at(table)[linear >> shift & 511];
-        if (!*entry) {
-            *entry = take_page() | PTE_P | PTE_W | PTE_U;
-        }
-        table = *entry & PTE_ADDRESS;
-    }
-    return &table_at(table)[linear >> 12 & 511];
-}
-
-static uint64_t *map_page(uint64_t linear, uint64_t rights, uint64_t *ret_physical)
-{
-    uint64_t *entry = entry_for(linear);
-
-    *ret_physical = take_page();
-    *entry = *ret_physical | PTE_P | rights;
-    return entry;
-}
-
-/* -- What ring 0 needs ------------------------------------------------------------------------ */
-
-static void fill_gdt(uint8_t *page)
-{
-    uint64_t tss[2] = {0x67 | (TSS & 0xffffff) << 16 | 0x8bull << 40 | (TSS >> 24 & 0xff) << 56,
-                       TSS >> 32};
-
-    *(uint64_t *)(page + SELECTOR_KERNEL_CODE) = DESCRIPTOR_CODE_0;
-    *(uint64_t *)(page + SELECTOR_KERNEL_DATA) = DESCRIPTOR_DATA_0;
-    *(uint64_t *)(page + (SELECTOR_USER_DATA & ~7)) = DESCRIPTOR_DATA_3;
-    *(uint64_t *)(page + (SELECTOR_USER_CODE & ~7)) = DESCRIPTOR_CODE_3;
-    memcpy(page + SELECTOR_TSS, tss, sizeof(tss));
-}
-
-static void fill_idt(uint8_t *page)
-{
-    for (unsigned vector = 0; vector < 256; vector++) {
-        uint64_t handler = STUBS + vector * 16;
-        unsigned ring = vector == VECTOR_BP || vector == VECTOR_OF ? 3 : 0;
-        uint64_t gate[2] = {(handler & 0xffff) | SELECTOR_KERNEL_CODE << 16 |
-                                (0x8e00ull | ring << 13) << 32 | (handler >> 16 & 0xffff) << 48,
-                            handler >> 32};
-        memcpy(page + vector * 16, gate, sizeof(gate));
-    }
-}
-
-static void fill_kernel(void)
-{
-    uint64_t physical[KERNEL_PAGES], stack = STACK_TOP;
-
-    for (unsigned i = 0; i < KERNEL_PAGES; i++) {
-        map_page(KERNEL + i * CASE_PAGE, PTE_W, &physical[i]);
-    }
-    fill_gdt(guest.ram->host + physical[0]);
-    fill_idt(guest.ram->host + physical[1]);
-    memcpy(guest.ram->host + physical[2] + 4, &stack, sizeof(stack));
-    memset(guest.ram->host + physical[2] + 0x66, 0xff, 2);  /* no I/O permission bitmap */
-    memset(guest.ram->host + physical[3], 0xf4, CASE_PAGE); /* HLT */
-}
-
-static void map_case_pages(void)
-{
-    for (unsigned i = 0; i < CASE_PAGES; i++) {
-        uint64_t rights = PTE_U | (case_pages[i].may_write ? PTE_W : 0) |
-                          (case_pages[i].may_execute ? 0 : PTE_NX);
-        guest.case_entry[i] = map_page(case_pages[i].linear, rights, &guest.case_physical[i]);
-    }
-}
-
 /* -- Memory of the case ----------------------------------------------------------------------- */
 
 static uint8_t *page_host(unsigned n)
 {
-    return guest.ram->host + guest.case_physical[n];
+    return guest_ram->host + guest_case_physical[n];
 }
 
 static void set_code_page(unsigned n, const uint8_t *bytes)
@@ -192,7 +54,7 @@ static void set_code_page(unsigned n, const uint8_t *bytes)
         last--;
     }
     memcpy(host + first, bytes + first, last - first);
-    ram_block_mark_dirty(guest.ram, guest.case_physical[n] + first, last - first);
+    ram_block_mark_dirty(guest_ram, guest_case_physical[n] + first, last - first);
 }
 
 void guest_set_memory(const CaseMemory *image)
@@ -215,18 +77,21 @@ void guest_get_memory(CaseMemory *ret_memory)
 
 uint64_t guest_page_entry(unsigned n)
 {
-    return *guest.case_entry[n];
+    uint32_t low;
+
+    memcpy(&low, guest_tables[guest.paging].entry[n], sizeof(low));
+    return low;
 }
 
 bool guest_page_is_dirty(unsigned n)
 {
-    return bitmap_test(guest.ram->dirty[DIRTY_MIGRATION], guest.case_physical[n] / CASE_PAGE);
+    return bitmap_test(guest_ram->dirty[DIRTY_MIGRATION], guest_case_physical[n] / CASE_PAGE);
 }
 
 void guest_clear_dirty(void)
 {
     for (unsigned i = 0; i < CASE_PAGES; i++) {
-        ram_block_test_and_clear_dirty(guest.ram, DIRTY_MIGRATION, guest.case_physical[i],
+        ram_block_test_and_clear_dirty(guest_ram, DIRTY_MIGRATION, guest_case_physical[i],
                                        CASE_PAGE);
     }
 }
@@ -234,7 +99,7 @@ void guest_clear_dirty(void)
 void guest_flush_tlb(bool forget_use)
 {
     for (unsigned i = 0; forget_use && i < CASE_PAGES; i++) {
-        *guest.case_entry[i] &= ~(PTE_A | PTE_D);
+        *guest_tables[guest.paging].entry[i] &= (uint8_t) ~(PTE_A | PTE_D);
     }
     tcg_flush_tlb(guest.cpu);
 }
@@ -243,7 +108,7 @@ void guest_forget_code(void)
 {
     for (unsigned i = 0; i < CASE_PAGES; i++) {
         if (case_pages[i].may_execute) {
-            ram_block_mark_dirty(guest.ram, guest.case_physical[i], CASE_PAGE);
+            ram_block_mark_dirty(guest_ram, guest_case_physical[i], CASE_PAGE);
         }
     }
 }
@@ -267,30 +132,12 @@ unsigned guest_fetch(uint64_t linear, uint8_t bytes[16])
 
 /* -- Running ---------------------------------------------------------------------------------- */
 
-static void set_segment(X86Cpu *cpu, unsigned n, uint16_t selector, uint64_t descriptor)
+void guest_use(GuestPaging paging)
 {
-    cpu->seg[n] = (Segment){.selector = selector};
-    if (descriptor) {
-        cpu->seg[n].limit = UINT32_MAX;
-        cpu->seg[n].attributes = (uint16_t)(descriptor >> 40 & 0xf0ff);
+    if (paging != guest.paging) {
+        guest.paging = paging;
+        guest_paging_enter(guest.cpu, paging);
     }
-}
-
-/* Registers that no case changes. */
-static void set_system_state(X86Cpu *cpu)
-{
-    cpu->cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | CR0_AM;
-    cpu->cr3 = guest.cr3;
-    cpu->cr4 = (CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE |
-                CR4_UMIP | CR4_DE) &
-               cpu->model->cr4_mask;
-    cpu->efer = EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE;
-    cpu->xcr0 = cpu->model->xcr0_mask;
-    cpu->gdtr = (DescriptorTable){GDT, 0x7f};
-    cpu->idtr = (DescriptorTable){IDT, 0xfff};
-    cpu->tr = (Segment){SELECTOR_TSS, 0x8b, 0x67, TSS, 0, 0};
-    cpu->ldtr = (Segment){0};
-    tcg_flush_tlb(cpu);
 }
 
 void guest_load(const CaseState *state)
@@ -303,16 +150,17 @@ void guest_load(const CaseState *state)
     cpu->cr2 = 0;
     cpu->halted = cpu->vcpu.halted = false;
     cpu->interrupt_shadow = false;
+    cpu->debug_pending = 0;
+    cpu->dr[6] = 0xffff0ff0;
     cpu->fpu_live = false;
     memset(cpu->fpu, 0, 4096);
     case_fpu_to_image(&state->fpu, cpu->fpu);
     cpu->guest_fip = cpu->guest_fdp = cpu->guest_fop = 0;
-    set_segment(cpu, SEG_CS, SELECTOR_USER_CODE, DESCRIPTOR_CODE_3);
-    set_segment(cpu, SEG_SS, SELECTOR_USER_DATA, DESCRIPTOR_DATA_3);
-    set_segment(cpu, SEG_DS, 0, 0);
-    set_segment(cpu, SEG_ES, 0, 0);
-    set_segment(cpu, SEG_FS, 0, 0);
-    set_segment(cpu, SEG_GS, 0, 0);
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        cpu->seg[i] = case_segment(state->selector[i]);
+    }
+    cpu->seg[SEG_FS].base = state->fs_base;
+    cpu->seg[SEG_GS].base = state->gs_base;
     cpu_update_mode(cpu);
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         cpu_update_segment(cpu, i);
@@ -337,37 +185,63 @@ static bool pushes_error_code(unsigned vector)
            vector == VECTOR_AC;
 }
 
-/* Reads the frame that the exception left. */
+/* Doublewords or quadwords from the top of ring 0's stack. */
+static bool read_frame(uint64_t *words, unsigned count)
+{
+    const GuestTables *t = &guest_tables[guest.paging];
+    unsigned size = guest.paging == GUEST_LONG ? 8 : 4;
+    uint64_t offset = guest.cpu->gpr[R_RSP] - t->kernel;
+
+    for (unsigned i = 0; i < count; i++, offset += size) {
+        words[i] = 0;
+        if (offset < KERNEL_STUBS + CASE_PAGE || offset >= KERNEL_STACK_TOP) {
+            return false;
+        }
+        memcpy(&words[i], t->kernel_page[offset / CASE_PAGE] + offset % CASE_PAGE, size);
+    }
+    return true;
+}
+
+static void read_segments(CaseState *state)
+{
+    const X86Cpu *cpu = guest.cpu;
+
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        state->selector[i] = cpu->seg[i].selector;
+    }
+    state->fs_base = cpu->seg[SEG_FS].base;
+    state->gs_base = cpu->seg[SEG_GS].base;
+}
+
+/* Reads what the exception left: an error code, RIP, CS, RFLAGS, RSP, SS. */
 static void read_outcome(CaseOutcome *outcome)
 {
     const X86Cpu *cpu = guest.cpu;
     uint64_t frame[6], *from = frame;
-    uint64_t stub = cpu->rip - 1 - STUBS;
-    unsigned i;
+    uint64_t stub = cpu->rip - 1 - guest_tables[guest.paging].kernel - KERNEL_STUBS;
+    bool has_code;
 
     memset(outcome, 0, sizeof(*outcome));
     memcpy(outcome->state.gpr, cpu->gpr, sizeof(cpu->gpr));
     case_fpu_from_image(&outcome->state.fpu, cpu->fpu);
+    read_segments(&outcome->state);
     outcome->state.rip = cpu->rip;
-    if (guest.interrupted || !cpu->halted || stub >= CASE_PAGE || stub % 16) {
+    outcome->vector = (unsigned)(stub / 16);
+    has_code = pushes_error_code(outcome->vector);
+    if (guest.interrupted || !cpu->halted || stub >= CASE_PAGE || stub % 16 ||
+        !read_frame(frame, has_code ? 6 : 5)) {
         outcome->end = CASE_TIMEOUT;
         return;
     }
-    outcome->vector = (unsigned)(stub / 16);
-    for (i = 0; i < 6; i++) {
-        uint64_t linear = cpu->gpr[R_RSP] + 8 * i;
-        uint64_t entry = linear < STACK_TOP && linear >= STACK_TOP - 2 * CASE_PAGE
-                             ? *entry_for(linear) & PTE_ADDRESS
-                             : 0;
-        memcpy(&frame[i], guest.ram->host + entry + (linear & (CASE_PAGE - 1)), 8);
-    }
-    if (pushes_error_code(outcome->vector)) {
+    if (has_code) {
         outcome->error_code = (uint32_t)*from++;
     }
     outcome->cr2 = outcome->vector == VECTOR_PF ? cpu->cr2 : 0;
     outcome->state.rip = from[0];
-    outcome->state.eflags = from[2] & CASE_EFLAGS;
+    outcome->state.selector[SEG_CS] = (uint16_t)from[1];
+    outcome->state.eflags = from[2] & CASE_EFLAGS_SEEN;
     outcome->state.gpr[R_RSP] = from[3];
+    outcome->state.selector[SEG_SS] = (uint16_t)from[4];
 }
 
 void guest_run(GuestHow how, const CaseState *state, CaseOutcome *ret_outcome)
@@ -411,24 +285,6 @@ static int nothing_to_acknowledge(void *apic)
 static const CpuApicOps apic_ops = {.has_interrupt = no_interrupt,
                                     .acknowledge = nothing_to_acknowledge};
 
-static bool make_memory(Error **err)
-{
-    RamDesc ram = {.name = "ram", .size = RAM_SIZE};
-    RegionDesc root = {.name = "memory", .kind = REGION_CONTAINER, .size = UINT64_MAX};
-    RegionDesc region = {.name = "ram", .kind = REGION_RAM, .size = RAM_SIZE};
-
-    guest.ram = ram_block_new(&ram, err);
-    if (!guest.ram) {
-        return false;
-    }
-    region.ram = guest.ram;
-    region_init(&guest.root, &root);
-    region_init(&guest.ram_region, &region);
-    region_add(&guest.root, 0, &guest.ram_region, 0);
-    address_space_init(&address_space_memory, &guest.root, "memory");
-    return true;
-}
-
 static bool make_cpus(unsigned count, Error **err)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -448,7 +304,7 @@ static bool make_cpus(unsigned count, Error **err)
 static void run_on_cpu(Vcpu *vcpu, void *opaque)
 {
     machine_unlock();
-    set_system_state(guest.cpu);
+    guest_paging_enter(guest.cpu, guest.paging);
     guest.fn(guest.opaque);
     machine_lock();
     guest.done = true;
@@ -464,14 +320,8 @@ bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(
     guest.fn = fn;
     guest.opaque = opaque;
     machine_lock();
-    ok = accel_select(&accel, 1, err) && cpu_model_select("max", err) && make_memory(err);
-    if (ok) {
-        shuffle_pages(shuffle);
-        guest.cr3 = take_page();
-        fill_kernel();
-        map_case_pages();
-        ok = make_cpus(cpus, err);
-    }
+    ok = accel_select(&accel, 1, err) && cpu_model_select("max", err) &&
+         guest_paging_init(shuffle, err) && make_cpus(cpus, err);
     if (ok) {
         vcpu_post(&guest.cpu->vcpu, run_on_cpu, NULL);
         while (!guest.done) {

@@ -5,6 +5,7 @@
 #define TESTS_INSN_GUEST_CPU_H
 
 #include "target/i386/cpu.h"
+#include "tests/insn/guest-paging.h"
 #include "tests/insn/insn-case.h"
 
 typedef struct Error Error;
@@ -19,6 +20,9 @@ bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(
 /* -- All of these inside of fn */
 
 X86Cpu *guest_cpu(void);
+
+/* Which tables and modes the following runs have; long mode at first. */
+void guest_use(GuestPaging paging);
 
 /* Fills the pages. Pages with code are written as a device writes them, and only bytes that change:
  * what was translated before stays when `image` holds the same code. */

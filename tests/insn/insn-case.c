@@ -2,6 +2,8 @@
 /* Comparing and printing what a case left behind. */
 #include "tests/insn/insn-case.h"
 
+#include "tests/insn/case-segments.h"
+
 #include <cpuid.h>
 #include <inttypes.h>
 #include <string.h>
@@ -189,6 +191,31 @@ static uint32_t comparable_error(const CaseOutcome *outcome)
                                                              : outcome->error_code;
 }
 
+/* Null selectors with an RPL lose it whenever the kernel returns to user mode. */
+static uint16_t comparable_selector(uint16_t selector)
+{
+    return selector < 4 ? 0 : selector;
+}
+
+static void compare_segments(Comparison *c, const CaseState *a, const CaseState *b)
+{
+    static const char *const names[] = {"ES", "CS", "SS", "DS", "FS", "GS"};
+
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        compare(c, names[i], comparable_selector(a->selector[i]),
+                comparable_selector(b->selector[i]));
+    }
+    compare(c, "FS base", a->fs_base, b->fs_base);
+    compare(c, "GS base", a->gs_base, b->gs_base);
+}
+
+/* Bits of general registers that mean something: outside of 64-bit code the upper halves are
+ * undefined. */
+static uint64_t gpr_mask(const CaseState *state)
+{
+    return state->selector[SEG_CS] == CASE_CODE_64 ? UINT64_MAX : UINT32_MAX;
+}
+
 bool case_outcomes_equal(const CaseOutcome *a, const CaseOutcome *b, FILE *out, const char *left,
                          const char *right)
 {
@@ -197,13 +224,13 @@ bool case_outcomes_equal(const CaseOutcome *a, const CaseOutcome *b, FILE *out, 
     compare(&c, "end", a->end, b->end);
     compare(&c, "vector", a->vector, b->vector);
     compare(&c, "error code", comparable_error(a), comparable_error(b));
-    if (a->vector == 14 && b->vector == 14) {
-        compare(&c, "CR2", a->cr2, b->cr2);
-    }
+    compare(&c, "CR2", a->cr2, b->cr2);
     compare(&c, "RIP", a->state.rip, b->state.rip);
     for (unsigned i = 0; i < 16; i++) {
-        compare(&c, gpr_names[i], a->state.gpr[i], b->state.gpr[i]);
+        uint64_t mask = i < 8 ? gpr_mask(&a->state) : UINT64_MAX;
+        compare(&c, gpr_names[i], a->state.gpr[i] & mask, b->state.gpr[i] & mask);
     }
+    compare_segments(&c, &a->state, &b->state);
     compare(&c, "EFLAGS", a->state.eflags, b->state.eflags);
     if (!out && !c.is_equal) {
         return false;
@@ -242,4 +269,10 @@ void case_state_print(const CaseState *state, FILE *out)
             "  RIP %016" PRIx64 "  EFLAGS %03" PRIx64 "  FCW %04x FSW %04x FTW %02x MXCSR %04x\n",
             state->rip, state->eflags, state->fpu.fcw, state->fpu.fsw, state->fpu.ftw,
             state->fpu.mxcsr);
+    fprintf(out,
+            "  ES %04x CS %04x SS %04x DS %04x FS %04x GS %04x  FS base %" PRIx64
+            " GS base %" PRIx64 "\n",
+            state->selector[SEG_ES], state->selector[SEG_CS], state->selector[SEG_SS],
+            state->selector[SEG_DS], state->selector[SEG_FS], state->selector[SEG_GS],
+            state->fs_base, state->gs_base);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A few bytes of 64-bit user code, the state they start from and the state they leave: what runs
- * natively and translated, and the comparison of both. */
+/* A few bytes of user code, the state they start from and the state they leave: what runs natively
+ * and translated, and the comparison of both. */
 #ifndef TESTS_INSN_CASE_H
 #define TESTS_INSN_CASE_H
 
@@ -51,10 +51,15 @@ typedef struct CaseFpu {
 typedef struct CaseState {
     uint64_t gpr[16], rip;
     uint64_t eflags; /* CF PF AF ZF SF OF DF */
+    /* ES CS SS DS FS GS, see case-segments.h; CS decides the mode */
+    uint16_t selector[6];
+    uint64_t fs_base, gs_base; /* what the selectors say, anything when those are null */
     CaseFpu fpu;
 } CaseState;
 
-#define CASE_EFLAGS 0xcd5u
+#define CASE_EFLAGS 0xcd5u /* what a case starts with */
+/* ... and what it may change besides: TF NT RF AC ID */
+#define CASE_EFLAGS_SEEN (CASE_EFLAGS | 0x254100u)
 
 typedef enum CaseEnd {
     CASE_EXCEPTION, /* the only way to end */

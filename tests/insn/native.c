@@ -8,15 +8,17 @@
  */
 #include "tests/insn/native.h"
 
+#include "tests/insn/case-segments.h"
+#include "tests/insn/native-segments.h"
 #include "util/error.h"
 
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -39,7 +41,7 @@ static struct {
     CaseOutcome *outcome;
     gregset_t kept;
     volatile unsigned ticks;
-    uint64_t fs_base, gs_base;
+    NativeSegments host; /* as C code wants them */
 } run;
 
 static struct sigaction previous[NSIG];
@@ -92,6 +94,13 @@ static uint8_t *fpu_image(ucontext_t *context)
     return (uint8_t *)context->uc_mcontext.fpregs;
 }
 
+/* CS, GS, FS and SS lie in one word of the kernel's frame; it looks at CS and SS only. */
+static void put_code_and_stack(greg_t *regs, const CaseState *state)
+{
+    regs[REG_CSGSFS] =
+        (greg_t)((uint64_t)state->selector[SEG_CS] | (uint64_t)state->selector[SEG_SS] << 48);
+}
+
 /* Registers of the kernel's frame that cases do not know keep what the frame says. */
 static void put_fpu(ucontext_t *context, const CaseFpu *fpu)
 {
@@ -112,7 +121,7 @@ static void put_fpu(ucontext_t *context, const CaseFpu *fpu)
     }
 }
 
-static void begin(ucontext_t *context)
+NATIVE_HANDLER static void begin(ucontext_t *context)
 {
     greg_t *regs = context->uc_mcontext.gregs;
 
@@ -122,12 +131,35 @@ static void begin(ucontext_t *context)
     }
     regs[REG_RIP] = (greg_t)run.state->rip;
     regs[REG_EFL] = (greg_t)((regs[REG_EFL] & ~(greg_t)CASE_EFLAGS) | (greg_t)run.state->eflags);
+    put_code_and_stack(regs, run.state);
     put_fpu(context, &run.state->fpu);
     run.ticks = 0;
     run.phase = RUNNING;
+    native_segments_load(&(NativeSegments){
+        .ds = run.state->selector[SEG_DS],
+        .es = run.state->selector[SEG_ES],
+        .fs = run.state->selector[SEG_FS],
+        .gs = run.state->selector[SEG_GS],
+        .fs_base = run.state->fs_base,
+        .gs_base = run.state->gs_base,
+    });
 }
 
-static void finish(ucontext_t *context, CaseEnd end)
+static void get_segments(CaseState *state, const greg_t *regs, const NativeSegments *segments)
+{
+    uint64_t packed = (uint64_t)regs[REG_CSGSFS];
+
+    state->selector[SEG_CS] = (uint16_t)packed;
+    state->selector[SEG_SS] = (uint16_t)(packed >> 48);
+    state->selector[SEG_DS] = segments->ds;
+    state->selector[SEG_ES] = segments->es;
+    state->selector[SEG_FS] = segments->fs;
+    state->selector[SEG_GS] = segments->gs;
+    state->fs_base = segments->fs_base;
+    state->gs_base = segments->gs_base;
+}
+
+static void finish(ucontext_t *context, CaseEnd end, const NativeSegments *segments)
 {
     static const CaseFpu clean = {.fcw = 0x37f, .mxcsr = 0x1f80};
     greg_t *regs = context->uc_mcontext.gregs;
@@ -141,7 +173,8 @@ static void finish(ucontext_t *context, CaseEnd end)
         outcome->state.gpr[i] = (uint64_t)regs[gpr_slots[i]];
     }
     outcome->state.rip = (uint64_t)regs[REG_RIP];
-    outcome->state.eflags = (uint64_t)regs[REG_EFL] & CASE_EFLAGS;
+    outcome->state.eflags = (uint64_t)regs[REG_EFL] & CASE_EFLAGS_SEEN;
+    get_segments(&outcome->state, regs, segments);
     case_fpu_from_image(&outcome->state.fpu, fpu_image(context));
     memcpy(regs, run.kept, sizeof(run.kept));
     put_fpu(context, &clean);
@@ -150,17 +183,24 @@ static void finish(ucontext_t *context, CaseEnd end)
 
 /* -- Signals ---------------------------------------------------------------------------------- */
 
-/* What the case may have changed of what C code takes for granted: alignment checks and, by a wild
- * jump, the segment bases. Without FSGSBASE nobody can have changed those. */
-static void restore_environment(void)
+/* AC, NT and ID: the kernel leaves them alone when a signal arrives, and the last two when its
+ * handler returns. */
+static inline __attribute__((always_inline)) void set_sticky_flags(uint64_t flags)
 {
-    __asm__ volatile("subq $128, %%rsp; pushfq; andl $0xfffbffff, (%%rsp); popfq; addq $128, %%rsp"
+    __asm__ volatile("subq $128, %%rsp; pushfq; andq $0xffffffffffdbbfff, (%%rsp)\n\t"
+                     "orq %0, (%%rsp); popfq; addq $128, %%rsp"
                      :
-                     :
+                     : "r"(flags & (EFLAGS_NT | EFLAGS_ID))
                      : "cc", "memory");
-    if (run.fs_base) {
-        __asm__ volatile("wrfsbase %0; wrgsbase %1" : : "r"(run.fs_base), "r"(run.gs_base));
-    }
+}
+
+/* What the case may have changed of what C code takes for granted: alignment checks and the data
+ * segments. Comes before anything that looks at thread-local data. */
+static inline __attribute__((always_inline)) void restore_environment(NativeSegments *ret_segments)
+{
+    set_sticky_flags(0);
+    native_segments_read(ret_segments);
+    native_segments_load(&run.host);
 }
 
 static void pass_on(int number, siginfo_t *info, void *context)
@@ -174,11 +214,13 @@ static void pass_on(int number, siginfo_t *info, void *context)
     }
 }
 
-static void on_fault(int number, siginfo_t *info, void *context)
+NATIVE_HANDLER static void on_fault(int number, siginfo_t *info, void *context)
 {
+    NativeSegments segments;
+
     if (run.phase == RUNNING) {
-        restore_environment();
-        finish(context, number == SIGSYS ? CASE_REFUSED : CASE_EXCEPTION);
+        restore_environment(&segments);
+        finish(context, number == SIGSYS ? CASE_REFUSED : CASE_EXCEPTION, &segments);
     } else if (run.phase == ENTERING && number == SIGTRAP) {
         begin(context);
     } else {
@@ -186,12 +228,17 @@ static void on_fault(int number, siginfo_t *info, void *context)
     }
 }
 
-static void on_tick(int number, siginfo_t *info, void *context)
+NATIVE_HANDLER static void on_tick(int number, siginfo_t *info, void *context)
 {
+    NativeSegments segments;
+
     if (run.phase == RUNNING) {
-        restore_environment();
+        restore_environment(&segments);
         if (++run.ticks > MAX_TICKS) {
-            finish(context, CASE_TIMEOUT);
+            finish(context, CASE_TIMEOUT, &segments);
+        } else {
+            native_segments_load(&segments);
+            set_sticky_flags((uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL]);
         }
     } else if (run.phase == IDLE && native_tick) {
         native_tick();
@@ -230,10 +277,12 @@ static bool start_ticks(Error **err)
     return true;
 }
 
-/* System calls from the code pages become SIGSYS. */
+/* System calls from the code pages, and all that 32-bit code makes, become SIGSYS. */
 static bool forbid_system_calls(Error **err)
 {
     struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 6),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
@@ -256,12 +305,9 @@ bool native_init(const CaseMemory *image, Error **err)
     if (__builtin_cpu_supports("avx") == 0) {
         return error_set(err, "the host has no AVX");
     }
-    if (getauxval(AT_HWCAP2) & 2) { /* FSGSBASE */
-        __asm__("rdfsbase %0" : "=r"(run.fs_base));
-        __asm__("rdgsbase %0" : "=r"(run.gs_base));
-    }
-    return map_pages(image, err) && install_handlers(err) && start_ticks(err) &&
-           forbid_system_calls(err);
+    native_segments_read(&run.host);
+    return map_pages(image, err) && native_set_ldt(err) && install_handlers(err) &&
+           start_ticks(err) && forbid_system_calls(err);
 }
 
 void native_run(const CaseState *state, CaseOutcome *ret_outcome)

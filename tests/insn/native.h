@@ -18,6 +18,9 @@ void native_get_memory(CaseMemory *ret_memory);
 /* Runs until an exception ends it. */
 void native_run(const CaseState *state, CaseOutcome *ret_outcome);
 
+/* The GDT entry in which the kernel says which CPU this is. */
+uint64_t native_cpu_number_descriptor(void);
+
 /* Called every 10 ms on the thread of native_init() while no native code runs; NULL: nobody. Async
  * signal context. */
 extern void (*native_tick)(void);

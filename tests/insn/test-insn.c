@@ -4,6 +4,7 @@
  * registers, flags, FPU state and memory must match. The bodies are in the .S files beside this
  * one; run one alone with its name as argument.
  */
+#include "tests/insn/case-segments.h"
 #include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/native.h"
@@ -43,7 +44,7 @@ static uint64_t mix(uint64_t n)
 
 static CaseState make_state(uint64_t rip)
 {
-    CaseState state = {.rip = rip, .eflags = EFLAGS_ZF | EFLAGS_PF};
+    CaseState state = {.rip = rip, .eflags = EFLAGS_ZF | EFLAGS_PF, .selector = CASE_SELECTORS_64};
 
     for (unsigned i = 0; i < 16; i++) {
         state.gpr[i] = mix(i + 1);
