@@ -155,8 +155,8 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->halted = false;
     fault_raise(cpu, VECTOR_DB);
     cpu->fault.dr6 = bits;
-    /* between the iterations of a REP Intel sets RF, AMD does not */
-    cpu->fault.resumes = result == INSN_REPEAT && !cpu->model->is_amd;
+    /* between the iterations of a REP; AMD does not set RF for a single step there */
+    cpu->fault.resumes = result == INSN_REPEAT && !(bits & DR6_BS && cpu->model->is_amd);
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }
