@@ -32,6 +32,7 @@
 
 #define CACHE_MIB 24
 #define WALK_STEPS 20000
+#define LARGEST_OPERAND 64
 #define TICKS_PER_GUEST_RUN 100
 
 uint64_t tcg_mutant;
@@ -394,14 +395,48 @@ static bool loop_ends_segment(const CaseOutcome *native)
            opcode && cs.limit - native->state.rip < INSN_MAX_LENGTH;
 }
 
-/* AMD's XLAT wants RBX + AL itself to be canonical, before the base of FS or GS is added. */
-static bool is_xlat_with_base(const CaseOutcome *native)
+static uint64_t effective_address(const CaseState *state, const Insn *insn)
 {
+    uint64_t address = (uint64_t)insn->displacement;
+
+    if (insn->mnemonic == ZYDIS_MNEMONIC_XLAT) {
+        return state->gpr[R_RBX] + (state->gpr[R_RAX] & 0xff);
+    }
+    if (insn->row->carry == CARRY_STRING) {
+        return state->gpr[R_RSI];
+    }
+    address += insn->base < 16 ? state->gpr[insn->base] : 0;
+    return address + (insn->index < 16 ? state->gpr[insn->index] << insn->scale : 0);
+}
+
+static bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+/* AMD wants the effective address itself to be canonical, before the base of FS or GS is added. */
+static bool is_outside_before_base(const CaseOutcome *native)
+{
+    uint64_t address;
     Insn insn;
 
-    return native->vector == VECTOR_GP && faulting_insn(native, &insn) &&
-           insn.mnemonic == ZYDIS_MNEMONIC_XLAT &&
-           (insn.segment == SEG_FS || insn.segment == SEG_GS);
+    if (native->vector != VECTOR_GP || !faulting_insn(native, &insn) || !insn.row ||
+        (insn.segment != SEG_FS && insn.segment != SEG_GS)) {
+        return false;
+    }
+    address = effective_address(&native->state, &insn);
+    return !is_canonical(address) || !is_canonical(address + LARGEST_OPERAND - 1);
+}
+
+/* Under a mask, AMD goes its own ways about alignment checks and the end of a segment. */
+static bool is_masked_edge(const CaseOutcome *native, const CaseOutcome *guest)
+{
+    const uint32_t vectors = 1u << VECTOR_AC | 1u << VECTOR_GP | 1u << VECTOR_SS;
+    Insn insn;
+
+    return (vectors >> native->vector | vectors >> guest->vector) & 1 &&
+           ((faulting_insn(native, &insn) && insn.masked) ||
+            (faulting_insn(guest, &insn) && insn.masked));
 }
 
 /* At the end of what is mapped: whether an invalid opcode is seen before the rest of the
@@ -429,12 +464,11 @@ static bool is_known(const FuzzCase *c)
     if (c->paging != GUEST_LONG && is_far_transfer(&a.native)) {
         return true; /* NT, and 64-bit code segments */
     }
-    if (!(c->mode & CPU_MODE_CS_L) && a.native.state.selector[SEG_CS] == CASE_CODE_64 &&
-        a.stack_is_wide) {
-        return true; /* from a 16-bit stack, whose upper half is undefined, to 64-bit code */
+    if (!(c->mode & CPU_MODE_CS_L) && a.stack_is_wide) {
+        return true; /* a 16-bit stack, and something that showed RSP's undefined upper half */
     }
-    return loop_ends_segment(&a.native) || is_xlat_with_base(&a.native) ||
-           is_cut_off(&a.native, &guest);
+    return loop_ends_segment(&a.native) || is_masked_edge(&a.native, &guest) ||
+           is_outside_before_base(&a.native) || is_cut_off(&a.native, &guest);
 }
 
 static bool is_explained(const FuzzCase *c)

@@ -215,6 +215,12 @@ static uint8_t *put_legacy(uint8_t *p, const Fields *f)
     return p;
 }
 
+/* W as the size of a general register, where there are none of 64 bits. */
+static bool w_means_nothing(const Fields *f)
+{
+    return f->insn->stack_bits != 64 && f->has_gpr;
+}
+
 static uint8_t *put_vex(uint8_t *p, const Fields *f)
 {
     const uint8_t *vector = &f->insn->bytes[f->insn->vector_offset];
@@ -229,8 +235,8 @@ static uint8_t *put_vex(uint8_t *p, const Fields *f)
     }
     *p++ = 0xc4;
     *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (MUTANT(55, rm & 8 ? 0 : 0x20, 0x20)) | map);
-    if (f->insn->stack_bits != 64 && f->has_gpr) {
-        tail &= 0x7f; /* W means nothing without 64-bit registers */
+    if (w_means_nothing(f)) {
+        tail &= 0x7f;
     }
     *p++ = (uint8_t)((tail & 0x87) | (~f->vvvv & 15) << 3);
     *p++ = f->opcode;
@@ -245,7 +251,7 @@ static uint8_t *put_evex(uint8_t *p, const Fields *f)
     *p++ = 0x62;
     *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (rm & 16 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) |
                      MUTANT(85, f->reg & 16 ? 0 : 0x10, 0x10) | (vector[1] & 0x0f));
-    *p++ = (uint8_t)((vector[2] & 0x87) | (~f->vvvv & 15) << 3);
+    *p++ = (uint8_t)((vector[2] & (w_means_nothing(f) ? 0x07 : 0x87)) | (~f->vvvv & 15) << 3);
     *p++ = (uint8_t)((vector[3] & 0xf7) | MUTANT(86, f->vvvv & 16 ? 0 : 0x08, 0x08));
     *p++ = f->opcode;
     return p;
@@ -257,9 +263,13 @@ static bool size_is_by_vector_w(const Insn *insn)
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_VCVTSI2SD:
     case ZYDIS_MNEMONIC_VCVTSI2SS:
+    case ZYDIS_MNEMONIC_VCVTUSI2SD:
+    case ZYDIS_MNEMONIC_VCVTUSI2SS:
     case ZYDIS_MNEMONIC_VMOVD:
     case ZYDIS_MNEMONIC_VPCMPESTRI:
     case ZYDIS_MNEMONIC_VPCMPESTRM:
+    case ZYDIS_MNEMONIC_VPEXTRD:
+    case ZYDIS_MNEMONIC_VPINSRD:
         return true;
     default:
         return false;
