@@ -366,6 +366,9 @@ static bool runs_only_allowed(const FuzzCase *c)
         if (is_known_insn && !fuzz_insn_is_allowed(&insn)) {
             return false;
         }
+        if (c->paging != GUEST_LONG && cpu->seg[SEG_CS].selector == CASE_CODE_64) {
+            return false; /* 64-bit code in long mode only */
+        }
         if (guest_step()) {
             return true;
         }

@@ -69,8 +69,7 @@ bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned siz
 }
 
 /* What the tests store here is aligned, or AC is off. */
-bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned size,
-                            unsigned access)
+bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access)
 {
     return true;
 }

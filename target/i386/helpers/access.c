@@ -253,13 +253,12 @@ static bool segment_allows(const X86Cpu *cpu, const Segment *s, uint64_t offset,
     return last <= s->limit;
 }
 
-bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned size,
-                            unsigned access)
+bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access)
 {
     if (!(cpu->mode & CPU_MODE_AC) || access & ACCESS_SYSTEM || !(linear & (alignment - 1))) {
         return true;
     }
-    return access_probe(cpu, linear, size, access) && fault_raise_error(cpu, VECTOR_AC, 0);
+    return fault_raise_error(cpu, VECTOR_AC, 0);
 }
 
 /* What #AC wants of an operand of this size: SDM vol. 3 table 6-7; of ten bytes, and of the vector
@@ -294,7 +293,7 @@ bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size
     } else {
         return segment_fault(cpu, segment);
     }
-    return access_check_alignment(cpu, *ret_linear, alignment_of(size), size, access);
+    return access_check_alignment(cpu, *ret_linear, alignment_of(size), access);
 }
 
 /* -- Operands ---------------------------------------------------------------------------------- */

@@ -42,10 +42,9 @@ bool access_read_u16(X86Cpu *cpu, uint64_t linear, uint16_t *ret, unsigned acces
 bool access_read_u32(X86Cpu *cpu, uint64_t linear, uint32_t *ret, unsigned access);
 bool access_read_u64(X86Cpu *cpu, uint64_t linear, uint64_t *ret, unsigned access);
 
-/* CPU_MODE_AC: #AC(0) when `linear` is not aligned to `alignment`, a power of two, unless an access
- * to the bytes faults, which goes before it. True: aligned, or nobody cares. */
-bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned size,
-                            unsigned access);
+/* CPU_MODE_AC: #AC(0) when `linear` is not aligned to `alignment`, a power of two. The SDM puts
+ * page faults first, the silicon does not. True: aligned, or nobody cares. */
+bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access);
 
 /* Effective address to linear with segment, limit, type and canonical checks (#GP(0), or #SS(0) for
  * SS). */

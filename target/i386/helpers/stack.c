@@ -121,7 +121,7 @@ bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned coun
         frame_set(&frame, count - 1 - i, size, values[i]);
     }
     if (!stack_linear(cpu, stack, bottom, bytes, &linear) ||
-        !access_check_alignment(cpu, linear, size, bytes, ACCESS_WRITE | stack->access) ||
+        !access_check_alignment(cpu, linear, size, ACCESS_WRITE | stack->access) ||
         !access_probe(cpu, linear + bytes - size, size, ACCESS_WRITE | stack->access) ||
         !access_write(cpu, linear, &frame, bytes, ACCESS_WRITE | stack->access)) {
         return false;
@@ -157,7 +157,7 @@ bool stack_pop(X86Cpu *cpu, Stack *stack, uint64_t *ret_values, unsigned count, 
         return true;
     }
     if (!stack_linear(cpu, stack, bottom, bytes, &linear) ||
-        !access_check_alignment(cpu, linear, size, bytes, ACCESS_READ | stack->access) ||
+        !access_check_alignment(cpu, linear, size, ACCESS_READ | stack->access) ||
         !access_read(cpu, linear, &frame, bytes, ACCESS_READ | stack->access)) {
         return false;
     }
