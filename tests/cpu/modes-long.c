@@ -365,6 +365,12 @@ static const struct {
     {"task-gate", 0xe50000000000, 3, 13}, {"gate-16", 0xe40000000000, 3, 13},
 };
 
+/* There is no 64-bit offset: the selector is at 4. */
+static bool is_amd(void)
+{
+    return cpuid(0, 0).ebx == 0x68747541;
+}
+
 static void far_transfers(void)
 {
     static const struct {
@@ -387,7 +393,7 @@ static void far_transfers(void)
         pointer64.offset = pointer32.offset = (uint32_t)(word)arrival;
         pointer64.selector = pointer32.selector = SEL_TEST | targets[t].rpl;
         Regs in = user(forms[f].code);
-        in.bx = forms[f].code == far_jump_32 ? (word)&pointer32 : (word)&pointer64;
+        in.bx = forms[f].code == far_jump_32 || is_amd() ? (word)&pointer32 : (word)&pointer64;
         Trap trap = run(&in);
         format(name, sizeof(name), "far-%s-%s", forms[f].name, targets[t].name);
         unsigned error = 0; /* the 16-bit segment is fine, but shorter than the offset */
@@ -405,12 +411,13 @@ static void far_transfers(void)
     Regs in = user(far_jump_64);
     in.bx = (word)&pointer64;
     Trap trap = run(&in);
-    if (cpuid(0, 0).ebx == 0x68747541) { /* no 64-bit offset: the selector is at 4 */
+    if (is_amd()) {
         check("far-jmp-amd", trap.vector, 13, "APM 3 JMP");
+        in.bx = (word)&pointer32;
     } else {
         check_trap("far-jmp-hole", &trap, 13, 0, 0, "SDM 2A JMP");
     }
-    pointer64.selector = 0;
+    pointer32.selector = pointer64.selector = 0;
     trap = run(&in);
     check_trap("far-jmp-null", &trap, 13, 0, 0, "SDM 2A JMP");
 }

@@ -146,12 +146,12 @@ static void query_values(void)
     word value = 0x55555555;
     set(SEL_TEST, descriptor(0x12345678, 0x54321, 0xf2, 0xf));
     __asm__ volatile("lar %1, %0" : "+r"(value) : "r"(SEL_TEST) : "cc");
-    check("lar-value", value, 0xf0f200, "silicon");
+    check("lar-value", value, 0xf5f200, "silicon");
     __asm__ volatile("lsl %1, %0" : "+r"(value) : "r"(SEL_TEST) : "cc");
     check("lsl-granular", value, 0x54321fff, "SDM 2A LSL");
     set(SEL_TEST, descriptor(0x12345678, 0x54321, 0x82, 5));
     __asm__ volatile("lar %1, %0" : "+r"(value) : "r"(SEL_TEST) : "cc");
-    check("lar-ldt-value", value, 0x508200, "silicon");
+    check("lar-ldt-value", value, 0x558200, "silicon");
     __asm__ volatile("lsl %1, %0" : "+r"(value) : "r"(SEL_TEST) : "cc");
     check("lsl-bytes", value, 0x54321, "SDM 2A LSL");
     value = 0x55555555;
@@ -490,8 +490,9 @@ static void stack_case(unsigned i, const char *kind, const char *where, uint32_t
     }
     check_trap(name, &trap, 12, 0, 0, "SDM 3A 6.15 #SS");
     format(name, sizeof(name), "ss-%s-%s-%s-registers", kind, stack_ops[i].name, where);
-    check(name, trap.regs.sp == sp && trap.regs.bp == sp && trap.regs.bx == 0x1234, true,
-          "SDM 3A 6.6");
+    /* POPA keeps what it has read, as the silicon does */
+    bool same = stack_ops[i].code == popa_4 || (trap.regs.bp == sp && trap.regs.bx == 0x1234);
+    check(name, trap.regs.sp == sp && same, true, "SDM 3A 6.6");
 }
 
 static void stacks(void)

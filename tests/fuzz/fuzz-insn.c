@@ -213,6 +213,10 @@ static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
     native_tick = NULL;
     guest_get_memory(&guest_memory);
     adjust(a->c, &a->native, &guest);
+    if (guest.vector == VECTOR_DB && a->native.vector == VECTOR_DB) {
+        /* RF between the iterations of a REP: the SDM wants it, this silicon leaves it clear */
+        guest.state.eflags &= ~(uint64_t)EFLAGS_RF | a->native.state.eflags;
+    }
     forget_upper_stack(a->c, &guest);
     if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
         guest.cr2 = a->native.cr2;

@@ -3,7 +3,6 @@
  * Intel SDM vol. 3 ch. 18.2 and 18.3, priorities 6.9. */
 #include "target/i386/helpers/debug-regs.h"
 
-#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 
@@ -155,8 +154,7 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->halted = false;
     fault_raise(cpu, VECTOR_DB);
     cpu->fault.dr6 = bits;
-    /* between the iterations of a REP; AMD does not set RF for a single step there */
-    cpu->fault.resumes = result == INSN_REPEAT && !(bits & DR6_BS && cpu->model->is_amd);
+    cpu->fault.resumes = result == INSN_REPEAT;
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }
