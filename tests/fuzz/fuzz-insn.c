@@ -202,6 +202,20 @@ static bool is_same(const Attempt *a, const CaseOutcome *guest, const char *name
     return check_marks(a->c->watch_dirty, out) && same;
 }
 
+/* Takes out of the guest's outcome what may differ. */
+static void make_comparable(const Attempt *a, CaseOutcome *guest)
+{
+    adjust(a->c, &a->native, guest);
+    forget_upper_stack(a->c, guest);
+    if (guest->vector == VECTOR_DB && a->native.vector == VECTOR_DB) {
+        /* RF between the iterations of a REP: the SDM wants it, this silicon leaves it clear */
+        guest->state.eflags &= ~(uint64_t)EFLAGS_RF | a->native.state.eflags;
+    }
+    if (guest->vector == VECTOR_PF && cr2_is_free(&a->native)) {
+        guest->cr2 = a->native.cr2;
+    }
+}
+
 static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
 {
     CaseOutcome guest;
@@ -212,15 +226,7 @@ static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
     guest_run(how, &a->state, &guest);
     native_tick = NULL;
     guest_get_memory(&guest_memory);
-    adjust(a->c, &a->native, &guest);
-    if (guest.vector == VECTOR_DB && a->native.vector == VECTOR_DB) {
-        /* RF between the iterations of a REP: the SDM wants it, this silicon leaves it clear */
-        guest.state.eflags &= ~(uint64_t)EFLAGS_RF | a->native.state.eflags;
-    }
-    forget_upper_stack(a->c, &guest);
-    if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
-        guest.cr2 = a->native.cr2;
-    }
+    make_comparable(a, &guest);
     if (how == GUEST_EXACT && guest.end == CASE_TIMEOUT) {
         return true; /* a loop that the others end in time takes exact mode too long */
     }
@@ -250,9 +256,7 @@ static bool compare_device(const Attempt *a)
     if (guest.end == CASE_TIMEOUT) {
         return true; /* each access takes long */
     }
-    if (guest.vector == VECTOR_PF && cr2_is_free(&a->native)) {
-        guest.cr2 = a->native.cr2;
-    }
+    make_comparable(a, &guest);
     if (case_outcomes_equal(&a->native, &guest, NULL, "", "") &&
         case_memory_equal(&native_memory, &guest_memory, NULL, "", "")) {
         return true;

@@ -135,6 +135,7 @@ bool stack_probe_read(X86Cpu *cpu, const Stack *stack, unsigned skip, unsigned s
     uint64_t linear;
 
     return stack_linear(cpu, stack, (stack->sp + skip) & stack->mask, size, &linear) &&
+           access_check_alignment(cpu, linear, size, ACCESS_READ | stack->access) &&
            access_probe(cpu, linear, size, ACCESS_READ | stack->access);
 }
 
