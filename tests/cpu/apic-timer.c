@@ -99,8 +99,8 @@ static void test_divide(void)
     static const struct {
         uint32_t value, shift;
         const char *name;
-    } rows[] = {{0xb, 0, "divide-by-1"},  {0x0, 1, "divide-by-2"},   {0x1, 2, "divide-by-4"},
-                {0x2, 3, "divide-by-8"},  {0x3, 4, "divide-by-16"},  {0x8, 5, "divide-by-32"},
+    } rows[] = {{0xb, 0, "divide-by-1"},  {0x0, 1, "divide-by-2"},  {0x1, 2, "divide-by-4"},
+                {0x2, 3, "divide-by-8"},  {0x3, 4, "divide-by-16"}, {0x8, 5, "divide-by-32"},
                 {0x9, 6, "divide-by-64"}, {0xa, 7, "divide-by-128"}};
     uint32_t by_1 = measure(0xb, 1 << 24); /* 17 ms at 1 GHz */
 
