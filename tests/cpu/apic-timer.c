@@ -81,7 +81,7 @@ static void test_periodic(void)
 }
 
 /* PM timer ticks in which the counter goes down by `count`. */
-static uint32_t measure(uint32_t divide, uint32_t count)
+static uint32_t measure_once(uint32_t divide, uint32_t count)
 {
     apic_write(APIC_DIVIDE, divide);
     apic_write(APIC_LVT_TIMER, LVT_MASK | VECTOR);
@@ -94,6 +94,18 @@ static uint32_t measure(uint32_t divide, uint32_t count)
     return pm_elapsed(begin);
 }
 
+/* The shortest of some: the host may run others meanwhile. */
+static uint32_t measure(uint32_t divide, uint32_t count)
+{
+    uint32_t best = measure_once(divide, count);
+
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t ticks = measure_once(divide, count);
+        best = ticks < best ? ticks : best;
+    }
+    return best;
+}
+
 static void test_divide(void)
 {
     static const struct {
@@ -102,20 +114,23 @@ static void test_divide(void)
     } rows[] = {{0xb, 0, "divide-by-1"},  {0x0, 1, "divide-by-2"},  {0x1, 2, "divide-by-4"},
                 {0x2, 3, "divide-by-8"},  {0x3, 4, "divide-by-16"}, {0x8, 5, "divide-by-32"},
                 {0x9, 6, "divide-by-64"}, {0xa, 7, "divide-by-128"}};
-    uint32_t by_1 = measure(0xb, 1 << 24); /* 17 ms at 1 GHz */
+    uint32_t by_1 = measure(0xb, 1 << 21); /* 2 ms at 1 GHz */
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint32_t ticks = measure(rows[i].value, (1 << 24) >> rows[i].shift);
+        uint32_t ticks = measure(rows[i].value, (1 << 21) >> rows[i].shift);
         bool is_good = ticks > by_1 / 2 && ticks < by_1 * 2;
         check(rows[i].name, is_good ? 1 : ticks, 1, "SDM 3A 11.5.4");
     }
-    apic_write(APIC_DIVIDE, 0xb);
-    apic_write(APIC_INITIAL_COUNT, 0xffffffff);
-    apic_write(APIC_DIVIDE, 0xa);
-    uint32_t first = apic_read(APIC_CURRENT_COUNT);
-    pm_delay(by_1);
-    uint32_t passed = first - apic_read(APIC_CURRENT_COUNT);
-    check("divide-in-flight", passed > (1 << 24) / 256 && passed < (1 << 24) / 32, 1,
+    uint32_t passed = 0;
+    QUICKLY(3 * by_1, {
+        apic_write(APIC_DIVIDE, 0xb);
+        apic_write(APIC_INITIAL_COUNT, 0xffffffff);
+        apic_write(APIC_DIVIDE, 0xa);
+        uint32_t first = apic_read(APIC_CURRENT_COUNT);
+        pm_delay(by_1);
+        passed = first - apic_read(APIC_CURRENT_COUNT);
+    })
+    check("divide-in-flight", passed > (1 << 21) / 256 && passed < (1 << 21) / 32, 1,
           "SDM 3A 11.5.4");
     stop();
 }

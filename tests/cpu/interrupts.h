@@ -98,6 +98,16 @@ static inline void pm_delay(uint32_t ticks)
     }
 }
 
+/* Does the steps again until they took less time than that: the host may run others meanwhile. */
+#define QUICKLY(ticks, ...)                                                                        \
+    for (unsigned tries = 0; tries < 1000; tries++) {                                              \
+        uint32_t quickly_begin = pm_timer();                                                       \
+        __VA_ARGS__                                                                                \
+        if (pm_elapsed(quickly_begin) < (ticks)) {                                                 \
+            break;                                                                                 \
+        }                                                                                          \
+    }
+
 /* -- 8259 pair: IRQ 0-7 at vector 20h, 8-15 at 28h --------------------------------------------- */
 
 enum { PIC1 = 0x20, PIC1_DATA = 0x21, PIC2 = 0xa0, PIC2_DATA = 0xa1 };
