@@ -41,6 +41,7 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
 
 bool apic_read_register(Apic *apic, unsigned index, uint32_t *ret_value)
 {
+    apic_sync_now(apic); /* what can be seen of the timer has been told to the CPU */
     if (index >= REG_ISR && index < REG_ISR + APIC_VECTOR_WORDS) {
         *ret_value = apic->isr[index - REG_ISR];
         return true;
@@ -249,7 +250,7 @@ bool apic_msr_read(void *opaque, uint32_t msr, uint64_t *ret_value)
     uint32_t value;
 
     if (msr == MSR_TSC_DEADLINE) {
-        apic_timer_run(apic, clock_now_ns(CLOCK_TYPE_VIRTUAL));
+        apic_sync_now(apic);
         *ret_value = apic->tsc_deadline;
         return true;
     }
