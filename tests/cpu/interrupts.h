@@ -178,12 +178,21 @@ static inline void irq8_lower(void)
     rtc_read(0x0c);
 }
 
-static inline void irq8_raise(void)
+static inline void irq8_ask(void)
 {
     irq8_lower();
     rtc_write(0x0a, 0x23); /* every 122 us */
     rtc_write(0x0b, 0x42);
     pm_delay(PM_TIMER_HZ / 1000);
+}
+
+/* Until the 8259 sees it. */
+static inline void irq8_raise(void)
+{
+    irq8_ask();
+    if (!WAIT_FOR(pic_requests() & 0x100)) {
+        give_up("the clock raises no interrupt");
+    }
 }
 
 /* -- Local APIC -------------------------------------------------------------------------------- */
