@@ -18,7 +18,7 @@ PACKAGES = {
               "libmpfr6", "libreadline8", "libtinfo6", "libsigsegv2"],
     "long": ["python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib",
              "libpython3.11-testsuite", "zlib1g", "libexpat1", "libbz2-1.0", "liblzma5",
-             "libffi8", "libmpdec3", "libuuid1"],
+             "libffi8", "libuuid1"],
 }
 UNUSED = ["usr/share", "usr/lib/x86_64-linux-gnu/gconv", "etc", "var", "usr/sbin", "sbin"]
 
