@@ -177,7 +177,7 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
     if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
         return NULL;
     }
-    page_protect(cpu, address_space_lookup(&address_space_memory, second.physical),
+    page_protect(cpu, address_space_lookup(cpu_address_space(cpu), second.physical),
                  second.ram_page);
     memcpy(bytes, target->host, room);
     memcpy(bytes + room, second.host, INSN_MAX_BYTES - room);

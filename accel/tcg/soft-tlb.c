@@ -264,7 +264,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     own->refills++;
     page = walk.physical & ~(TARGET_PAGE_SIZE - 1);
     *ret_target = (PageTarget){.physical = walk.physical, .ram_page = UINT64_MAX};
-    range = address_space_lookup(&address_space_memory, page);
+    range = address_space_lookup(cpu_address_space(cpu), page);
     if (!range || !range->host || range->start > page ||
         range->start + range->size < page + TARGET_PAGE_SIZE) {
         return true;

@@ -21,6 +21,7 @@ typedef struct PcMachine {
 
     Region memory, io; /* the two address spaces... */
     Region cpu_memory; /* ...and what CPUs see of the first: local APICs may lie on top */
+    Region smm_memory, smm_system; /* the same in SMM, with SMRAM in front */
     RamBlock *ram_block;
     Region ram, ram_low, ram_high, apic_region;
     uint64_t low_size, high_size; /* bytes of RAM from 0 and from 4 GiB up */
@@ -35,7 +36,7 @@ typedef struct PcMachine {
     I8259 *pic_master;
     Irq pic[PC_ISA_IRQ_COUNT];
     Irq ioapic[PC_GSI_COUNT];
-    bool timer_levels[3]; /* of GSI 0 and 2, which share a pin */
+    bool timer_levels[3];  /* of GSI 0 and 2, which share a pin */
     unsigned serial_ports; /* bit N: COM N+1 is there */
     bool has_booted;       /* -boot once= is used up */
 } PcMachine;

@@ -146,12 +146,11 @@ Irq pc_a20(PcMachine *pc)
     return (Irq){.set = set_a20, .owner = pc};
 }
 
+/* SMI# is wired to the first CPU alone: firmware gives no other one a place for its state. */
 static void set_smi(void *owner, unsigned n, bool level)
 {
-    PcMachine *pc = owner;
-
-    for (unsigned i = 0; level && i < pc->machine.cpus.count; i++) {
-        cpu_raise_event(cpu_get(i), CPU_EVENT_SMI);
+    if (level) {
+        cpu_raise_event(cpu_get(0), CPU_EVENT_SMI);
     }
 }
 

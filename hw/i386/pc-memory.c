@@ -49,8 +49,16 @@ static void create_roots(PcMachine *pc)
     region_init(&pc->cpu_memory,
                 &(RegionDesc){.name = "cpu-memory", .kind = REGION_CONTAINER, .size = UINT64_MAX});
     region_add(&pc->cpu_memory, 0, &pc->memory, 0);
+    region_init(&pc->smm_memory,
+                &(RegionDesc){.name = "smm-memory", .kind = REGION_CONTAINER, .size = UINT64_MAX});
+    region_init(&pc->smm_system, &(RegionDesc){.name = "smm-system",
+                                               .kind = REGION_ALIAS,
+                                               .size = UINT64_MAX,
+                                               .target = &pc->cpu_memory});
+    region_add(&pc->smm_memory, 0, &pc->smm_system, 0);
     region_init(&pc->io, &(RegionDesc){.name = "io", .kind = REGION_CONTAINER, .size = 0x10000});
     address_space_init(&address_space_memory, &pc->cpu_memory, "memory");
+    address_space_init(&address_space_smm, &pc->smm_memory, "SMM");
     address_space_init(&address_space_io, &pc->io, "I/O");
     apic_set_memory(&pc->cpu_memory, &pc->memory);
 }
@@ -95,10 +103,13 @@ void pc_memory_destroy(PcMachine *pc)
     region_fini(&pc->ram_low);
     region_fini(&pc->ram);
     region_fini(&pc->io);
+    region_fini(&pc->smm_system);
+    region_fini(&pc->smm_memory);
     region_fini(&pc->cpu_memory);
     region_fini(&pc->memory);
     region_transaction_commit();
     address_space_fini(&address_space_io);
+    address_space_fini(&address_space_smm);
     address_space_fini(&address_space_memory);
     ram_block_unref(pc->ram_block);
     pc->ram_block = NULL;

@@ -38,7 +38,10 @@ static bool add_device(const char *type, Bus *bus, const char *const *properties
 
 static bool create_bridges(PcMachine *pc, Error **err)
 {
-    const I440fxWiring wiring = {.system_memory = &pc->memory, .io = &pc->io, .ram = &pc->ram};
+    const I440fxWiring wiring = {.system_memory = &pc->memory,
+                                 .smm_memory = &pc->smm_memory,
+                                 .io = &pc->io,
+                                 .ram = &pc->ram};
 
     pc->host = (I440fxHost *)pc_device_new("i440FX-pcihost", NULL, NULL);
     i440fx_wire(pc->host, &wiring);
@@ -55,7 +58,7 @@ static bool create_bridges(PcMachine *pc, Error **err)
 /* Without ACPI there is no function for it either: firmware would describe it by itself. */
 static bool create_power_management(PcMachine *pc, Bus *pci, Error **err)
 {
-    const char *smm = pc->smm == CHOICE_ON ? "smm-enabled=on" : "smm-enabled=off";
+    const char *smm = pc->smm != CHOICE_OFF ? "smm-enabled=on" : "smm-enabled=off";
 
     if (pc->acpi == CHOICE_OFF) {
         return true;
@@ -204,13 +207,15 @@ static void pc_reset(Machine *machine)
 static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 
 static const Field pc_fields[] = {
-    PROP_ENUM(PcMachine, smm, .choices = on_off_auto, .desc = "system management mode; auto: off"),
+    PROP_ENUM(PcMachine, smm, .choices = on_off_auto, .desc = "system management mode; auto: on"),
     PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
     PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
     PROP(PcMachine, hpet, .init = 1, .desc = "high precision event timer"),
     DERIVED(PcMachine, memory),
     DERIVED(PcMachine, io),
     DERIVED(PcMachine, cpu_memory),
+    DERIVED(PcMachine, smm_memory),
+    DERIVED(PcMachine, smm_system),
     DERIVED(PcMachine, ram_block),
     DERIVED(PcMachine, ram),
     DERIVED(PcMachine, ram_low),

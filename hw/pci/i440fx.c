@@ -39,7 +39,7 @@ typedef struct I440fx {
     Region *pci_memory;
     Region legacy_pci, legacy_void;
     Region shadow[SHADOW_COUNT];
-    Region smram;
+    Region smram_open, smram; /* in front of PCI for everybody; for SMM */
 } I440fx;
 
 struct I440fxHost {
@@ -72,6 +72,9 @@ static ShadowSegment shadow_segment(unsigned i)
 }
 
 /*
+ * D_CLS, which keeps the data accesses of SMM out of SMRAM, is not modelled: code and data have one
+ * view.
+ *
  * "Read from PCI, write to RAM" is shown as PCI: such writes are dropped. Firmware that copies
  * itself into shadow RAM that way is older than any of the last 25 years.
  */
@@ -88,7 +91,8 @@ static void i440fx_sync(Object *obj)
         region_set_read_only(&d->shadow[i], !(bits & PAM_WRITE));
     }
     uint8_t smram = d->pci.config[I440FX_SMRAM];
-    region_set_enabled(&d->smram, smram & SMRAM_OPEN);
+    region_set_enabled(&d->smram_open, smram & SMRAM_OPEN);
+    region_set_enabled(&d->smram, smram & SMRAM_ENABLE);
     d->pci.write_mask[I440FX_SMRAM] =
         smram & SMRAM_LOCK ? SMRAM_CLOSE : SMRAM_ENABLE | SMRAM_LOCK | SMRAM_CLOSE | SMRAM_OPEN;
     region_transaction_commit();
@@ -101,21 +105,22 @@ static void i440fx_config_written(PciDevice *dev, unsigned offset, unsigned size
     }
 }
 
-static void add_alias(I440fx *d, Region *region, const char *name, Region *target, uint64_t address,
-                      uint64_t size, int priority)
+static void add_alias(Region *to, Region *region, const char *name, Region *target,
+                      uint64_t address, uint64_t size, int priority)
 {
     region_init(region, &(RegionDesc){.name = name,
                                       .kind = REGION_ALIAS,
                                       .size = size,
                                       .target = target,
                                       .target_offset = address});
-    region_add(d->wiring.system_memory, address, region, priority);
+    region_add(to, address, region, priority);
 }
 
 static bool i440fx_realize(Object *obj, Error **err)
 {
     I440fx *d = (I440fx *)obj;
     uint8_t *mask = d->pci.write_mask;
+    Region *system = d->wiring.system_memory;
 
     for (unsigned i = I440FX_NBXCFG; i <= I440FX_DRAMC; i++) {
         mask[i] = 0xff;
@@ -133,15 +138,18 @@ static bool i440fx_realize(Object *obj, Error **err)
         &d->legacy_void,
         &(RegionDesc){.name = "pci-legacy-void", .kind = REGION_RESERVED, .size = LEGACY_SIZE});
     region_add(d->pci_memory, LEGACY_START, &d->legacy_void, PRIORITY_VOID);
-    add_alias(d, &d->legacy_pci, "pci-legacy", d->pci_memory, LEGACY_START, LEGACY_SIZE,
+    add_alias(system, &d->legacy_pci, "pci-legacy", d->pci_memory, LEGACY_START, LEGACY_SIZE,
               PRIORITY_LEGACY_PCI);
     for (unsigned i = 0; i < SHADOW_COUNT; i++) {
         ShadowSegment segment = shadow_segment(i);
         mask[segment.offset] |= (uint8_t)((PAM_READ | PAM_WRITE) << segment.shift);
-        add_alias(d, &d->shadow[i], "shadow-ram", d->wiring.ram, segment.address, segment.size,
+        add_alias(system, &d->shadow[i], "shadow-ram", d->wiring.ram, segment.address, segment.size,
                   PRIORITY_SHADOW);
     }
-    add_alias(d, &d->smram, "smram", d->wiring.ram, LEGACY_START, SMRAM_SIZE, PRIORITY_SHADOW);
+    add_alias(system, &d->smram_open, "smram-open", d->wiring.ram, LEGACY_START, SMRAM_SIZE,
+              PRIORITY_SHADOW);
+    add_alias(d->wiring.smm_memory, &d->smram, "smram", d->wiring.ram, LEGACY_START, SMRAM_SIZE,
+              PRIORITY_SHADOW);
     i440fx_sync(obj);
     region_transaction_commit();
     return true;
@@ -153,6 +161,7 @@ static void i440fx_unrealize(Object *obj)
 
     region_transaction_begin();
     region_fini(&d->smram);
+    region_fini(&d->smram_open);
     for (unsigned i = 0; i < SHADOW_COUNT; i++) {
         region_fini(&d->shadow[i]);
     }
@@ -167,13 +176,10 @@ static void i440fx_reset_hold(Object *obj)
 }
 
 static const Field i440fx_fields[] = {
-    LINK(I440fx, wiring),
-    LINK(I440fx, pci_memory),
-    DERIVED(I440fx, legacy_pci),
-    DERIVED(I440fx, legacy_void),
-    DERIVED(I440fx, shadow),
-    DERIVED(I440fx, smram),
-    FIELDS_END,
+    LINK(I440fx, wiring),        LINK(I440fx, pci_memory),
+    DERIVED(I440fx, legacy_pci), DERIVED(I440fx, legacy_void),
+    DERIVED(I440fx, shadow),     DERIVED(I440fx, smram_open),
+    DERIVED(I440fx, smram),      FIELDS_END,
 };
 
 static const PciDeviceInfo i440fx_info = {

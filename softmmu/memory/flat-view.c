@@ -30,7 +30,7 @@ typedef struct Window {
     uint64_t start, end; /* of the address space; end is exclusive */
 } Window;
 
-AddressSpace address_space_memory, address_space_io;
+AddressSpace address_space_memory, address_space_smm, address_space_io;
 GPtrArray *address_spaces;
 
 typedef struct Listener {
@@ -214,6 +214,7 @@ void address_space_fini(AddressSpace *as)
     }
     vcpu_defer(view_release, as->view);
     as->view = NULL;
+    as->root = NULL;
     g_clear_pointer(&as->listeners, g_ptr_array_unref);
 }
 

@@ -100,10 +100,10 @@ static void slow_read(X86Cpu *cpu, uint64_t physical, uint8_t *buffer, unsigned 
     machine_lock();
     if (is_scalar(size)) {
         MemResult result;
-        uint64_t value = address_space_load(&address_space_memory, physical, size, &result);
+        uint64_t value = address_space_load(cpu_address_space(cpu), physical, size, &result);
         copy(buffer, &value, size);
     } else {
-        address_space_read(&address_space_memory, physical, buffer, size);
+        address_space_read(cpu_address_space(cpu), physical, buffer, size);
     }
     machine_unlock();
 }
@@ -116,9 +116,9 @@ static void slow_write(X86Cpu *cpu, uint64_t physical, const uint8_t *buffer, un
     machine_lock();
     if (is_scalar(size)) {
         copy(&value, buffer, size);
-        address_space_store(&address_space_memory, physical, value, size);
+        address_space_store(cpu_address_space(cpu), physical, value, size);
     } else {
-        address_space_write(&address_space_memory, physical, buffer, size);
+        address_space_write(cpu_address_space(cpu), physical, buffer, size);
     }
     machine_unlock();
 }
@@ -397,9 +397,9 @@ bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t valu
 /* Page tables in a device, wanted for the second page of an instruction that is being translated:
  * they read as if nothing were there, and exact mode, without the code lock, walks them. */
 
-static uint8_t *physical_pointer(uint64_t physical, unsigned size)
+static uint8_t *physical_pointer(const X86Cpu *cpu, uint64_t physical, unsigned size)
 {
-    const FlatRange *range = address_space_lookup(&address_space_memory, physical);
+    const FlatRange *range = address_space_lookup(cpu_address_space(cpu), physical);
 
     if (!range || !range->host || physical + size > range->start + range->size) {
         return NULL;
@@ -409,7 +409,7 @@ static uint8_t *physical_pointer(uint64_t physical, unsigned size)
 
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 {
-    const uint8_t *host = physical_pointer(physical, 8);
+    const uint8_t *host = physical_pointer(cpu, physical, 8);
 
     if (host) {
         *ret = __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
@@ -423,7 +423,7 @@ bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 
 bool physical_read_u32(X86Cpu *cpu, uint64_t physical, uint32_t *ret)
 {
-    const uint8_t *host = physical_pointer(physical, 4);
+    const uint8_t *host = physical_pointer(cpu, physical, 4);
 
     if (host) {
         *ret = __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
@@ -443,14 +443,14 @@ void physical_write(X86Cpu *cpu, uint64_t physical, const void *buffer, unsigned
 bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t expected,
                       uint64_t bits)
 {
-    uint8_t *host = physical_pointer(physical, size);
+    uint8_t *host = physical_pointer(cpu, physical, size);
     uint32_t expected32 = (uint32_t)expected;
     const FlatRange *range;
 
     if (!host) {
         return true; /* a table in a device: nothing to set */
     }
-    range = address_space_lookup(&address_space_memory, physical);
+    range = address_space_lookup(cpu_address_space(cpu), physical);
     if (range->read_only) {
         return true;
     }

@@ -4,6 +4,7 @@
 #ifndef TARGET_I386_HELPERS_ACCESS_H
 #define TARGET_I386_HELPERS_ACCESS_H
 
+#include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 #include "target/i386/translate/insn.h"
 
@@ -22,6 +23,12 @@ enum {
     /* access_host_pointer() only: fails where the access would set A or D */
     ACCESS_PEEK = 8
 };
+
+/* Physical memory as the CPU sees it now. */
+static inline AddressSpace *cpu_address_space(const X86Cpu *cpu)
+{
+    return cpu->smm && address_space_smm.root ? &address_space_smm : &address_space_memory;
+}
 
 /* Linear addresses; `size` up to 4096. In 64-bit mode the caller has checked that the address is
  * canonical. */
