@@ -7,6 +7,7 @@
  * Run alone: build/tests/test-golden tests/insn/golden.txt; with --write it makes the file anew.
  */
 #include "accel/tcg/tcg-internal.h"
+#include "tests/insn/case-segments.h"
 #include "tests/insn/guest-cpu.h"
 #include "util/error.h"
 
@@ -275,9 +276,8 @@ static void append_sample(GString *out, X86Cpu *cpu, const char *hex)
     block->mode = cpu->mode;
     block->second_page = BLOCK_NO_PAGE;
     if (!target_translate(cpu, block, bytes, size, 1, &e)) {
-        g_string_append_printf(out, "%s  not translatable\n", hex);
-        g_free(block);
-        return;
+        printf("Bail out! %s cannot be translated\n", hex);
+        exit(1);
     }
     ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, cpu->rip, bytes, size, &insn);
     g_string_append_printf(out, "%s  %s\n", hex, insn.text);
@@ -308,7 +308,7 @@ static void run(void *opaque)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autofree char *golden = NULL;
-    CaseState state = {.rip = CASE_CODE, .eflags = EFLAGS_FIXED};
+    CaseState state = {.rip = CASE_CODE, .eflags = EFLAGS_FIXED, .selector = CASE_SELECTORS_64};
     size_t common;
 
     guest_load(&state);
