@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from debian import Packages, locked
-from guest_image import BUSYBOX, Cpio, initrd, write_whole
+from guest_image import BUSYBOX, Cpio, initrd, is_fresh, write_whole
 
 SCRIPT = Path(__file__).with_name("loads.sh")
 
@@ -80,10 +80,11 @@ def loads_initrd(cache, part):
     top, plain = tree(cache, part), initrd(cache)
     path = Path(cache, f"initrd-loads-{part}.img")
     with locked(cache):
-        if not path.exists() or path.stat().st_mtime < max(p.stat().st_mtime
-                                                           for p in (top, plain, SCRIPT)):
+        if not is_fresh(path, top, plain, SCRIPT, Path(__file__)):
             cpio = Cpio()
             add_tree(cpio, top, "loads")
+            for name in ("lib", "lib64", "usr"):  # for programs that start programs
+                cpio.link(name, f"loads/{name}")
             cpio.file("loads.sh", SCRIPT.read_bytes())
             write_whole(path, plain.read_bytes() + cpio.finish())
     return path
