@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #define MAX_BLOCKS (1u << 20)
@@ -316,7 +317,7 @@ typedef struct CodeWrite {
     uint64_t offset, size;
 } CodeWrite;
 
-static GMutex queue_lock; /* a leaf of the lock order */
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf of the lock order */
 static GArray *queue;     /* of CodeWrite */
 int code_writes_pending;
 
@@ -340,10 +341,10 @@ static void code_written(RamBlock *ram, uint64_t offset, uint64_t size)
         code_written_now(&write);
         return;
     }
-    g_mutex_lock(&queue_lock);
+    pthread_mutex_lock(&queue_lock);
     g_array_append_val(queue, write);
     __atomic_store_n(&code_writes_pending, 1, __ATOMIC_SEQ_CST);
-    g_mutex_unlock(&queue_lock);
+    pthread_mutex_unlock(&queue_lock);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         vcpu_kick(vcpu_get(i));
     }
@@ -353,18 +354,18 @@ void code_writes_process(void)
 {
     GArray *writes;
 
-    g_mutex_lock(&queue_lock);
+    pthread_mutex_lock(&queue_lock);
     writes = queue;
     queue = g_array_new(FALSE, FALSE, sizeof(CodeWrite));
-    g_mutex_unlock(&queue_lock);
+    pthread_mutex_unlock(&queue_lock);
     for (unsigned i = 0; i < writes->len; i++) {
         code_written_now(&g_array_index(writes, CodeWrite, i));
     }
     g_array_free(writes, TRUE);
     /* Only now: who finds nothing pending runs on without the code lock. */
-    g_mutex_lock(&queue_lock);
+    pthread_mutex_lock(&queue_lock);
     __atomic_store_n(&code_writes_pending, queue->len > 0, __ATOMIC_SEQ_CST);
-    g_mutex_unlock(&queue_lock);
+    pthread_mutex_unlock(&queue_lock);
 }
 
 bool blocks_init(Error **err)
