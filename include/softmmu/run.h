@@ -24,6 +24,8 @@ typedef struct MachineCond {
 } MachineCond;
 
 void machine_cond_wait(MachineCond *cond);
+/* The same for so many nanoseconds at most. */
+void machine_cond_wait_for(MachineCond *cond, int64_t ns);
 void machine_cond_wake_all(MachineCond *cond);
 
 /* -- vCPUs ------------------------------------------------------------------------------------- */
@@ -57,17 +59,18 @@ struct Vcpu {
     unsigned index;
     void *cpu; /* the target's CPU object */
     const VcpuOps *ops;
-    VcpuThread *host;             /* its thread; NULL: not started */
-    pthread_t thread;             /* the same */
-    VcpuStart *start;             /* under the lock: vcpu_start() waits for its init() */
-    bool created;                 /* init() is done */
-    bool needs_fini;              /* ... and fini() is due when the thread ends */
-    bool stop_requested;          /* under the lock */
-    bool held;                    /* under the lock: vm_start() leaves it parked (a debugger) */
-    bool stopped;                 /* parked: state may be read and written by the lock's holder */
-    bool halted;                  /* HLT, or waiting for SIPI: sleeps until has_work() */
-    int exit_request;             /* atomic: leave run() */
-    bool end_requested;           /* under the lock: the thread shall end */
+    VcpuThread *host;     /* its thread; NULL: not started */
+    pthread_t thread;     /* the same */
+    VcpuStart *start;     /* under the lock: vcpu_start() waits for its init() */
+    bool created;         /* init() is done */
+    bool needs_fini;      /* ... and fini() is due when the thread ends */
+    bool stop_requested;  /* under the lock */
+    bool held;            /* under the lock: vm_start() leaves it parked (a debugger) */
+    bool stopped;         /* parked: state may be read and written by the lock's holder */
+    bool halted;          /* HLT, or waiting for SIPI: sleeps until has_work() */
+    int64_t halt_poll_ns; /* while halted has_work() is asked again so soon; 0: after a kick only */
+    int exit_request;     /* atomic: leave run() */
+    bool end_requested;   /* under the lock: the thread shall end */
     uint64_t quiescent_epoch;     /* atomic: see vcpu_quiescent(); 0: outside run() */
     bool waits_for_others;        /* under the lock: in vcpu_wait_safe_points(), vcpu_run_on() */
     GQueue work;                  /* posted by vcpu_post() */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -19,9 +20,11 @@ static __thread bool held;
 
 #define SPIN_COUNT 100
 
-static void futex_wait(uint32_t *word, uint32_t seen, uint32_t bits)
+/* `deadline`: of the monotonic clock, NULL: none. */
+static void futex_wait(uint32_t *word, uint32_t seen, const struct timespec *deadline,
+                       uint32_t bits)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, NULL, NULL, bits);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, deadline, NULL, bits);
 }
 
 static void futex_wake(uint32_t *word, uint32_t bits)
@@ -46,7 +49,7 @@ void machine_lock(void)
         now = __atomic_load_n(&serving, __ATOMIC_SEQ_CST);
     }
     while (now != ticket) {
-        futex_wait(&serving, now, ticket_bit(ticket));
+        futex_wait(&serving, now, NULL, ticket_bit(ticket));
         now = __atomic_load_n(&serving, __ATOMIC_SEQ_CST);
     }
     held = true;
@@ -76,16 +79,32 @@ const LoopLock machine_loop_lock = {machine_lock, machine_unlock};
  * between the unlock and the sleep has changed the number and the kernel does not put us to sleep.
  * Waking nobody is the usual case, and costs no system call.
  */
-void machine_cond_wait(MachineCond *cond)
+static void wait_until(MachineCond *cond, const struct timespec *deadline)
 {
     __atomic_add_fetch(&cond->waiters, 1, __ATOMIC_SEQ_CST);
 
     uint32_t seen = __atomic_load_n(&cond->sequence, __ATOMIC_SEQ_CST);
 
     machine_unlock();
-    futex_wait(&cond->sequence, seen, FUTEX_BITSET_MATCH_ANY);
+    futex_wait(&cond->sequence, seen, deadline, FUTEX_BITSET_MATCH_ANY);
     machine_lock();
     __atomic_sub_fetch(&cond->waiters, 1, __ATOMIC_SEQ_CST);
+}
+
+void machine_cond_wait(MachineCond *cond)
+{
+    wait_until(cond, NULL);
+}
+
+void machine_cond_wait_for(MachineCond *cond, int64_t ns)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    ns += deadline.tv_nsec;
+    deadline.tv_sec += ns / NS_PER_SECOND;
+    deadline.tv_nsec = ns % NS_PER_SECOND;
+    wait_until(cond, &deadline);
 }
 
 void machine_cond_wake_all(MachineCond *cond)

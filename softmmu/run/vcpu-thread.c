@@ -51,12 +51,18 @@ static bool can_run(const Vcpu *vcpu)
            !(vcpu->halted && !vcpu->has_work((Vcpu *)vcpu));
 }
 
+/* Halted until something that nobody kicks it for. */
+static bool is_polled(const Vcpu *vcpu)
+{
+    return vcpu->created && vcpu->halted && vcpu->halt_poll_ns && !vcpu->stop_requested;
+}
+
 static bool others_can_run(const VcpuThread *thread)
 {
     for (guint i = 0; i < thread->vcpus->len; i++) {
         const Vcpu *vcpu = g_ptr_array_index(thread->vcpus, i);
 
-        if (vcpu != thread->running && can_run(vcpu)) {
+        if (vcpu != thread->running && (can_run(vcpu) || is_polled(vcpu))) {
             return true;
         }
     }
@@ -233,6 +239,25 @@ static bool is_needed(const VcpuThread *thread)
     return false;
 }
 
+/* Until a kick, or until the first of those that are polled is due. */
+static void sleep_until_wanted(VcpuThread *thread)
+{
+    int64_t ns = INT64_MAX;
+
+    for (guint i = 0; i < thread->vcpus->len; i++) {
+        const Vcpu *vcpu = g_ptr_array_index(thread->vcpus, i);
+
+        if (is_polled(vcpu) && vcpu->halt_poll_ns < ns) {
+            ns = vcpu->halt_poll_ns;
+        }
+    }
+    if (ns < INT64_MAX) {
+        machine_cond_wait_for(&thread->wake, ns);
+    } else {
+        machine_cond_wait(&thread->wake);
+    }
+}
+
 static void *thread_main(void *opaque)
 {
     VcpuThread *thread = opaque;
@@ -241,7 +266,7 @@ static void *thread_main(void *opaque)
     machine_lock();
     while (is_needed(thread)) {
         if (!run_all(thread) && is_needed(thread)) {
-            machine_cond_wait(&thread->wake);
+            sleep_until_wanted(thread);
         }
     }
     machine_unlock();

@@ -53,7 +53,7 @@ const FeatureRow feature_rows[] = {
     HOST("pni", FEATURE_1_ECX, 0),
     HOST("pclmulqdq", FEATURE_1_ECX, 1),
     ABSENT("dtes64", FEATURE_1_ECX, 2),
-    ABSENT("monitor", FEATURE_1_ECX, 3),
+    OWN("monitor", FEATURE_1_ECX, 3),
     ABSENT("ds-cpl", FEATURE_1_ECX, 4),
     ABSENT("vmx", FEATURE_1_ECX, 5),
     ABSENT("smx", FEATURE_1_ECX, 6),

@@ -2,6 +2,7 @@
 /* X86Cpu: making, resetting, waking and addressing CPUs.
  * Reset values: Intel SDM vol. 3 table 9-1. */
 #include "accel/accel.h"
+#include "softmmu/memory.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/cpu-object.h"
 #include "target/i386/cpu-topology.h"
@@ -117,6 +118,8 @@ void cpu_reset(X86Cpu *cpu, bool is_init)
     cpu->nmi_masked = false;
     cpu->fault = (PendingFault){.vector = VECTOR_NONE};
     cpu->wait_for_sipi = !cpu_is_bsp(cpu);
+    cpu_mwait_end(cpu);
+    cpu->monitor.armed = false;
     cpu->halted = cpu->wait_for_sipi;
     cpu->vcpu.halted = cpu->halted;
 
@@ -128,12 +131,34 @@ void cpu_reset(X86Cpu *cpu, bool is_init)
     tcg_flush_tlb(cpu);
 }
 
+#define POLL_LAST_NS 1000000
+
+/* Looks whether the line that MWAIT waits for has changed; less often each time. */
+static void look_at_line(X86Cpu *cpu)
+{
+    LineMonitor *monitor = &cpu->monitor;
+
+    uint64_t offset;
+
+    /* RAM may have been unplugged meanwhile, but not while the lock is held */
+    if (!ram_block_from_host(monitor->host, &offset) ||
+        memcmp(monitor->host, monitor->bytes, sizeof(monitor->bytes))) {
+        __atomic_fetch_or(&cpu->events, CPU_EVENT_LINE, __ATOMIC_SEQ_CST);
+        return;
+    }
+    cpu->vcpu.halt_poll_ns = MIN(cpu->vcpu.halt_poll_ns * 5 / 4, POLL_LAST_NS);
+}
+
 /* True when an event that would end the halt is there and not masked. */
 static bool cpu_has_work(Vcpu *vcpu)
 {
     X86Cpu *cpu = vcpu->cpu;
-    int events = __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
+    int events;
 
+    if (cpu->monitor.is_waiting) {
+        look_at_line(cpu);
+    }
+    events = __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
     if (cpu->wait_for_sipi) {
         return events & (CPU_EVENT_INIT | CPU_EVENT_SIPI);
     }
@@ -144,6 +169,10 @@ static bool cpu_has_work(Vcpu *vcpu)
         return true;
     }
     if ((events & CPU_EVENT_NMI) && !cpu->nmi_masked) {
+        return true;
+    }
+    if (cpu->monitor.is_waiting &&
+        (events & CPU_EVENT_LINE || (events & CPU_EVENT_INTR && cpu->monitor.masked_ends))) {
         return true;
     }
     return (events & CPU_EVENT_INTR) && (cpu->eflags & EFLAGS_IF);

@@ -59,6 +59,15 @@ static void take_reset_events(X86Cpu *cpu, int events)
     machine_unlock();
 }
 
+static bool mwait_ends(const X86Cpu *cpu, int events)
+{
+    int ending = CPU_EVENT_LINE | (cpu->smm ? 0 : CPU_EVENT_SMI) |
+                 (cpu->nmi_masked ? 0 : CPU_EVENT_NMI) |
+                 (cpu->eflags & EFLAGS_IF || cpu->monitor.masked_ends ? CPU_EVENT_INTR : 0);
+
+    return events & ending;
+}
+
 bool target_process_events(X86Cpu *cpu)
 {
     int events = __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
@@ -70,6 +79,9 @@ bool target_process_events(X86Cpu *cpu)
     }
     if (cpu->wait_for_sipi || cpu->interrupt_shadow) {
         return false;
+    }
+    if (cpu->monitor.is_waiting && mwait_ends(cpu, events)) {
+        cpu_mwait_end(cpu); /* and then the event is taken, if it is not masked */
     }
     if (cpu->debugger & DEBUGGER_NO_INTERRUPTS) {
         return false;

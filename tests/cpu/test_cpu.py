@@ -34,6 +34,8 @@ OPTIONS = {
     "x2apic-64": [["-cpu", "max", "-smp", "2"]],
     "framework-64": [["-smp", "2"]],
     "smp-litmus-64": [["-smp", "2"], ["-smp", "4"]],
+    "smp-mwait-64": [["-smp", "2"], ["-cpu", "max,+monitor", "-smp", "2"],
+                     ["-cpu", "max,+monitor", "-accel", "tcg,thread=single", "-smp", "2"]],
     "smp-storms-64": [["-smp", "2"], ["-smp", "4"], ["-accel", "tcg,thread=single", "-smp", "3"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }

@@ -59,6 +59,11 @@ bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsi
     return true;
 }
 
+void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access)
+{
+    return resolve(cpu, linear, size, access) ? mock_memory + linear : NULL;
+}
+
 bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned size, unsigned access)
 {
     if (!resolve(cpu, linear, size, access | ACCESS_WRITE)) {

@@ -58,13 +58,24 @@ typedef struct CpuApicOps {
     bool (*msr_write)(void *apic, uint32_t msr, uint64_t value);
 } CpuApicOps;
 
+/* MONITOR's line and MWAIT's sleep. A store to the line kicks nobody: has_work() looks at it, at
+ * first often, then once a millisecond. */
+typedef struct LineMonitor {
+    bool armed;       /* by MONITOR, until the next MWAIT */
+    bool is_waiting;  /* halted by MWAIT, not HLT */
+    bool masked_ends; /* an interrupt ends it even when IF is clear */
+    const uint8_t *host;
+    uint8_t bytes[64]; /* what the line held */
+} LineMonitor;
+
 /* Events that end translated code and a halt; X86Cpu.events, set by cpu_raise_event(). */
 enum {
     CPU_EVENT_INTR = 1 << 0, /* level: the APIC has something */
     CPU_EVENT_NMI = 1 << 1,
     CPU_EVENT_SMI = 1 << 2,
     CPU_EVENT_INIT = 1 << 3,
-    CPU_EVENT_SIPI = 1 << 4
+    CPU_EVENT_SIPI = 1 << 4,
+    CPU_EVENT_LINE = 1 << 5 /* of a CPU in MWAIT: the monitored line was written */
 };
 
 struct X86Cpu {
@@ -94,6 +105,7 @@ struct X86Cpu {
     bool shadow_is_mov_ss;
     bool nmi_masked, smm, a20_disabled;
     bool halted, wait_for_sipi;
+    LineMonitor monitor;
     uint8_t sipi_vector;
     uint8_t debug_pending; /* DR6 bits of breakpoints that the present instruction has hit */
     uint8_t debugger;      /* DEBUGGER_* of debug.h: any makes the CPU run in exact mode */
@@ -148,6 +160,10 @@ int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 
 void cpu_raise_event(X86Cpu *cpu, int event);
 void cpu_clear_event(X86Cpu *cpu, int event);
+/* On the CPU's own thread. MWAIT halts until an event or a change of the monitored line; any end of
+ * the halt ends it. */
+void cpu_mwait_begin(X86Cpu *cpu, bool masked_ends);
+void cpu_mwait_end(X86Cpu *cpu);
 
 /* -- Life: hw/i386 makes CPUs ------------------------------------------------------------------ */
 

@@ -622,7 +622,7 @@ InsnResult helper_wbinvd(X86Cpu *cpu, const Insn *insn)
     return result_of(require_ring0(cpu));
 }
 
-/* -- HLT, MONITOR, MWAIT ----------------------------------------------------------------------- */
+/* -- HLT --------------------------------------------------------------------------------------- */
 
 InsnResult helper_hlt(X86Cpu *cpu, const Insn *insn)
 {
@@ -631,42 +631,6 @@ InsnResult helper_hlt(X86Cpu *cpu, const Insn *insn)
     }
     cpu->halted = true;
     return INSN_HALT;
-}
-
-static bool monitor_allowed(X86Cpu *cpu)
-{
-    return (cpu_has(cpu, FEATURE_MONITOR) && cpu->cpl == 0) || fault_ud(cpu);
-}
-
-/* Nothing is watched; MWAIT ends at once, as it may for any reason. */
-InsnResult helper_monitor(X86Cpu *cpu, const Insn *insn)
-{
-    uint64_t mask = insn->address_bits == 64 ? UINT64_MAX : (1ull << insn->address_bits) - 1;
-    uint64_t linear;
-    uint8_t byte;
-
-    if (!monitor_allowed(cpu)) {
-        return INSN_FAULT;
-    }
-    if ((uint32_t)cpu->gpr[R_RCX]) {
-        fault_gp(cpu, 0);
-        return INSN_FAULT;
-    }
-    return result_of(
-        access_linear(cpu, insn->segment, cpu->gpr[R_RAX] & mask, 1, ACCESS_READ, &linear) &&
-        access_read(cpu, linear, &byte, 1, ACCESS_READ));
-}
-
-InsnResult helper_mwait(X86Cpu *cpu, const Insn *insn)
-{
-    if (!monitor_allowed(cpu)) {
-        return INSN_FAULT;
-    }
-    if ((uint32_t)cpu->gpr[R_RCX] > 1) {
-        fault_gp(cpu, 0);
-        return INSN_FAULT;
-    }
-    return INSN_NEXT;
 }
 
 /* -- XCR0, PKRU -------------------------------------------------------------------------------- */

@@ -225,7 +225,9 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
         leaf_4(model, subleaf, regs);
         break;
     case 5: /* MONITOR/MWAIT: extensions enumerated, interrupts break even when masked */
+        regs[EAX] = regs[EBX] = 64; /* the line, smallest and largest */
         regs[ECX] = 3;
+        regs[EDX] = 0x10; /* one kind of C1 */
         break;
     case 6:
         regs[EAX] = model->features[FEATURE_6_EAX];
