@@ -100,7 +100,7 @@ def several_cpus(count, accel=ACCEL):
         threads = set(re.findall(r"thread_id=(\d+)", guest.monitor("info cpus")))
         expect(len(threads) == (1 if "single" in accel else count), f"threads {threads}")
         command(guest, "grep -c ^processor /proc/cpuinfo", b"%d\r" % count)
-        jobs = "".join("seq 1 50000 | md5sum > /tmp/%d & " % n for n in range(2 * count))
+        jobs = f"for n in $(seq {2 * count}); do seq 1 50000 | md5sum > /tmp/$n & done; "
         command(guest, jobs + "wait; cat /tmp/[0-9]* | sort -u", rb"c1d4ba52c72ac7bcc71ff2d6c083e684  -\r")
         guest.type("poweroff -f\n")
         expect(guest.wait_exit(180) == 0, "status")
@@ -136,6 +136,10 @@ def test_no_hpet():
 
 def test_one_thread_for_all():
     several_cpus(4, "tcg,thread=single")
+
+
+def test_sixteen_cpus():
+    several_cpus(16)
 
 
 def test_no_reboot_ends():
