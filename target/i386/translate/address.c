@@ -44,7 +44,7 @@ void address_effective(Translator *t)
         return;
     }
     emit_lea(e, bits, HOST_T1, base, index, MUTANT(22, insn->scale, 0u), (int32_t)displacement);
-    if (insn->address_bits == 16) {
+    if (MUTANT(97, insn->address_bits == 16, false)) {
         emit_movzx16(e, HOST_T1, HOST_T1);
     }
 }
@@ -69,9 +69,9 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
 {
     Emitter *e = t->e;
     size_t base = offsetof(X86Cpu, seg) + segment * sizeof(Segment) + offsetof(Segment, base);
-    size_t limit =
-        offsetof(X86Cpu, seg) + segment * sizeof(Segment) +
-        (access & 2 ? offsetof(Segment, fast_write_limit) : offsetof(Segment, fast_read_limit));
+    size_t limit = offsetof(X86Cpu, seg) + segment * sizeof(Segment) +
+                   (MUTANT(95, access & 2, 0u) ? offsetof(Segment, fast_write_limit)
+                                               : offsetof(Segment, fast_read_limit));
 
     if (t->mode & CPU_MODE_CS_L) {
         if (segment == SEG_FS || segment == SEG_GS) {
@@ -82,10 +82,10 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
     if (is_flat(t, segment)) {
         return;
     }
-    emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, (int32_t)size - 1);
+    emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, MUTANT(94, (int32_t)size - 1, 0));
     emit_gs(e, 64, 0x3b, HOST_T2, limit);
     address_add_cold(t, emit_jcc(e, CC_AE));
-    emit_gs(e, 32, 0x03, HOST_T1, base);
+    emit_gs(e, MUTANT(96, 32, 64u), 0x03, HOST_T1, base);
 }
 
 static void emit_page_index(Emitter *e)

@@ -119,9 +119,9 @@ static uint64_t next_rip(const Translator *t)
 {
     uint64_t next = t->insn->rip + t->insn->length;
 
-    return t->mode & CPU_MODE_CS_L   ? next
-           : t->mode & CPU_MODE_CS_D ? (uint32_t)next
-                                     : (uint16_t)next;
+    return t->mode & CPU_MODE_CS_L                   ? next
+           : MUTANT(98, t->mode & CPU_MODE_CS_D, 0u) ? (uint32_t)next
+                                                     : (uint16_t)next;
 }
 
 static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place, bool is_short)
