@@ -254,10 +254,10 @@ void turn_end(X86Cpu *cpu)
     }
 }
 
-/* A direct jump that waits for its target: where it goes to, and the flush count it belongs to. */
+/* A direct jump that waits for its target, and the flush count it belongs to. */
 typedef struct Pending {
     JumpSlot *slot;
-    uint64_t rip, flush_count;
+    uint64_t flush_count;
 } Pending;
 
 static void link_pending(X86Cpu *cpu, const Pending *pending, Block *to)
@@ -286,8 +286,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
             pending->slot = NULL;
             return;
         }
-        /* an interrupt taken since then leads elsewhere */
-        if (pending->slot && pending->rip == cpu->rip) {
+        if (pending->slot) {
             link_pending(cpu, pending, block);
         }
         if (flushes != code_cache.flush_count && !(block = find_block(cpu))) {
@@ -301,7 +300,6 @@ static void turn(X86Cpu *cpu, Pending *pending)
         exec_log(cpu);
     }
     pending->slot = run_code(cpu, code);
-    pending->rip = cpu->rip;
     pending->flush_count = code_cache.flush_count;
 }
 
