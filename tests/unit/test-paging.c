@@ -303,7 +303,9 @@ static void test_five_levels(void)
     g_assert_false(paging_is_canonical(cpu, linear));
     g_assert_true(paging_is_canonical(cpu, 0xffff800000000000ull));
     g_assert_false(paging_is_canonical(cpu, 0x0000800000000000ull));
-    cpu->mode = 0;
+    cpu->mode = 0; /* compatibility code: of its handlers it is asked, too */
+    g_assert_false(paging_is_canonical(cpu, 0x0000800000000000ull));
+    cpu->efer = 0;
     g_assert_true(paging_is_canonical(cpu, 0x0000800000000000ull));
 }
 

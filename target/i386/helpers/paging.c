@@ -344,7 +344,7 @@ bool paging_is_canonical(const X86Cpu *cpu, uint64_t linear)
 {
     unsigned shift = cpu->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
 
-    if (!(cpu->mode & CPU_MODE_CS_L)) {
+    if (!(cpu->efer & EFER_LMA)) {
         return true;
     }
     return (uint64_t)((int64_t)(linear << shift) >> shift) == linear;

@@ -24,7 +24,8 @@ bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_wa
 /* Loads PDPTEs from CR3 (PAE); false: reserved bits, nothing changed. */
 bool paging_load_pdptes(X86Cpu *cpu, uint64_t cr3);
 
-/* True when `linear` is canonical under CR4.LA57 (any address outside 64-bit mode counts). */
+/* True when `linear` is canonical under CR4.LA57 (any address outside
+ * long mode counts; compatibility code has none above 4 GiB, but its interrupts do). */
 bool paging_is_canonical(const X86Cpu *cpu, uint64_t linear);
 
 #endif
