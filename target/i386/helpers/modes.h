@@ -39,7 +39,8 @@ static inline unsigned mode_iopl(const X86Cpu *cpu)
     return (cpu->eflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
 }
 
-/* RIP behind the instruction, wrapped to the size of the code segment. */
+/* RIP behind the instruction. Only branches cut it to 16 bits: code that runs past the end of a
+ * 64 KiB segment is outside of it. */
 static inline uint64_t insn_next_rip(const X86Cpu *cpu, const Insn *insn)
 {
     uint64_t next = cpu->rip + insn->length;
@@ -47,7 +48,7 @@ static inline uint64_t insn_next_rip(const X86Cpu *cpu, const Insn *insn)
     if (mode_is_64bit(cpu)) {
         return next;
     }
-    return cpu->seg[SEG_CS].attributes & SEG_DB ? (uint32_t)next : (uint16_t)next;
+    return (uint32_t)next;
 }
 
 /* Bytes of a stack operand: in 64-bit code PUSH, POP and alike are 64 bits wide unless 16. */
