@@ -210,8 +210,9 @@ static bool deliver_protected(X86Cpu *cpu, const Event *event, const Gate *gate,
 
 static bool deliver_task_gate(X86Cpu *cpu, const Event *event, const Gate *gate)
 {
+    cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_RF) | (event->flags & EFLAGS_RF);
     return task_check_target(cpu, gate->selector) &&
-           task_switch(cpu, gate->selector, TASK_SWITCH_CALL, event->return_rip,
+           task_switch(cpu, gate->selector, TASK_SWITCH_EVENT, event->return_rip,
                        event->has_error_code ? &event->error_code : NULL);
 }
 

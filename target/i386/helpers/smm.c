@@ -86,6 +86,9 @@ static Segment load_segment(X86Cpu *cpu, uint32_t offset)
 
 static void save_state(X86Cpu *cpu)
 {
+    /* RF is kept up where breakpoints make it count */
+    uint64_t kept = cpu->mode & CPU_MODE_BREAKPOINTS ? 0 : EFLAGS_RF;
+    uint64_t eflags = cpu->eflags & ~kept;
     uint32_t restart = (cpu->halted ? RESTART_HALT : 0) | (cpu->nmi_masked ? RESTART_NMI_MASK : 0);
 
     for (unsigned i = 0; i < SEG_COUNT; i++) {
@@ -106,7 +109,7 @@ static void save_state(X86Cpu *cpu)
     save_u64(cpu, SAVE_CR0, cpu->cr0);
     save_u64(cpu, SAVE_DR7, cpu->dr[7]);
     save_u64(cpu, SAVE_DR6, cpu->dr[6]);
-    save_u64(cpu, SAVE_RFLAGS, cpu->eflags);
+    save_u64(cpu, SAVE_RFLAGS, eflags);
     save_u64(cpu, SAVE_RIP, cpu->rip);
     for (unsigned i = 0; i < 16; i++) {
         save_u64(cpu, SAVE_RAX - i * 8, cpu->gpr[i]);

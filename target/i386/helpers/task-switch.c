@@ -5,6 +5,7 @@
 
 #define DR7_LOCAL_ENABLES 0x155u
 #define DR6_BT (1u << 15)
+#define EFLAGS_VALID 0x3f7fd5u
 #define NO_FIELD 0xffu
 
 /* Where things lie in a TSS, and how large it must be. */
@@ -162,6 +163,9 @@ static bool save_old(X86Cpu *cpu, Tss *old, TaskSwitchCause cause, uint64_t next
     if (cause == TASK_SWITCH_IRET) {
         eflags &= ~EFLAGS_NT;
     }
+    if (cause != TASK_SWITCH_EVENT) {
+        eflags &= ~EFLAGS_RF; /* it is served, and may be old */
+    }
     tss_set(old, layout->eip, (uint32_t)next_rip);
     tss_set(old, layout->eflags, eflags);
     for (unsigned i = 0; i < 8; i++) {
@@ -274,7 +278,7 @@ static void load_registers(X86Cpu *cpu, const Tss *tss, bool nested)
 {
     const TssLayout *layout = tss->layout;
     uint64_t upper = layout->width == 2 ? 0xffff0000u : 0;
-    uint32_t eflags = tss_get(tss, layout->eflags);
+    uint32_t eflags = tss_get(tss, layout->eflags) & EFLAGS_VALID;
     unsigned ring = tss_selector(tss, SEG_CS) & 3;
 
     for (unsigned i = 0; i < 8; i++) {
@@ -339,7 +343,7 @@ bool task_switch(X86Cpu *cpu, uint16_t selector, TaskSwitchCause cause, uint64_t
                  const uint32_t *error_code)
 {
     uint16_t link = cpu->tr.selector;
-    bool nested = cause == TASK_SWITCH_CALL;
+    bool nested = cause == TASK_SWITCH_CALL || cause == TASK_SWITCH_EVENT;
     Tss old, new;
 
     old.segment = cpu->tr;

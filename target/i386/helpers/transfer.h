@@ -149,7 +149,8 @@ InsnResult transfer_through_system(X86Cpu *cpu, const Insn *insn, uint16_t selec
 
 typedef enum TaskSwitchCause {
     TASK_SWITCH_JMP,
-    TASK_SWITCH_CALL, /* and interrupts: nests */
+    TASK_SWITCH_CALL,  /* nests */
+    TASK_SWITCH_EVENT, /* an interrupt: nests; RF of EFLAGS is that of the frame there is not */
     TASK_SWITCH_IRET
 } TaskSwitchCause;
 
