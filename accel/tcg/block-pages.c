@@ -138,7 +138,7 @@ static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
     block->rip = cpu->rip;
     block->ram_address = ram_address;
     block->second_page = BLOCK_NO_PAGE;
-    block->cs_base = cpu->seg[SEG_CS].base;
+    block->cs_key = cpu_code_key(cpu);
     block->mode = cpu->mode;
     return block;
 }
@@ -164,16 +164,13 @@ static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned
 static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigned offset)
 {
     unsigned room = (unsigned)TARGET_PAGE_SIZE - offset;
-    uint64_t next = cpu->seg[SEG_CS].base + cpu->rip + room;
+    uint64_t next = cpu_code_linear(cpu, cpu->rip + room);
     uint8_t bytes[16];
     PageTarget second;
     Block *block;
 
     if (room >= INSN_MAX_BYTES) {
         return NULL;
-    }
-    if (!(cpu->mode & CPU_MODE_CS_L)) {
-        next = (uint32_t)next;
     }
     if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
         return NULL;
@@ -261,7 +258,7 @@ void tcg_drop_code_at(uint64_t linear)
 {
     for (size_t i = 0; i < block_pool_count; i++) {
         Block *block = &block_pool[i];
-        uint64_t from_start = linear - (block->cs_base + block->rip);
+        uint64_t from_start = linear - (block->cs_key + block->rip);
         if (!(block->mode & CPU_MODE_CS_L)) {
             from_start = (uint32_t)from_start;
         }

@@ -18,12 +18,12 @@ static Block **hash_slot(uint64_t ram_address, uint64_t rip, uint32_t mode)
     return &block_hash[hash >> (64 - BLOCK_HASH_BITS)];
 }
 
-Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_base)
+Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_key)
 {
     Block *block = *hash_slot(ram_address, rip, mode);
 
     while (block && !(block->ram_address == ram_address && block->rip == rip &&
-                      block->mode == mode && block->cs_base == cs_base)) {
+                      block->mode == mode && block->cs_key == cs_key)) {
         block = block->next_hash;
     }
     return block;
@@ -81,7 +81,7 @@ static void slot_set(JumpSlot *slot, const uint8_t *target_writable)
 
 static uint64_t page_of(const Block *block, uint64_t rip)
 {
-    return (block->cs_base + rip) >> TARGET_PAGE_BITS;
+    return (block->cs_key + rip) >> TARGET_PAGE_BITS;
 }
 
 void block_link(JumpSlot *slot, Block *to)
@@ -90,7 +90,7 @@ void block_link(JumpSlot *slot, Block *to)
 
     /* an interrupt may have come between the jump and the block that was run next */
     if (to->rip != slot->target || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
-        !to->valid || from->mode != to->mode || from->cs_base != to->cs_base ||
+        !to->valid || from->mode != to->mode || from->cs_key != to->cs_key ||
         page_of(from, from->rip) != page_of(to, to->rip)) {
         return;
     }

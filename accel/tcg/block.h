@@ -36,7 +36,7 @@ typedef struct InsnMark {
 } InsnMark;
 
 struct Block {
-    uint64_t rip, ram_address, cs_base;
+    uint64_t rip, ram_address, cs_key;
     uint32_t mode;
     uint16_t guest_size, insn_count;
     bool valid;
@@ -52,7 +52,7 @@ struct Block {
 
 bool blocks_init(Error **err);
 /* The block of that key, or NULL. Light. */
-Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_base);
+Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_key);
 /* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this
  * instruction. FPU parked. */
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);

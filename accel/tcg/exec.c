@@ -27,12 +27,6 @@ static void merge_flags(X86Cpu *cpu)
         (cpu->tcg.host_flags & MUTANT(82, EFLAGS_ARITHMETIC, (EFLAGS_ARITHMETIC & ~EFLAGS_AF)));
 }
 
-static uint64_t linear_rip(const X86Cpu *cpu)
-{
-    uint64_t linear = cpu->seg[SEG_CS].base + cpu->rip;
-    return cpu->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
-}
-
 /* Another CPU may drop the block at this moment: it marks the block first and then clears entries,
  * we write the entry first and then look at the mark. */
 static void remember(X86Cpu *cpu, const Block *block)
@@ -68,7 +62,7 @@ static bool tail_is_same(X86Cpu *cpu, const Block *block, uint64_t linear)
 static Block *find_block(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
-    uint64_t linear = linear_rip(cpu), page = linear & ~(TARGET_PAGE_SIZE - 1);
+    uint64_t linear = cpu_code_linear(cpu, cpu->rip), page = linear & ~(TARGET_PAGE_SIZE - 1);
     unsigned i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
     const TlbTable *table = own->contexts[own->current].table;
     uint64_t ram_page = table->ram_page[i];
@@ -84,7 +78,7 @@ static Block *find_block(X86Cpu *cpu)
         }
         ram_page = target.ram_page;
     }
-    block = block_lookup(ram_page + (linear - page), cpu->rip, cpu->mode, cpu->seg[SEG_CS].base);
+    block = block_lookup(ram_page + (linear - page), cpu->rip, cpu->mode, cpu_code_key(cpu));
     if (!block) {
         if (!tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
             return NULL;
@@ -92,8 +86,8 @@ static Block *find_block(X86Cpu *cpu)
         range = address_space_lookup(cpu_address_space(cpu), target.physical);
         fpu_park(cpu);
         code_lock(cpu);
-        block = block_lookup(target.ram_page + (linear - page), cpu->rip, cpu->mode,
-                             cpu->seg[SEG_CS].base);
+        block =
+            block_lookup(target.ram_page + (linear - page), cpu->rip, cpu->mode, cpu_code_key(cpu));
         if (!block) {
             block = block_translate(cpu, &target, range);
         }

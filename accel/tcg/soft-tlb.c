@@ -83,17 +83,17 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
     return oldest;
 }
 
-static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_base, uint64_t context_epoch)
+static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64_t context_epoch)
 {
-    uint64_t hash = (mode ^ mode >> 7 ^ cs_base >> 4 ^ context_epoch ^ context_epoch >> 32) *
+    uint64_t hash = (mode ^ mode >> 7 ^ cs_key >> 4 ^ context_epoch ^ context_epoch >> 32) *
                     0x9e3779b97f4a7c15ull;
     JumpKeySlot *slot = &own->jump_keys[hash >> 58];
 
-    if (slot->key && slot->mode == mode && slot->cs_base == cs_base &&
+    if (slot->key && slot->mode == mode && slot->cs_key == cs_key &&
         slot->context_epoch == context_epoch) {
         return slot->key;
     }
-    *slot = (JumpKeySlot){mode, cs_base, context_epoch, ++own->next_jump_key};
+    *slot = (JumpKeySlot){mode, cs_key, context_epoch, ++own->next_jump_key};
     return slot->key;
 }
 
@@ -112,7 +112,7 @@ void tcg_context_changed(X86Cpu *cpu)
     context = &own->contexts[own->current];
     context->last_use = ++own->turn;
     cpu->tcg.tlb = context->table->entries;
-    cpu->tcg.jump_key = jump_key_for(own, cpu->mode, cpu->seg[SEG_CS].base,
+    cpu->tcg.jump_key = jump_key_for(own, cpu->mode, cpu_code_key(cpu),
                                      (uint64_t)own->current << 32 | context->epoch);
     cpu->tcg.jump_key_not = ~cpu->tcg.jump_key;
 }

@@ -37,7 +37,7 @@ typedef struct TlbContext {
 #define JUMP_KEY_SLOTS 64
 
 typedef struct JumpKeySlot {
-    uint64_t mode, cs_base, context_epoch; /* context number << 32 | epoch */
+    uint64_t mode, cs_key, context_epoch; /* context number << 32 | epoch */
     uint64_t key;
 } JumpKeySlot;
 

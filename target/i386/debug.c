@@ -73,7 +73,7 @@ static void post(X86Cpu *cpu, DebugHit hit)
 
 bool debug_stops_before(X86Cpu *cpu)
 {
-    uint64_t linear = cpu->seg[SEG_CS].base + cpu->rip;
+    uint64_t linear = cpu_code_linear(cpu, cpu->rip);
 
     if (cpu->debug_hit.kind != DEBUG_NONE) {
         post(cpu, cpu->debug_hit);
@@ -82,7 +82,6 @@ bool debug_stops_before(X86Cpu *cpu)
     if (!debug_break_count || cpu->debugger & DEBUGGER_STEP) {
         return false; /* a step goes over a breakpoint */
     }
-    linear = cpu->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
     if (!debug_is_break(linear)) {
         return false;
     }

@@ -156,6 +156,20 @@ void cpu_tsc_resume(void);
 /* Virtual-clock time at which the guest TSC reaches `tsc`. */
 int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 
+/* Linear address of an offset in CS, which has no base in 64-bit code whatever its descriptor said. */
+static inline uint64_t cpu_code_linear(const X86Cpu *cpu, uint64_t rip)
+{
+    return cpu->mode & CPU_MODE_CS_L ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);
+}
+
+/* What of CS decides which code a block holds, besides the mode: base, and limit << 32. */
+static inline uint64_t cpu_code_key(const X86Cpu *cpu)
+{
+    const Segment *cs = &cpu->seg[SEG_CS];
+
+    return cpu->mode & CPU_MODE_CS_L ? 0 : (uint32_t)cs->base | (uint64_t)cs->limit << 32;
+}
+
 /* -- Events: any thread that holds the machine lock -------------------------------------------- */
 
 void cpu_raise_event(X86Cpu *cpu, int event);

@@ -88,7 +88,7 @@ static void emit_lookup_indirect(Translator *t)
 
 static bool is_same_page(const Translator *t, uint64_t target)
 {
-    return ((t->block->cs_base + target) ^ (t->block->cs_base + t->block->rip)) < TARGET_PAGE_SIZE;
+    return ((t->block->cs_key + target) ^ (t->block->cs_key + t->block->rip)) < TARGET_PAGE_SIZE;
 }
 
 void control_goto(Translator *t, unsigned n, uint64_t target)

@@ -117,7 +117,7 @@ static Fetch fetch_bytes(X86Cpu *cpu, uint8_t *bytes, unsigned *size, bool cross
 {
     const Segment *cs = &cpu->seg[SEG_CS];
     bool is_64bit = mode_is_64bit(cpu);
-    uint64_t linear = is_64bit ? cpu->rip : (uint32_t)(cs->base + cpu->rip);
+    uint64_t linear = cpu_code_linear(cpu, cpu->rip);
     unsigned room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
     unsigned want = cross || room > INSN_MAX_LENGTH ? INSN_MAX_LENGTH : room;
 

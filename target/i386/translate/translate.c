@@ -286,10 +286,9 @@ static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes,
                         Insn *ret_insn)
 {
     const Segment *cs = &t->cpu->seg[SEG_CS];
-    uint64_t linear = cs->base + rip;
+    uint64_t linear = cpu_code_linear(t->cpu, rip);
     bool too_long;
 
-    linear = t->mode & CPU_MODE_CS_L ? linear : (uint32_t)linear;
     if (debug_break_count && debug_is_break(linear)) {
         return false;
     }
