@@ -389,6 +389,8 @@ static void check_masked(void)
     __asm__ volatile("pcmpeqb %%xmm1, %%xmm1" : :);
     CATCH("maskmovdqu %%xmm1, %%xmm0", : "D"(end - 8) : "memory");
     check_trap("maskmovdqu-fault", &caught, 14, 2, 0, "SDM 2B MASKMOVDQU");
+    CATCH("maskmovdqu %%xmm1, %%xmm0", : "D"(0x7ffffffffff6) : "memory");
+    check_trap("maskmovdqu-canonical-end", &caught, 14, 2, 0, "silicon");
     check("maskmovdqu-nothing-done", *(uint32_t *)(end - 8), 0xff8, "SDM 2B MASKMOVDQU");
 }
 

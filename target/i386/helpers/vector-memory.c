@@ -3,6 +3,7 @@
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/helpers.h"
+#include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/vector-registers.h"
 
 #include <Zydis/Mnemonic.h>
@@ -42,6 +43,25 @@ static bool enter_mmx(X86Cpu *cpu)
     return true;
 }
 
+/* All of it is checked before the first byte is stored, and what lies in the first page before the
+ * rest is even asked to be canonical. */
+static bool probe_masked(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigned size,
+                         uint64_t *ret_linear)
+{
+    uint64_t linear;
+    unsigned room;
+
+    if (!access_linear(cpu, insn->segment, offset, 1, ACCESS_WRITE, &linear)) {
+        return false;
+    }
+    room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
+    if (mode_is_64bit(cpu) && room < size && !access_probe(cpu, linear, room, ACCESS_WRITE)) {
+        return false;
+    }
+    return access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE, ret_linear) &&
+           access_probe(cpu, *ret_linear, size, ACCESS_WRITE);
+}
+
 InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
 {
     bool is_mmx = insn->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
@@ -53,9 +73,7 @@ InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
     if (is_mmx && !enter_mmx(cpu)) {
         return INSN_FAULT;
     }
-    /* all of it is checked before the first byte is stored */
-    if (!access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE, &linear) ||
-        !access_probe(cpu, linear, size, ACCESS_WRITE)) {
+    if (!probe_masked(cpu, insn, offset, size, &linear)) {
         return INSN_FAULT;
     }
     for (unsigned i = 0; i < size; i++) {
