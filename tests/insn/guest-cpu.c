@@ -18,6 +18,7 @@
 #define EXACT_STEPS 4000000u
 
 static struct {
+    const char *model;
     GuestPaging paging;
     X86Cpu *cpu;
     void (*fn)(void *opaque);
@@ -25,7 +26,12 @@ static struct {
     bool done;
     MachineCond done_cond;
     volatile int interrupted;
-} guest;
+} guest = {.model = "max"};
+
+void guest_choose_model(const char *name)
+{
+    guest.model = name;
+}
 
 X86Cpu *guest_cpu(void)
 {
@@ -320,7 +326,7 @@ bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(
     guest.fn = fn;
     guest.opaque = opaque;
     machine_lock();
-    ok = accel_select(&accel, 1, err) && cpu_model_select("max", err) &&
+    ok = accel_select(&accel, 1, err) && cpu_model_select(guest.model, err) &&
          guest_paging_init(shuffle, err) && make_cpus(cpus, err);
     if (ok) {
         vcpu_post(&guest.cpu->vcpu, run_on_cpu, NULL);
