@@ -15,10 +15,10 @@ static void send_freed(GdbSession *session, GString *text)
 static void query_supported(GdbSession *session, const char *text)
 {
     session->multiprocess = strstr(text, "multiprocess+") != NULL;
-    gdb_send(session, "PacketSize=1000;qXfer:features:read+;vContSupported+;multiprocess+");
+    gdb_send(session, "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+");
 }
 
-G_STATIC_ASSERT(PACKET_MAX == 0x1000);
+G_STATIC_ASSERT(PACKET_MAX == 0x2000);
 
 /* -- Threads ----------------------------------------------------------------------------------- */
 
@@ -79,7 +79,7 @@ static void query_features(GdbSession *session, const char *text)
 {
     const char *colon = strchr(text, ':'), *numbers = colon ? colon + 1 : text;
     g_autofree char *annex = g_strndup(text, colon ? (gsize)(colon - text) : 0);
-    g_autofree char *xml = gdb_features_text(annex);
+    g_autofree char *xml = gdb_features_text(gdb_cpu(session->current), annex);
     uint64_t offset, length, size = xml ? strlen(xml) : 0;
     GString *reply;
 

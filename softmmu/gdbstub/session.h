@@ -49,8 +49,9 @@ void gdb_query(GdbSession *session, const char *text);
 
 /* -- target.c ---------------------------------------------------------------------------------- */
 
-/* Text of an annex of qXfer:features:read, NULL: no such one. Caller frees. */
-char *gdb_features_text(const char *annex);
+/* Text of an annex of qXfer:features:read as it is for this CPU, NULL: no such one. Caller frees.
+ */
+char *gdb_features_text(const X86Cpu *cpu, const char *annex);
 void gdb_read_registers(GdbSession *session, const char *text);
 void gdb_write_registers(GdbSession *session, const char *text);
 void gdb_read_register(GdbSession *session, const char *text);

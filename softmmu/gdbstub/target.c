@@ -15,6 +15,7 @@ static const struct {
     [DEBUG_FEATURE_CORE] = {"i386-64bit.xml", "org.gnu.gdb.i386.core"},
     [DEBUG_FEATURE_SSE] = {"i386-64bit-sse.xml", "org.gnu.gdb.i386.sse"},
     [DEBUG_FEATURE_AVX] = {"i386-64bit-avx.xml", "org.gnu.gdb.i386.avx"},
+    [DEBUG_FEATURE_AVX512] = {"i386-64bit-avx512.xml", "org.gnu.gdb.i386.avx512"},
 };
 
 /* Names of bits from 0 on; an empty one leaves a bit out. */
@@ -24,9 +25,19 @@ static const char *const eflags_bits[] = {"CF", "",   "PF", "",    "AF",  "",   
 static const char *const mxcsr_bits[] = {"IE", "DE", "ZE", "OE", "UE", "PE", "DAZ", "IM", "DM",
                                          "ZM", "OM", "UM", "PM", "",   "",   "FZ",  NULL};
 
-static void append_flags(GString *xml, const char *id, const char *const *names)
+static const char *const cr0_bits[] = {
+    "PE", "MP", "EM", "TS", "ET", "NE", "", "", "", "", "", "", "",   "",   "",   "",  "WP",
+    "",   "AM", "",   "",   "",   "",   "", "", "", "", "", "", "NW", "CD", "PG", NULL};
+static const char *const cr4_bits[] = {
+    "VME",     "PVI",        "TSD",  "DE",   "PSE", "PAE", "MCE", "PGE",      "PCE",
+    "OSFXSR",  "OSXMMEXCPT", "UMIP", "LA57", "",    "",    "",    "FSGSBASE", "PCIDE",
+    "OSXSAVE", "",           "SMEP", "SMAP", "PKE", "",    "PKS", NULL};
+static const char *const efer_bits[] = {"SCE", "",    "",    "",     "", "",      "",    "",  "LME",
+                                        "",    "LMA", "NXE", "SVME", "", "FFXSR", "TCE", NULL};
+
+static void append_flags(GString *xml, const char *id, unsigned size, const char *const *names)
 {
-    g_string_append_printf(xml, "<flags id=\"%s\" size=\"4\">", id);
+    g_string_append_printf(xml, "<flags id=\"%s\" size=\"%u\">", id, size);
     for (unsigned bit = 0; names[bit]; bit++) {
         if (*names[bit]) {
             g_string_append_printf(xml, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>", names[bit],
@@ -58,18 +69,36 @@ static void append_vector_types(GString *xml)
     g_string_append(xml, "<field name=\"uint128\" type=\"uint128\"/></union>\n");
 }
 
-static char *feature_text(unsigned feature)
+/* The types that the registers of a feature have beside gdb's own; gdb knows types by feature. */
+static void append_types(GString *xml, unsigned feature)
+{
+    switch (feature) {
+    case DEBUG_FEATURE_CORE:
+        append_flags(xml, "i386_eflags", 4, eflags_bits);
+        append_flags(xml, "i386_cr0", 8, cr0_bits);
+        append_flags(xml, "i386_cr4", 8, cr4_bits);
+        append_flags(xml, "i386_efer", 8, efer_bits);
+        break;
+    case DEBUG_FEATURE_SSE:
+        append_vector_types(xml);
+        append_flags(xml, "i386_mxcsr", 4, mxcsr_bits);
+        break;
+    case DEBUG_FEATURE_AVX512:
+        append_vector_types(xml);
+        g_string_append(xml, "<vector id=\"v2ui128\" type=\"uint128\" count=\"2\"/>\n");
+        break;
+    default:
+        break;
+    }
+}
+
+static char *feature_text(const X86Cpu *cpu, unsigned feature)
 {
     GString *xml = g_string_new(DOCTYPE("feature") "\n");
 
     g_string_append_printf(xml, "<feature name=\"%s\">\n", features[feature].name);
-    if (feature == DEBUG_FEATURE_CORE) {
-        append_flags(xml, "i386_eflags", eflags_bits);
-    } else if (feature == DEBUG_FEATURE_SSE) {
-        append_vector_types(xml);
-        append_flags(xml, "i386_mxcsr", mxcsr_bits);
-    }
-    for (unsigned i = 0; i < debug_register_count(); i++) {
+    append_types(xml, feature);
+    for (unsigned i = 0; i < debug_register_count(cpu); i++) {
         const DebugRegister *r = debug_register(i);
         if (r->feature == feature) {
             g_string_append_printf(xml, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n", r->name,
@@ -79,25 +108,31 @@ static char *feature_text(unsigned feature)
     return g_string_free(g_string_append(xml, "</feature>\n"), FALSE);
 }
 
-static char *target_text(void)
+/* The last register is of the last feature. */
+static unsigned feature_count(const X86Cpu *cpu)
+{
+    return debug_register(debug_register_count(cpu) - 1)->feature + 1u;
+}
+
+static char *target_text(const X86Cpu *cpu)
 {
     GString *xml = g_string_new(DOCTYPE("target"));
 
     g_string_append(xml, "<target><architecture>i386:x86-64</architecture>");
-    for (unsigned i = 0; i < DEBUG_FEATURE_COUNT; i++) {
+    for (unsigned i = 0; i < feature_count(cpu); i++) {
         g_string_append_printf(xml, "<xi:include href=\"%s\"/>", features[i].annex);
     }
     return g_string_free(g_string_append(xml, "</target>"), FALSE);
 }
 
-char *gdb_features_text(const char *annex)
+char *gdb_features_text(const X86Cpu *cpu, const char *annex)
 {
     if (strcmp(annex, "target.xml") == 0) {
-        return target_text();
+        return target_text(cpu);
     }
-    for (unsigned i = 0; i < DEBUG_FEATURE_COUNT; i++) {
+    for (unsigned i = 0; i < feature_count(cpu); i++) {
         if (strcmp(annex, features[i].annex) == 0) {
-            return feature_text(i);
+            return feature_text(cpu, i);
         }
     }
     return NULL;
@@ -115,10 +150,11 @@ static void append_register(GString *text, const X86Cpu *cpu, unsigned number)
 
 void gdb_read_registers(GdbSession *session, const char *text)
 {
+    const X86Cpu *cpu = gdb_cpu(session->current);
     GString *values = g_string_new(NULL);
 
-    for (unsigned i = 0; i < debug_register_count(); i++) {
-        append_register(values, gdb_cpu(session->current), i);
+    for (unsigned i = 0; i < debug_register_count(cpu); i++) {
+        append_register(values, cpu, i);
     }
     gdb_send(session, values->str);
     g_string_free(values, TRUE);
@@ -128,14 +164,15 @@ void gdb_read_registers(GdbSession *session, const char *text)
 void gdb_write_registers(GdbSession *session, const char *text)
 {
     uint8_t bytes[DEBUG_REGISTER_MAX_BYTES];
+    X86Cpu *cpu = gdb_cpu(session->current);
 
-    for (unsigned i = 0; i < debug_register_count() && *text; i++) {
+    for (unsigned i = 0; i < debug_register_count(cpu) && *text; i++) {
         size_t size = debug_register(i)->bits / 8;
         if (!packet_bytes(text, bytes, size)) {
             gdb_send(session, GDB_ERROR_ARGUMENT);
             return;
         }
-        debug_register_write(gdb_cpu(session->current), i, bytes);
+        debug_register_write(cpu, i, bytes);
         text += 2 * size;
     }
     gdb_send(session, "OK");
@@ -143,15 +180,16 @@ void gdb_write_registers(GdbSession *session, const char *text)
 
 void gdb_read_register(GdbSession *session, const char *text)
 {
+    const X86Cpu *cpu = gdb_cpu(session->current);
     GString *value;
     uint64_t number;
 
-    if (!packet_number(&text, &number) || number >= debug_register_count()) {
+    if (!packet_number(&text, &number) || number >= debug_register_count(cpu)) {
         gdb_send(session, GDB_ERROR_FAULT);
         return;
     }
     value = g_string_new(NULL);
-    append_register(value, gdb_cpu(session->current), (unsigned)number);
+    append_register(value, cpu, (unsigned)number);
     gdb_send(session, value->str);
     g_string_free(value, TRUE);
 }
@@ -159,14 +197,15 @@ void gdb_read_register(GdbSession *session, const char *text)
 void gdb_write_register(GdbSession *session, const char *text)
 {
     uint8_t bytes[DEBUG_REGISTER_MAX_BYTES];
+    X86Cpu *cpu = gdb_cpu(session->current);
     uint64_t number;
 
-    if (!packet_number(&text, &number) || *text != '=' || number >= debug_register_count() ||
+    if (!packet_number(&text, &number) || *text != '=' || number >= debug_register_count(cpu) ||
         !packet_bytes(text + 1, bytes, debug_register((unsigned)number)->bits / 8)) {
         gdb_send(session, GDB_ERROR_ARGUMENT);
         return;
     }
-    debug_register_write(gdb_cpu(session->current), (unsigned)number, bytes);
+    debug_register_write(cpu, (unsigned)number, bytes);
     gdb_send(session, "OK");
 }
 

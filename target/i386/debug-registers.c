@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers as a debugger numbers them: one table gives their names, their order and how each is
- * read and written. It is the x86-64 set whatever mode the guest is in.
+ * read and written. It is the x86-64 set whatever mode the guest is in, and whatever XCR0 turns on.
  */
 #include "softmmu/memory.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/debug.h"
-#include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/segments.h"
+#include "target/i386/helpers/vector-registers.h"
 
 #define YMM_HIGH 576 /* in the XSAVE area: Intel SDM vol. 1 13.4.2, CPUID.0xD:2 */
 
@@ -27,7 +27,9 @@ enum {
     KIND_POINTER, /* 32 bits of FIP or FDP; `where`: 0, 4, 8, 12 */
     KIND_XMM,
     KIND_MXCSR,
-    KIND_YMM_HIGH
+    KIND_YMM_HIGH,
+    KIND_ZMM_HIGH,
+    KIND_OPMASK
 };
 
 #define WORD(name, type, member)                                                                   \
@@ -50,6 +52,29 @@ enum {
     {                                                                                              \
         "ymm" #n "h", "uint128", 128, KIND_YMM_HIGH, n, DEBUG_FEATURE_AVX                          \
     }
+
+#define XMM_MORE(n)                                                                                \
+    {                                                                                              \
+        "xmm" #n, "vec128", 128, KIND_XMM, n, DEBUG_FEATURE_AVX512                                 \
+    }
+#define YMM_MORE(n)                                                                                \
+    {                                                                                              \
+        "ymm" #n "h", "uint128", 128, KIND_YMM_HIGH, n, DEBUG_FEATURE_AVX512                       \
+    }
+#define ZMM(n)                                                                                     \
+    {                                                                                              \
+        "zmm" #n "h", "v2ui128", 256, KIND_ZMM_HIGH, n, DEBUG_FEATURE_AVX512                       \
+    }
+#define OPMASK(n)                                                                                  \
+    {                                                                                              \
+        "k" #n, "uint64", 64, KIND_OPMASK, n, DEBUG_FEATURE_AVX512                                 \
+    }
+#define FOUR(row, a, b, c, d) row(a), row(b), row(c), row(d)
+/* The 16 that AVX-512 adds. */
+#define UPPER(row)                                                                                 \
+    FOUR(row, 16, 17, 18, 19), FOUR(row, 20, 21, 22, 23), FOUR(row, 24, 25, 26, 27),               \
+        FOUR(row, 28, 29, 30, 31)
+#define AVX512_COUNT (16 + 16 + 8 + 32)
 
 static const DebugRegister registers[] = {
     WORD("rax", "int64", gpr[R_RAX]),
@@ -82,12 +107,12 @@ static const DebugRegister registers[] = {
     CORE("fs_base", "int64", 64, KIND_BASE, SEG_FS),
     CORE("gs_base", "int64", 64, KIND_BASE, SEG_GS),
     WORD("k_gs_base", "int64", kernel_gs_base),
-    CORE("cr0", "int64", 64, KIND_CR0, 0),
+    CORE("cr0", "i386_cr0", 64, KIND_CR0, 0),
     WORD("cr2", "int64", cr2),
     CORE("cr3", "int64", 64, KIND_CR3, 0),
-    CORE("cr4", "int64", 64, KIND_CR4, 0),
+    CORE("cr4", "i386_cr4", 64, KIND_CR4, 0),
     CORE("cr8", "int64", 64, KIND_CR8, 0),
-    CORE("efer", "int64", 64, KIND_EFER, 0),
+    CORE("efer", "i386_efer", 64, KIND_EFER, 0),
     ST(0),
     ST(1),
     ST(2),
@@ -137,11 +162,20 @@ static const DebugRegister registers[] = {
     YMM(13),
     YMM(14),
     YMM(15),
+    UPPER(XMM_MORE),
+    UPPER(YMM_MORE),
+    FOUR(OPMASK, 0, 1, 2, 3),
+    FOUR(OPMASK, 4, 5, 6, 7),
+    FOUR(ZMM, 0, 1, 2, 3),
+    FOUR(ZMM, 4, 5, 6, 7),
+    FOUR(ZMM, 8, 9, 10, 11),
+    FOUR(ZMM, 12, 13, 14, 15),
+    UPPER(ZMM),
 };
 
-unsigned debug_register_count(void)
+unsigned debug_register_count(const X86Cpu *cpu)
 {
-    return G_N_ELEMENTS(registers);
+    return G_N_ELEMENTS(registers) - (vector_has_zmm(cpu) ? 0 : AVX512_COUNT);
 }
 
 const DebugRegister *debug_register(unsigned number)
@@ -216,17 +250,21 @@ static uint64_t read_number(const X86Cpu *cpu, const DebugRegister *r)
 }
 
 /* Where the bytes of a register that is memory lie; NULL: it is a number. */
-static const uint8_t *bytes_of(const X86Cpu *cpu, const DebugRegister *r)
+static uint8_t *bytes_of(X86Cpu *cpu, const DebugRegister *r)
 {
     switch (r->kind) {
     case KIND_WORD:
-        return (const uint8_t *)cpu + r->where;
+        return (uint8_t *)cpu + r->where;
     case KIND_ST:
         return cpu->fpu + FX_ST0 + 16 * r->where;
     case KIND_XMM:
-        return cpu->fpu + FX_XMM0 + 16 * r->where;
-    case KIND_YMM_HIGH:
-        return cpu->fpu + YMM_HIGH + 16 * r->where;
+        return vector_byte(cpu, r->where, 0);
+    case KIND_YMM_HIGH: /* 0-15 also where the model has no AVX */
+        return r->where < 16 ? cpu->fpu + YMM_HIGH + 16 * r->where : vector_byte(cpu, r->where, 16);
+    case KIND_ZMM_HIGH:
+        return vector_byte(cpu, r->where, 32);
+    case KIND_OPMASK:
+        return (uint8_t *)opmask(cpu, r->where);
     default:
         return NULL;
     }
@@ -235,7 +273,7 @@ static const uint8_t *bytes_of(const X86Cpu *cpu, const DebugRegister *r)
 void debug_register_read(const X86Cpu *cpu, unsigned number, uint8_t *ret_bytes)
 {
     const DebugRegister *r = &registers[number];
-    const uint8_t *bytes = bytes_of(cpu, r);
+    const uint8_t *bytes = bytes_of((X86Cpu *)cpu, r);
     uint64_t value;
 
     if (!bytes) {
@@ -404,10 +442,15 @@ static uint64_t component_of(const DebugRegister *r)
     case KIND_POINTER:
         return XCR0_X87;
     case KIND_XMM:
+        return r->where < 16 ? XCR0_SSE : 1u << XSAVE_HI16_ZMM;
     case KIND_MXCSR:
         return XCR0_SSE;
     case KIND_YMM_HIGH:
-        return XCR0_AVX;
+        return r->where < 16 ? XCR0_AVX : 1u << XSAVE_HI16_ZMM;
+    case KIND_ZMM_HIGH:
+        return 1u << (r->where < 16 ? XSAVE_ZMM_HI256 : XSAVE_HI16_ZMM);
+    case KIND_OPMASK:
+        return 1u << XSAVE_OPMASK;
     default:
         return 0;
     }
@@ -416,12 +459,12 @@ static uint64_t component_of(const DebugRegister *r)
 void debug_register_write(X86Cpu *cpu, unsigned number, const uint8_t *bytes)
 {
     const DebugRegister *r = &registers[number];
-    uint8_t *place = (uint8_t *)bytes_of(cpu, r), old[DEBUG_REGISTER_MAX_BYTES];
+    uint8_t *place = bytes_of(cpu, r), old[DEBUG_REGISTER_MAX_BYTES];
     uint64_t component = component_of(r), value = 0;
 
     debug_register_read(cpu, number, old);
     if (memcmp(old, bytes, r->bits / 8) == 0 ||
-        (component == XCR0_AVX && !(cpu->xcr0 & XCR0_AVX))) {
+        (component & (XCR0_AVX | XCR0_AVX512) & ~(uint64_t)cpu->xcr0)) {
         return;
     }
     if (component) {

@@ -18,7 +18,7 @@ from machine import (SCALE, Failure, Machine, Skip, boot_sector, expect, expect_
                      run_tests)
 from rsp import Client
 
-SUPPORTED = "PacketSize=1000;qXfer:features:read+;vContSupported+;multiprocess+"
+SUPPORTED = "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+"
 STOP = "T05thread:p01.01;"
 INTERRUPTED = "T02thread:p01.01;"
 SECTOR = 0x7c00
@@ -91,7 +91,7 @@ def test_garbage():
     with debugged() as (guest, client, _):
         client.send_raw(b"noise\x00\xff$g#00")
         expect(client.character() == b"-", "a wrong checksum is asked for again")
-        client.send_raw(b"$" + b"m" * 5000 + b"#00")
+        client.send_raw(b"$" + b"m" * 9000 + b"#00")
         expect(client.character() == b"-", "a packet that is too long")
         client.send_raw(b"$m0,4")
         client.expect("qC", "QCp01.01")

@@ -3,6 +3,7 @@
 #include "softmmu/gdbstub/packet.h"
 
 #include "softmmu/gdbstub/session.h"
+#include "target/i386/cpu-model.h"
 
 #include <string.h>
 
@@ -159,24 +160,48 @@ static void test_numbers(void)
 
 /* -- Descriptions and registers ---------------------------------------------------------------- */
 
-static void test_features(void)
+/* A CPU with that much of a model. */
+static X86Cpu *cpu_with(bool has_avx512)
+{
+    static CpuModel models[2];
+    static X86Cpu cpus[2];
+
+    models[1].xsave[XSAVE_OPMASK] = (XsaveComponent){.size = 64, .offset = 832};
+    models[1].xsave[XSAVE_ZMM_HI256] = (XsaveComponent){.size = 512, .offset = 896};
+    models[1].xsave[XSAVE_HI16_ZMM] = (XsaveComponent){.size = 1024, .offset = 1408};
+    cpus[has_avx512].model = &models[has_avx512];
+    return &cpus[has_avx512];
+}
+
+static void check_features(bool has_avx512)
 {
     static const char *const annexes[] = {"i386-64bit.xml", "i386-64bit-sse.xml",
-                                          "i386-64bit-avx.xml"};
-    g_autofree char *target = gdb_features_text("target.xml");
+                                          "i386-64bit-avx.xml", "i386-64bit-avx512.xml"};
+    const X86Cpu *cpu = cpu_with(has_avx512);
+    g_autofree char *target = gdb_features_text(cpu, "target.xml");
     unsigned count = 0;
 
     g_assert_nonnull(strstr(target, "<architecture>i386:x86-64</architecture>"));
-    for (unsigned i = 0; i < G_N_ELEMENTS(annexes); i++) {
-        g_autofree char *text = gdb_features_text(annexes[i]);
+    for (unsigned i = 0; i < (has_avx512 ? 4 : 3); i++) {
+        g_autofree char *text = gdb_features_text(cpu, annexes[i]);
         g_assert_nonnull(strstr(target, annexes[i]));
         for (const char *at = text; (at = strstr(at, "<reg ")); at++) {
             count++;
         }
     }
-    g_assert_cmpuint(count, ==, debug_register_count());
-    g_assert_null(gdb_features_text("other.xml"));
-    g_assert_null(gdb_features_text(""));
+    g_assert_cmpuint(count, ==, debug_register_count(cpu));
+    g_assert_cmpint(strstr(target, annexes[3]) != NULL, ==, has_avx512);
+    g_assert_null(gdb_features_text(cpu, "other.xml"));
+    g_assert_null(gdb_features_text(cpu, ""));
+}
+
+static void test_features(void)
+{
+    g_autofree char *hidden = gdb_features_text(cpu_with(false), "i386-64bit-avx512.xml");
+
+    g_assert_null(hidden);
+    check_features(false);
+    check_features(true);
 }
 
 /* Features come one after the other, and the order of g is the one gdb makes of them. */
@@ -186,22 +211,29 @@ static void test_register_order(void)
         unsigned number;
         const char *name;
         unsigned bits;
-    } rows[] = {{0, "rax", 64},    {6, "rbp", 64},      {16, "rip", 64},    {17, "eflags", 32},
-                {18, "cs", 32},    {24, "ss_base", 64}, {30, "cr0", 64},    {35, "efer", 64},
-                {36, "st0", 80},   {44, "fctrl", 32},   {51, "fop", 32},    {52, "xmm0", 128},
-                {68, "mxcsr", 32}, {69, "ymm0h", 128},  {84, "ymm15h", 128}};
-    unsigned feature = DEBUG_FEATURE_CORE;
+    } rows[] = {{0, "rax", 64},      {6, "rbp", 64},       {16, "rip", 64},      {17, "eflags", 32},
+                {18, "cs", 32},      {24, "ss_base", 64},  {30, "cr0", 64},      {35, "efer", 64},
+                {36, "st0", 80},     {44, "fctrl", 32},    {51, "fop", 32},      {52, "xmm0", 128},
+                {68, "mxcsr", 32},   {69, "ymm0h", 128},   {84, "ymm15h", 128},  {85, "xmm16", 128},
+                {100, "xmm31", 128}, {101, "ymm16h", 128}, {116, "ymm31h", 128}, {117, "k0", 64},
+                {124, "k7", 64},     {125, "zmm0h", 256},  {156, "zmm31h", 256}};
+    unsigned feature = DEBUG_FEATURE_CORE, count = debug_register_count(cpu_with(true)), bits = 0;
 
-    g_assert_cmpuint(debug_register_count(), ==, 85);
+    g_assert_cmpuint(debug_register_count(cpu_with(false)), ==, 85);
+    g_assert_cmpuint(count, ==, 157);
+    g_assert_cmpuint(debug_register(84)->feature, ==, DEBUG_FEATURE_AVX);
+    g_assert_cmpuint(debug_register(85)->feature, ==, DEBUG_FEATURE_AVX512);
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_assert_cmpstr(debug_register(rows[i].number)->name, ==, rows[i].name);
         g_assert_cmpuint(debug_register(rows[i].number)->bits, ==, rows[i].bits);
     }
-    for (unsigned i = 0; i < debug_register_count(); i++) {
+    for (unsigned i = 0; i < count; i++) {
         g_assert_cmpuint(debug_register(i)->feature, >=, feature);
         g_assert_cmpuint(debug_register(i)->bits, <=, 8 * DEBUG_REGISTER_MAX_BYTES);
         feature = debug_register(i)->feature;
+        bits += debug_register(i)->bits;
     }
+    g_assert_cmpuint(bits / 4, <=, PACKET_MAX); /* g */
 }
 
 int main(int argc, char **argv)

@@ -47,10 +47,17 @@ typedef struct DebugRegister {
     uint8_t feature; /* index of DEBUG_FEATURE_* */
 } DebugRegister;
 
-enum { DEBUG_FEATURE_CORE, DEBUG_FEATURE_SSE, DEBUG_FEATURE_AVX, DEBUG_FEATURE_COUNT };
-#define DEBUG_REGISTER_MAX_BYTES 16
+enum {
+    DEBUG_FEATURE_CORE,
+    DEBUG_FEATURE_SSE,
+    DEBUG_FEATURE_AVX,
+    DEBUG_FEATURE_AVX512,
+    DEBUG_FEATURE_COUNT
+};
+#define DEBUG_REGISTER_MAX_BYTES 32
 
-unsigned debug_register_count(void);
+/* Those of AVX-512 come last and count only where the CPU's model has it. */
+unsigned debug_register_count(const X86Cpu *cpu);
 const DebugRegister *debug_register(unsigned number);
 /* Little endian, bits / 8 bytes. */
 void debug_register_read(const X86Cpu *cpu, unsigned number, uint8_t *ret_bytes);
