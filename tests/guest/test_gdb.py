@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 from machine import (SCALE, Failure, Machine, Skip, boot_sector, expect, expect_in, linux_files,
                      run_tests)
@@ -22,13 +23,14 @@ SUPPORTED = "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+"
 STOP = "T05thread:p01.01;"
 INTERRUPTED = "T02thread:p01.01;"
 SECTOR = 0x7c00
+HIGH = 0x80000000  # where gdb-modes.S maps it
 
 
 @contextlib.contextmanager
-def debugged(*arguments):
+def debugged(*arguments, sector="gdb-sector.S"):
     """A machine with the boot sector's disk, paused at the reset vector, and a client."""
     with tempfile.TemporaryDirectory() as folder:
-        image = boot_sector("gdb-sector.S", folder)
+        image = boot_sector(sector, folder)
         path = os.path.join(folder, "gdb")
         with Machine(["-m", "64", "-drive", f"file={image},format=raw", "-gdb", f"unix:{path}",
                       "-S", *arguments]) as guest:
@@ -62,7 +64,7 @@ def to_sector(client):
 
 def address_of(client, code):
     """Where these bytes of code are in the sector."""
-    at = client.read(SECTOR, 64).find(bytes.fromhex(code))
+    at = client.read(SECTOR, 256).find(bytes.fromhex(code))
     expect(at >= 0, f"no {code} in the sector")
     return SECTOR + at
 
@@ -228,14 +230,105 @@ def test_changed_code():
         expect(client.register("rbx") == 0x87654321, "new operand")
 
 
+def test_steps_and_interrupts():
+    """Steps keep interrupts and timers out until the step bits let them in."""
+    with debugged() as (_, client, _):
+        to_sector(client)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            step(client)
+            expect(client.register("cs") == 0, "interrupts are masked in a step")
+        client.expect("Qqemu.sstep=1", "OK")
+        deadline = time.monotonic() + 60 * SCALE
+        while client.register("cs") != 0xf000:
+            expect(time.monotonic() < deadline, "no timer interrupt")
+            step(client)
+
+
+def test_old_packets():
+    """The forms of step and continue that came before vCont."""
+    with debugged() as (_, client, _):
+        to_sector(client)
+        load, call = address_of(client, "66bb78563412"), address_of(client, "c3")
+        client.expect(f"Z1,{call:x},1", "OK")
+        go(client, f"s{load:x}")
+        registers = client.all_registers()
+        expect(registers["rip"] == load + 6 and registers["rbx"] == 0x12345678, "step at")
+        go(client, "S05")
+        expect(client.register("rip") == load + 10, "step with a signal")
+        go(client, f"C05;{load:x}")
+        expect(client.register("rip") == call, "continue with a signal at")
+        client.expect(f"z1,{call:x},1", "OK")
+        client.expect(f"Z0,{load:x},1", "OK")
+        go(client, "vCont;C05:p1.1")
+        expect(client.register("rip") == load, "continue with a signal")
+        go(client, "vCont;S05:p1.1")
+        expect(client.register("rip") == load + 6, "step with a signal")
+
+
+def test_protected_mode():
+    """32-bit code with paging on; its breakpoint is set long before there is a page."""
+    with debugged(sector="gdb-modes.S") as (_, client, _):
+        to_sector(client)
+        again = HIGH + address_of(client, "ff0500050080")
+        count = HIGH + address_of(client, "8b1504050080")
+        client.expect(f"Z0,{again:x},1", "OK")
+        go(client)
+        registers = client.all_registers()
+        expect(registers["rip"] == again and registers["cs"] == 8, f"{registers['rip']:x}")
+        expect(registers["cr0"] & 0x80000001 == 0x80000001 and registers["cr3"] == 0x10000, "CRs")
+        expect(registers["rsp"] == HIGH + 0x7000 and registers["efer"] == 0, "ESP, EFER")
+        client.expect(f"z0,{again:x},1", "OK")
+        for place in (again + 6, count, count + 6):
+            step(client)
+            expect(client.register("rip") == place, f"step to {place:x}")
+        expect(client.read(HIGH + 0x6ffc, 4) == (again + 11).to_bytes(4, "little"), "return to")
+        for point, reply in [("Z2,80000508,4", "watch:0000000080000508;"),
+                             ("Z3,80000504,4", "rwatch:0000000080000504;"),
+                             ("Z4,80006ffe,1", "awatch:0000000080006ffe;")]:
+            client.expect(point, "OK")
+            go(client, reply=STOP + reply)
+            client.expect("z" + point[1:], "OK")
+
+
+def test_mapped_and_physical_memory():
+    with debugged(sector="gdb-modes.S") as (_, client, _):
+        to_sector(client)
+        again = HIGH + address_of(client, "ff0500050080")
+        client.expect(f"Z0,{again:x},1", "OK")
+        go(client)
+        for text in ("m7c00,4", "M7c00,1:90", "m803ffffe,4", "M803ffffe,4:00000000"):
+            client.expect(text, "E14")
+        client.write(HIGH + 0x2000, b"seen")
+        client.expect("Qqemu.PhyMemMode:1", "OK")
+        client.expect("qqemu.PhyMemMode", "1")
+        expect(client.read(0x2000, 4) == b"seen", "by its physical address")
+        client.write(0x2000, b"SEEN")
+        expect(client.read(again - HIGH, 2) == b"\xff\x05", "code")
+        client.expect("Qqemu.PhyMemMode:0", "OK")
+        expect(client.read(HIGH + 0x2000, 4) == b"SEEN", "by its linear address")
+
+
+def monitor(client, line):
+    """What a monitor command says."""
+    client.send("qRcmd," + line.encode().hex())
+    output = ""
+    while (reply := client.packet()) != "OK":
+        expect(reply[0] == "O", reply)
+        output += bytes.fromhex(reply[1:]).decode()
+    return output
+
+
 def test_monitor_command():
     with debugged() as (_, client, _):
-        client.send("qRcmd," + b"info status".hex())
-        output = ""
-        while (reply := client.packet()) != "OK":
-            expect(reply[0] == "O", reply)
-            output += bytes.fromhex(reply[1:]).decode()
-        expect_in("VM status: paused", output)
+        expect_in("VM status: paused", monitor(client, "info status"))
+        expect_in("IP=0000fff0", monitor(client, "info registers"))
+        to_sector(client)
+        client.set_register("rbx", 0x13579bdf)
+        text = monitor(client, "info registers")
+        expect_in("IP=00007c00", text)
+        expect_in("BX=13579bdf", text)
+        expect_in("unknown command", monitor(client, "no such command"))
 
 
 def wait_for_calls(guest, seconds=60):
@@ -327,6 +420,67 @@ def run_gdb(port, commands):
     except subprocess.TimeoutExpired as expired:
         raise Failure(f"gdb did not end: {expired.stdout.decode()}") from expired
     return result.stdout
+
+
+@contextlib.contextmanager
+def served(sector, *arguments):
+    """A machine with a boot sector's disk, paused, and the port that gdb finds it at."""
+    if not shutil.which("gdb"):
+        raise Skip("lacking gdb")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        image = boot_sector(sector, folder)
+        with Machine(["-m", "64", "-drive", f"file={image},format=raw", "-S", "-gdb",
+                      f"tcp:127.0.0.1:{port}", *arguments]) as guest:
+            yield guest, port
+
+
+def test_gdb_in_real_mode():
+    with served("gdb-sector.S") as (guest, port):
+        text = run_gdb(port, ["print $cr0", f"hbreak *{SECTOR:#x}", "continue", "stepi",
+                              "watch *(short *)0x500", "continue", "delete",
+                              "rwatch *(short *)0x506", "continue", "print $cs", "print $cr4",
+                              "print/x $cr0 & 0x10", "monitor info registers", "kill"])
+        for wanted in ["= [ ET NW CD ]", "Breakpoint 1, 0x0000000000007c00",
+                       "Hardware watchpoint 2", "New value = ",
+                       "Hardware read watchpoint 3", "= 0x10", "IP=0000", "killed]"]:
+            expect_in(wanted, text)
+        expect(guest.wait_exit() == 0, "kill ends the emulator")
+
+
+AVX512_SCRIPT = ["hbreak *0x80007c00 + {again}", "continue", "print $cr4", "print/x $k1",
+                 "print/x $zmm7.v8_int64", "set $k1 = 0x4321",
+                 "set $zmm31.v8_int64[7] = 0x1122334455667788", "set $xmm16.v2_int64[1] = 0x77",
+                 "set $zmm7.v8_int64[5] = 0x66", "delete", "stepi", "stepi", "stepi", "stepi",
+                 "stepi", "stepi", "stepi", "stepi", "print/x $k1",
+                 "print/x $ebx", "print/x $zmm31.v8_int64", "print/x $zmm16.v8_int64",
+                 "print/x $zmm7.v8_int64", "detach"]
+
+
+def test_gdb_and_avx512():
+    """gdb shows and sets what AVX-512 adds, and the CPU goes on with it."""
+    if "avx512f" not in Path("/proc/cpuinfo").read_text(encoding="ascii"):
+        raise Skip("the host has no AVX-512")
+    with tempfile.TemporaryDirectory() as folder:
+        code = boot_sector("gdb-modes.S", folder).read_bytes()
+    again = code.index(bytes.fromhex("ff0500050080"))
+    script = [line.format(again=again) for line in AVX512_SCRIPT]
+    ones, zeros = "0xffffffffffffffff", "0x0"
+    with served("gdb-modes.S", "-cpu", "max") as (guest, port):
+        text = run_gdb(port, script)
+        expect(not re.search(r"(?i)warning: .*(truncated|register|remote)", text), text)
+        expect_in("OSXSAVE ]", text)
+        values = re.findall(r"^\$\d+ = (.*)", text, re.M)[1:]
+        expect(values == [
+            "0x1234", f"{{{', '.join([ones] * 8)}}}", "0x4321", "0x4321",
+            f"{{{', '.join([zeros] * 7 + ['0x1122334455667788'])}}}",
+            f"{{{', '.join([zeros, '0x77'] + [zeros] * 6)}}}",
+            f"{{{', '.join([ones] * 5 + ['0x66'] + [ones] * 2)}}}"], text)
+        expect_in("running", guest.monitor("info status"))
+    with served("gdb-modes.S", "-cpu", "qemu64") as (guest, port):
+        text = run_gdb(port, [*script[:2], "print $k1", "print $zmm31", "print $ymm1.v8_int32[7]"])
+        values = re.findall(r"^\$\d+ = (.*)", text, re.M)
+        expect(values == ["void", "void", "0"], text)
 
 
 def test_gdb_on_linux():
