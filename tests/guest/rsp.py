@@ -78,11 +78,13 @@ class Client:
 
     def silent(self, seconds):
         """True when nothing but acknowledgements comes for so long."""
-        self.socket.settimeout(seconds)
-        try:
-            self.data += self.socket.recv(65536)
-        except TimeoutError:
-            pass
+        deadline = time.monotonic() + seconds
+        while not self.data.strip(b"+") and (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                piece = self.socket.recv(65536)
+                expect(piece, "the gdb server hung up")
+                self.data += piece
         return not self.data.strip(b"+")
 
     def command(self, text, seconds=20):
