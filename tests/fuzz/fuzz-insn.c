@@ -574,8 +574,12 @@ static void report(const FuzzCase *failed, uint64_t index, const char *first_dif
         return;
     }
     c = minimise(failed, first_difference);
-    printf("# case %" PRIu64 ": fuzz-insn --seed %" PRIu64 " --first %" PRIu64 " --cases 1\n",
-           index, options.seed, index);
+    printf("# case %" PRIu64 ": fuzz-insn%s --seed %" PRIu64 " --first %" PRIu64 " --cases 1\n",
+           index,
+           options.bits == 64   ? " --bits 64"
+           : options.bits == 32 ? " --bits 32"
+                                : "",
+           options.seed, index);
     print_case(&c);
     if (c.paging != GUEST_LONG) {
         printf("  %s paging without long mode\n", c.paging == GUEST_PAE ? "PAE" : "32-bit");
