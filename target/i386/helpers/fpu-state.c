@@ -95,6 +95,7 @@ static void take_x87_header(X86Cpu *cpu, bool wide_pointers, const uint8_t bytes
     __builtin_memcpy(&fop, bytes + FX_FOP, 2);
     cpu->fpu[FX_FTW + 1] = 0;
     fpu_set_control(cpu, fpu_get16(cpu, FX_FCW));
+    fpu_set_status(cpu, fpu_get16(cpu, FX_FSW));
     fpu_set_pointers(cpu, wide_pointers ? fip : (uint32_t)fip, wide_pointers ? fdp : (uint32_t)fdp,
                      fop);
     cpu->ignores_x87_error = false;

@@ -96,6 +96,16 @@ static inline void fpu_set_control(X86Cpu *cpu, uint16_t fcw)
     fpu_put16(cpu, FX_FCW, (fcw & 0x1f3f) | 0x40);
 }
 
+/* The summary bits follow from the flags that FCW does not mask. */
+static inline void fpu_set_status(X86Cpu *cpu, uint16_t fsw)
+{
+    fsw &= (uint16_t) ~(FSW_ERROR_SUMMARY | FSW_BUSY);
+    if (fsw & ~fpu_get16(cpu, FX_FCW) & X87_EXCEPTIONS) {
+        fsw |= FSW_ERROR_SUMMARY | FSW_BUSY;
+    }
+    fpu_put16(cpu, FX_FSW, fsw);
+}
+
 /* The physical registers stay when TOP changes; they are kept in the order of the stack. */
 static inline void fpu_change_top(X86Cpu *cpu, unsigned new_top)
 {

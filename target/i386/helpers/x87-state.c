@@ -131,7 +131,7 @@ static void set_env(X86Cpu *cpu, unsigned size, const X87Env *env)
 {
     uint32_t fip = env->fields[ENV_FIP], fdp = env->fields[ENV_FDP], fop = 0;
     uint16_t fcw = (uint16_t)env->fields[ENV_FCW];
-    uint16_t fsw = (uint16_t)env->fields[ENV_FSW] & (uint16_t) ~(FSW_ERROR_SUMMARY | FSW_BUSY);
+    uint16_t fsw = (uint16_t)env->fields[ENV_FSW];
 
     if (!mode_is_protected(cpu)) {
         fop = env->fields[ENV_FCS];
@@ -140,12 +140,9 @@ static void set_env(X86Cpu *cpu, unsigned size, const X87Env *env)
     } else if (size == 4) {
         fop = env->fields[ENV_FCS] >> 16;
     }
-    if (fsw & ~fcw & X87_EXCEPTIONS) {
-        fsw |= FSW_ERROR_SUMMARY | FSW_BUSY;
-    }
     fpu_change_top(cpu, fsw >> FSW_TOP_SHIFT & 7);
     fpu_set_control(cpu, fcw);
-    fpu_put16(cpu, FX_FSW, fsw);
+    fpu_set_status(cpu, fsw);
     fpu_put16(cpu, FX_FTW, short_tags(env->fields[ENV_FTW]));
     fpu_set_pointers(cpu, fip, fdp, (uint16_t)fop);
     cpu->ignores_x87_error = false;
