@@ -114,14 +114,12 @@ void control_goto(Translator *t, unsigned n, uint64_t target)
     slot->backward = target <= t->insn->rip;
 }
 
-/* RIP behind the instruction: of the size of the code segment, whatever that of the jump. */
+/* RIP behind the instruction: insn_next_rip(). */
 static uint64_t next_rip(const Translator *t)
 {
     uint64_t next = t->insn->rip + t->insn->length;
 
-    return t->mode & CPU_MODE_CS_L                   ? next
-           : MUTANT(98, t->mode & CPU_MODE_CS_D, 0u) ? (uint32_t)next
-                                                     : (uint16_t)next;
+    return t->mode & CPU_MODE_CS_L ? next : MUTANT(98, (uint32_t)next, (uint16_t)next);
 }
 
 static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place, bool is_short)

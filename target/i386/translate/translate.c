@@ -307,7 +307,7 @@ static void finish_block(Translator *t, uint64_t next_rip)
     Block *block = t->block;
 
     if (!t->ended) {
-        control_goto(t, 0, next_rip);
+        control_goto(t, 0, t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip);
     }
     control_emit_colds(t);
     block->code_size = (uint32_t)(t->e->p - t->start);
