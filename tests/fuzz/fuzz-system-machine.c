@@ -22,7 +22,7 @@
 #define EXACT_STEPS 3000u
 #define TICKS_PER_SECOND 500u
 #define MAX_TICKS 5u /* of a run */
-#define TRACED_STEPS 25u
+#define TRACED_STEPS 40u
 
 static struct {
     Machine *pc;
@@ -63,11 +63,11 @@ unsigned sys_machine_tick(void)
 
 /* -- Engines, on the CPU's thread -------------------------------------------------------------- */
 
-/* The last steps before the end, printed when it is known. */
+/* The first and the last steps, printed at the end. */
 static void note_line(char *line)
 {
     if (machine.lines->len == TRACED_STEPS) {
-        g_ptr_array_remove_index(machine.lines, 0);
+        g_ptr_array_remove_index(machine.lines, TRACED_STEPS / 2);
     }
     g_ptr_array_add(machine.lines, line);
 }
@@ -99,6 +99,9 @@ static void note_step(X86Cpu *cpu)
     fpu_park(cpu);
     if (size && decode_insn(cpu->mode, cpu->rip, bytes, size, &insn, &too_long) == DECODE_OK) {
         text = decode_format(&insn, cpu->mode);
+    }
+    if (text && g_str_has_prefix(text, "nop")) {
+        return; /* what minimising leaves */
     }
     note_line(g_strdup_printf("  %04x:%08" PRIx64 " cpl %u mode %06x fl %06" PRIx64
                               " ss:sp %04x:%" PRIx64 " ax %" PRIx64 " cx %" PRIx64 " ev %x  %s\n",
@@ -138,8 +141,8 @@ static void step(X86Cpu *cpu)
             note_step(cpu);
         }
         target_exact_step(cpu);
-        machine.result->cr3_changed |= cpu->cr3 != machine.c->cr3;
     }
+    machine.result->cr3_changed |= cpu->cr3 != machine.c->cr3;
     fpu_park(cpu);
 }
 

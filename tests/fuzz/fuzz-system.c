@@ -4,6 +4,7 @@
  * descriptor tables and page tables.
  *
  *     build/tests/fuzz-system --seed S [--first N] --cases N|--seconds S [--drop MASK] [--trace]
+ *     build/tests/fuzz-system --list tests/fuzz/fuzz-system-cases.txt
  *
  * A case may end in any way but four: a crash (with seed and case on stderr), a hang, a state that
  * no CPU can be in, or two engines that disagree: exact mode, one instruction at a time, against
@@ -28,7 +29,8 @@
 
 static struct {
     uint64_t seed, first, cases, seconds, failures, drop;
-    bool trace, verbose;
+    const char *list;
+    bool trace;
 } options = {.cases = UINT64_MAX, .seconds = UINT64_MAX, .failures = 1};
 
 static struct {
@@ -39,6 +41,7 @@ static struct {
 static SysCase sys_case;
 static SysResult exact, translated, other;
 static volatile uint64_t current;
+static char first_words[2048]; /* about a failure, before it is run again */
 
 /* -- One case ---------------------------------------------------------------------------------- */
 
@@ -121,6 +124,7 @@ static void report(SysCase *c, uint64_t index, Verdict verdict)
 {
     options.trace = false;
     print_case(c, index);
+    fputs(first_words, stdout);
     minimise(c, verdict);
     print_case(c, index);
     options.trace = true;
@@ -139,24 +143,54 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void run_all(void)
+static Verdict run_and_listen(const SysCase *c)
+{
+    FILE *out = fmemopen(first_words, sizeof(first_words), "w");
+    Verdict verdict = run_case(c, out);
+
+    fclose(out);
+    return verdict;
+}
+
+static void run_number(uint64_t index)
+{
+    Verdict verdict;
+
+    current = index;
+    sys_case_make(&sys_case, case_seed(index), options.drop);
+    counts.run++;
+    counts.by_mode[sys_case.mode]++;
+    verdict = run_and_listen(&sys_case);
+    if (verdict != FINE) {
+        counts.failed++;
+        report(&sys_case, index, verdict);
+    }
+}
+
+static void run_list(FILE *list)
+{
+    char line[160];
+    uint64_t index;
+
+    while (fgets(line, sizeof(line), list)) {
+        if (sscanf(line, "%" SCNu64 " %" SCNu64, &options.seed, &index) == 2) {
+            run_number(index);
+        }
+    }
+}
+
+static void run_all(FILE *list)
 {
     double begin = now();
 
-    for (uint64_t i = options.first; counts.run < options.cases; i++) {
-        Verdict verdict;
+    if (list) {
+        run_list(list);
+    }
+    for (uint64_t i = options.first; !list && counts.run < options.cases; i++) {
         if (now() - begin >= (double)options.seconds || counts.failed >= options.failures) {
             break;
         }
-        current = i;
-        sys_case_make(&sys_case, case_seed(i), options.drop);
-        counts.run++;
-        counts.by_mode[sys_case.mode]++;
-        verdict = run_case(&sys_case, options.trace ? stdout : NULL);
-        if (verdict != FINE) {
-            counts.failed++;
-            report(&sys_case, i, verdict);
-        }
+        run_number(i);
     }
     printf("# %" PRIu64 " cases, %.0f a second, %" PRIu64 " steps: %" PRIu64 " compared, %" PRIu64
            " stopped the machine, %" PRIu64 " too long, %" PRIu64 " depend on time, %" PRIu64
@@ -224,6 +258,10 @@ static bool parse_options(int argc, char **argv)
             options.trace = true;
             continue;
         }
+        if (!strcmp(argv[i], "--list") && i + 1 < argc) {
+            options.list = argv[++i];
+            continue;
+        }
         while (n < G_N_ELEMENTS(numbers) && strcmp(argv[i], numbers[n].name)) {
             n++;
         }
@@ -246,6 +284,7 @@ static bool is_worth_something(void)
 int main(int argc, char **argv)
 {
     Error *err = NULL;
+    FILE *list;
     bool ok;
 
     options.seed = (uint64_t)time(NULL);
@@ -255,6 +294,11 @@ int main(int argc, char **argv)
     if (options.cases == UINT64_MAX && options.seconds == UINT64_MAX) {
         options.seconds = 10;
     }
+    list = options.list ? fopen(options.list, "r") : NULL;
+    if (options.list && !list) {
+        perror(options.list);
+        return 2;
+    }
     printf("1..1\n# seed %" PRIu64 "\n", options.seed);
     fflush(stdout);
     if (!sys_machine_init(&err)) {
@@ -262,8 +306,11 @@ int main(int argc, char **argv)
         return 2;
     }
     watch();
-    run_all();
-    ok = !counts.failed && is_worth_something();
+    run_all(list);
+    if (list) {
+        fclose(list);
+    }
+    ok = counts.run && !counts.failed && is_worth_something();
     printf("%s 1 - system code neither breaks nor divides the engines\n", ok ? "ok" : "not ok");
     sys_machine_fini();
     return ok ? 0 : 1;
