@@ -12,7 +12,7 @@
 #include "hw/machine.h"
 #include "softmmu/run/internal.h"
 #include "target/i386/cpu-model.h"
-#include "target/i386/helpers/access.h"
+#include "target/i386/helpers/paging.h"
 #include "target/i386/translate/decode.h"
 #include "util/loop.h"
 
@@ -125,8 +125,31 @@ static bool sleeps(X86Cpu *cpu)
     return sleeping;
 }
 
+/* Of the instruction that was at `linear`, now that its page has been used. */
+static bool is_undecided(X86Cpu *cpu, uint64_t linear)
+{
+    PendingFault kept = cpu->fault;
+    PageWalk walk;
+    bool found = paging_walk(cpu, linear, ACCESS_EXEC | ACCESS_PEEK | ACCESS_SYSTEM, &walk);
+    const uint8_t *at;
+
+    cpu->fault = kept;
+    if (!found || walk.physical > SYS_RAM_SIZE - 16) {
+        return false;
+    }
+    at = machine.ram->host + walk.physical;
+    for (unsigned i = 0; i < 4; i++) { /* behind prefixes */
+        if (at[i] == 0x0f && (at[i + 1] == 0x31 || (at[i + 1] == 1 && at[i + 2] == 0xf9))) {
+            return true;
+        }
+    }
+    return walk.physical - (SYS_TABLES - 16) < SYS_TABLE_COUNT * SYS_PAGE + 16;
+}
+
 static void step(X86Cpu *cpu)
 {
+    uint64_t linear;
+
     if (code_writes_pending) {
         code_writes_process();
     }
@@ -140,7 +163,9 @@ static void step(X86Cpu *cpu)
         if (machine.trace) {
             note_step(cpu);
         }
+        linear = cpu_code_linear(cpu, cpu->rip);
         target_exact_step(cpu);
+        machine.result->undecided |= is_undecided(cpu, linear);
     }
     machine.result->cr3_changed |= cpu->cr3 != machine.c->cr3;
     fpu_park(cpu);
@@ -273,7 +298,7 @@ void sys_machine_run(const SysCase *c, SysEngine engine, bool trace, SysResult *
     machine.trace = trace;
     machine.result = ret_result;
     ret_result->steps = 0;
-    ret_result->cr3_changed = false;
+    ret_result->cr3_changed = ret_result->undecided = false;
     machine.done = false;
     machine.ticks = machine.timed_out = 0;
     machine.running = 1;

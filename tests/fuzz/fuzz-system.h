@@ -142,6 +142,7 @@ typedef struct SysResult {
     SysEnd end;
     unsigned steps; /* of exact mode */
     bool cr3_changed;
+    bool undecided; /* it read the time, or ran page tables, whose A and D bits come and go */
     X86Cpu cpu;
     uint8_t ram[SYS_RAM_SIZE];
 } SysResult;
