@@ -182,9 +182,21 @@ IsaPromise isa_walk_promise(unsigned isa_set)
     return ISA_NOT_PROMISED; /* other makers' and those without a CPUID bit in a model */
 }
 
-bool isa_walk_is_in_64bit(unsigned isa_set)
+bool isa_walk_is_in_mode(unsigned isa_set, uint32_t mode)
 {
-    return isa_set != ZYDIS_ISA_SET_AMD; /* SYSCALL and SYSRET of 32-bit code */
+    const bool is_64bit = mode & CPU_MODE_CS_L;
+
+    switch (isa_set) {
+    case ZYDIS_ISA_SET_AMD: /* SYSCALL and SYSRET of 32-bit code */
+        return !is_64bit;
+    case ZYDIS_ISA_SET_CMPXCHG16B:
+    case ZYDIS_ISA_SET_FXSAVE64:
+    case ZYDIS_ISA_SET_LONGMODE:
+    case ZYDIS_ISA_SET_RDWRFSGS:
+        return is_64bit;
+    default:
+        return true;
+    }
 }
 
 #define BIT(vector) (1u << (vector))
@@ -208,7 +220,9 @@ IsaEnd isa_walk_end(const Insn *insn)
         return (IsaEnd){"of ring 0, #UD elsewhere", true, BIT(VECTOR_UD)};
     case ZYDIS_MNEMONIC_SYSEXIT: /* AMD has none in long mode */
         return (IsaEnd){"of ring 0", true, BIT(is_amd ? VECTOR_UD : VECTOR_GP)};
-    case ZYDIS_MNEMONIC_SYSRET:
+    case ZYDIS_MNEMONIC_SYSRET: /* Intel has none outside of 64-bit code */
+        return (IsaEnd){"of ring 0", true,
+                        BIT(is_amd || insn->stack_bits == 64 ? VECTOR_GP : VECTOR_UD)};
     case ZYDIS_MNEMONIC_SWAPGS:
     case ZYDIS_MNEMONIC_INVPCID:
     case ZYDIS_MNEMONIC_XSETBV:

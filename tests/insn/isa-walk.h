@@ -28,8 +28,8 @@ typedef enum IsaPromise {
     ISA_NOP           /* not promised; some of its codes are NOPs then */
 } IsaPromise;
 
-/* Has a set forms in 64-bit code at all? */
-bool isa_walk_is_in_64bit(unsigned isa_set);
+/* Has a set forms in this mode at all? */
+bool isa_walk_is_in_mode(unsigned isa_set, uint32_t mode);
 
 /* By the manuals, not by the translator's own table. */
 IsaPromise isa_walk_promise(unsigned isa_set);

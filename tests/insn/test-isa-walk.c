@@ -5,7 +5,7 @@
  * is #UD, counted, and named once in the log and in `info jit`. A table by feature group shows how
  * many forms were seen and run.
  *
- * Run alone: build/tests/test-isa-walk [MODEL]
+ * Run alone: build/tests/test-isa-walk [MODEL [64|32]]
  */
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/cpu-model.h"
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define MODE_64 (CPU_MODE_CS_L | CPU_MODE_FLAT_CS | CPU_MODE_FLAT_DATA)
+#define MODE_32 (CPU_MODE_CS_D | CPU_MODE_SS_B)
 #define RUNS 3 /* cold, hot, exact */
 #define MAX_SHOWN 20
 #define MAX_GUEST_TICKS 100
@@ -39,6 +40,7 @@ static Group groups[ZYDIS_ISA_SET_MAX_VALUE + 1];
 static uint64_t refused[ZYDIS_MNEMONIC_MAX_VALUE + 1];    /* #UD for want of a row: how often */
 static const char *reasons[ZYDIS_MNEMONIC_MAX_VALUE + 1]; /* not to ask the host */
 static CaseMemory image, native_memory, guest_memory;
+static uint32_t mode = MODE_64;
 static unsigned failures;
 static volatile unsigned ticks;
 
@@ -94,6 +96,16 @@ static void fill_vectors(CaseFpu *fpu)
     }
 }
 
+/* Compatibility mode: flat segments, registers without an upper half. */
+static void make_legacy(CaseState *state)
+{
+    state->selector[SEG_CS] = CASE_CODE_32;
+    state->selector[SEG_ES] = state->selector[SEG_DS] = CASE_DATA_3;
+    for (unsigned i = 0; i < 8; i++) {
+        state->gpr[i] = (uint32_t)state->gpr[i];
+    }
+}
+
 static CaseState make_state(void)
 {
     CaseState state = {
@@ -121,6 +133,9 @@ static CaseState make_state(void)
     }
     state.fpu.fsw = 2 << 11; /* the top: physical register 2 */
     fill_vectors(&state.fpu);
+    if (mode == MODE_32) {
+        make_legacy(&state);
+    }
     return state;
 }
 
@@ -159,7 +174,7 @@ static void run_in_guest(unsigned run, const CaseState *state, CaseOutcome *outc
 static void fail(const IsaForm *form, const char *what)
 {
     if (failures++ < MAX_SHOWN) {
-        g_autofree char *text = decode_format(&form->insn, MODE_64);
+        g_autofree char *text = decode_format(&form->insn, mode);
         printf("# %s: %s:", ZydisISASetGetString((ZydisISASet)form->insn.isa_set), text);
         for (unsigned i = 0; i < form->insn.length; i++) {
             printf(" %02x", form->bytes[i]);
@@ -262,6 +277,15 @@ static bool is_of_other_maker(const Insn *insn)
            insn->operands[insn->memory_operand].size == 10;
 }
 
+static bool may_ask_host(const Insn *insn)
+{
+    const bool is_vzero = insn->mnemonic == ZYDIS_MNEMONIC_VZEROALL ||
+                          insn->mnemonic == ZYDIS_MNEMONIC_VZEROUPPER; /* a helper in 32-bit code */
+
+    return (fuzz_insn_is_allowed(insn) || is_vzero) && !is_older_for_model(insn) &&
+           !is_of_other_maker(insn);
+}
+
 static void walk_form(const IsaForm *form)
 {
     const Insn *insn = &form->insn;
@@ -277,8 +301,7 @@ static void walk_form(const IsaForm *form)
         expect_undefined(form, group);
     } else if (promise == ISA_NOT_PROMISED) {
         fail(form, "has a row and is not promised");
-    } else if (fuzz_insn_is_allowed(insn) && !is_older_for_model(insn) &&
-               !is_of_other_maker(insn)) {
+    } else if (may_ask_host(insn)) {
         compare_with_host(form, group);
     } else {
         run_alone(form, group);
@@ -300,8 +323,8 @@ static bool print_groups(void)
             printf("# %-24s %6u %6u %6u %6u %6u %6u %6u\n", name, g->seen, g->executed, g->equal,
                    g->faulted, g->guest_only, g->row_only, g->absent);
         }
-        if (i && isa_walk_promise(i) == ISA_PROMISED && isa_walk_is_in_64bit(i) && !g->executed &&
-            !g->guest_only) {
+        if (i && isa_walk_promise(i) == ISA_PROMISED && isa_walk_is_in_mode(i, mode) &&
+            !g->executed && !g->guest_only) {
             printf("# %s is promised, nothing of it was run\n", name);
             ok = false;
         }
@@ -356,7 +379,7 @@ static bool check_reports(const char *log_path)
 
 static void walk(void *opaque)
 {
-    g_autoptr(GArray) forms = isa_walk_forms(MODE_64);
+    g_autoptr(GArray) forms = isa_walk_forms(mode);
 
     fill_image(&g_array_index(forms, IsaForm, 0));
     guest_set_memory(&image);
@@ -394,6 +417,7 @@ int main(int argc, char **argv)
     }
     close(fd);
     guest_choose_model(argc > 1 ? argv[1] : "max");
+    mode = argc > 2 && !strcmp(argv[2], "32") ? MODE_32 : MODE_64;
     if (!guest_main(1, 16, 1, walk, &err, &err) || err) {
         printf("Bail out! %s\n", error_message(err));
         unlink(path);
