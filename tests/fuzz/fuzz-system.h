@@ -142,7 +142,9 @@ typedef struct SysResult {
     SysEnd end;
     unsigned steps; /* of exact mode */
     bool cr3_changed;
-    bool undecided; /* it read the time, or ran page tables, whose A and D bits come and go */
+    /* It read the time, ran page tables, whose A and D bits come and go, or had its APIC send
+     * something, which arrives when it arrives. */
+    bool undecided;
     X86Cpu cpu;
     uint8_t ram[SYS_RAM_SIZE];
 } SysResult;
