@@ -14,7 +14,7 @@ help:
 	@echo 'make             build everything; the emulator is $(BUILD)/qemu-system-x86_64'
 	@echo 'make boot        build it and boot Linux to a shell on this terminal; Ctrl-A X ends it'
 	@echo 'make check       build and run every test but the long ones'
-	@echo 'make check-long  all of them: boots in a row, garbage for minutes, idle guests'
+	@echo 'make check-long  all of them: soaks, stress and fuzzers of minutes each'
 	@echo 'make lint        check style, layers and sizes'
 	@echo 'make bench       run the benchmarks'
 	@echo 'make install     install to the prefix given to ./configure'
