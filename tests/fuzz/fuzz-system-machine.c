@@ -165,6 +165,7 @@ static void step(X86Cpu *cpu)
         }
         linear = cpu_code_linear(cpu, cpu->rip);
         target_exact_step(cpu);
+        fpu_park(cpu);
         machine.result->undecided |= cpu->events & ~CPU_EVENT_SMI || is_undecided(cpu, linear);
     }
     machine.result->cr3_changed |= cpu->cr3 != machine.c->cr3;
