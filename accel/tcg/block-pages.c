@@ -315,7 +315,7 @@ typedef struct CodeWrite {
 } CodeWrite;
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf of the lock order */
-static GArray *queue;     /* of CodeWrite */
+static GArray *queue;                                          /* of CodeWrite */
 int code_writes_pending;
 
 static void code_written_now(const CodeWrite *write)

@@ -38,7 +38,7 @@ Irq apic_lint_pin(Apic *apic, unsigned pin);
 void apic_region_init(Region *region, Object *owner);
 
 /* Where the region above and pages of registers that CPUs have moved are seen: `view` is what CPUs
- * see, `system` what is beneath. Both stay the board's, until a call with NULL; before the APICs. */
+ * see, `system` what is beneath. Both stay the board's until a call with NULL; before the APICs. */
 void apic_set_memory(Region *view, Region *system);
 
 /* A message from an I/O APIC or by MSI: 8-bit destination, physical (0xff: all) or logical. */

@@ -9,7 +9,7 @@
 typedef struct I440fxHost I440fxHost;
 
 typedef struct I440fxWiring {
-    Region *smm_memory; /* what SMM alone sees, in front of system memory */
+    Region *smm_memory;    /* what SMM alone sees, in front of system memory */
     Region *system_memory; /* what CPUs see */
     Region *io;            /* port space */
     Region *ram;           /* RAM from address 0 up, at least 1 MiB */

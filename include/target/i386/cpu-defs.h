@@ -152,7 +152,7 @@ enum {
 #define CPU_MODE_AVX512 (1u << 16) /* AVX && XCR0[7:5] = 7 */
 #define CPU_MODE_WAIT (1u << 17)   /* FWAIT allowed: !(CR0.MP && CR0.TS) */
 #define CPU_MODE_DF (1u << 19)     /* strings go down; the host's DF is always clear */
-#define CPU_MODE_AC (1u << 20)    /* ring 3 under CR0.AM and EFLAGS.AC: exact */
+#define CPU_MODE_AC (1u << 20)     /* ring 3 under CR0.AM and EFLAGS.AC: exact */
 #define CPU_MODE_BREAKPOINTS (1u << 18) /* DR7 enables something, or a debugger does: exact */
 
 #define MTRR_COUNT 8 /* variable ranges */

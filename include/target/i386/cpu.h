@@ -156,7 +156,7 @@ void cpu_tsc_resume(void);
 /* Virtual-clock time at which the guest TSC reaches `tsc`. */
 int64_t cpu_tsc_to_virtual_ns(const X86Cpu *cpu, uint64_t tsc);
 
-/* Linear address of an offset in CS, which has no base in 64-bit code whatever its descriptor said. */
+/* Linear address of an offset in CS, baseless in 64-bit code whatever its descriptor said. */
 static inline uint64_t cpu_code_linear(const X86Cpu *cpu, uint64_t rip)
 {
     return cpu->mode & CPU_MODE_CS_L ? rip : (uint32_t)(cpu->seg[SEG_CS].base + rip);

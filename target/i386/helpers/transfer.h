@@ -122,7 +122,7 @@ bool stack_pop_far_pointer(X86Cpu *cpu, Stack *stack, unsigned size, uint64_t re
 /* Does a far return with this code selector read SS and SP too, before any check of it? AMD does
  * when the rings differ, whichever way. */
 bool return_reads_stack(const X86Cpu *cpu, uint16_t selector);
-/* The far pointer at the memory operand: an offset of `size` bytes, then a selector, two accesses. */
+/* The far pointer at a memory operand: an offset of `size` bytes, then a selector, two accesses. */
 bool insn_read_far_pointer(X86Cpu *cpu, const Insn *insn, unsigned size, uint64_t *ret_offset,
                            uint16_t *ret_selector);
 /* Bytes of the offset in a far pointer in memory: AMD knows none of 64 bits. */
