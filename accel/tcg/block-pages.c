@@ -330,6 +330,14 @@ static void code_written_now(const CodeWrite *write)
     }
 }
 
+static void queue_write(const CodeWrite *write)
+{
+    pthread_mutex_lock(&queue_lock);
+    g_array_append_val(queue, *write);
+    __atomic_store_n(&code_writes_pending, 1, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&queue_lock);
+}
+
 static void code_written(RamBlock *ram, uint64_t offset, uint64_t size)
 {
     CodeWrite write = {ram, offset, size};
@@ -338,12 +346,22 @@ static void code_written(RamBlock *ram, uint64_t offset, uint64_t size)
         code_written_now(&write);
         return;
     }
-    pthread_mutex_lock(&queue_lock);
-    g_array_append_val(queue, write);
-    __atomic_store_n(&code_writes_pending, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&queue_lock);
+    queue_write(&write);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         vcpu_kick(vcpu_get(i));
+    }
+}
+
+/* Never at once: the walk may serve a block that is being translated, or looked up. CPUs that are
+ * halted need no kick, they look when they wake. */
+void code_written_by_walk(RamBlock *ram, uint64_t offset, uint64_t size)
+{
+    CodeWrite write = {ram, offset, size};
+
+    queue_write(&write);
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *vcpu = vcpu_get(i);
+        vcpu->ops->kick(vcpu);
     }
 }
 

@@ -72,6 +72,9 @@ void blocks_flush_and_release(void);
 /* Set while writes of other threads to pages with code wait for
  * code_writes_process() (FPU parked). */
 extern int code_writes_pending;
+/* A page walk has set bits in RAM: drops what was translated of them, once the vCPU's instruction
+ * has ended. FPU parked; the code lock may be held. */
+void code_written_by_walk(RamBlock *block, uint64_t offset, uint64_t size);
 void code_writes_process(void);
 /* Block whose code holds the host address; NULL if none. Async-signal-safe. */
 Block *block_from_host(const void *host_pc);

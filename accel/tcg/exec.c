@@ -280,6 +280,10 @@ static void turn(X86Cpu *cpu, Pending *pending)
             pending->slot = NULL;
             return;
         }
+        if (__atomic_load_n(&code_writes_pending, __ATOMIC_RELAXED)) {
+            pending->slot = NULL; /* the way here may have set bits in what was found */
+            return;
+        }
         if (pending->slot) {
             link_pending(cpu, pending, block);
         }

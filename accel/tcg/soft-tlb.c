@@ -232,10 +232,8 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
     remember_large(context, linear, walk->page_bits);
 }
 
-/* A page that holds translated code has its DIRTY_CODE bit clear. */
-static bool page_has_code(const FlatRange *range, uint64_t ram_offset)
+bool tlb_page_has_code(const RamBlock *block, uint64_t ram_offset)
 {
-    const RamBlock *block = range->region->ram;
     return !bitmap_test(block->dirty[DIRTY_CODE], ram_offset >> TARGET_PAGE_BITS);
 }
 
@@ -272,7 +270,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     ram_offset = range->region->ram_offset + range->region_offset + (page - range->start);
     ret_target->host = range->host + (walk.physical - range->start);
     ret_target->ram_page = range->region->ram->ram_address + ram_offset;
-    may_write = !range->read_only && MUTANT(69, !page_has_code(range, ram_offset), true);
+    may_write =
+        !range->read_only && MUTANT(69, !tlb_page_has_code(range->region->ram, ram_offset), true);
     if (!range->read_only && MUTANT(70, walk.may_write, false)) {
         tlb_mark_written(range->region->ram, ram_offset);
     }
@@ -305,7 +304,8 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
     if (!tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, &target)) {
         return false; /* exact mode finds the same fault again and delivers it */
     }
-    return entry_permits(entry, page, access);
+    /* Parked: the walk went to a device, or set bits in code that may be this very block. */
+    return entry_permits(entry, page, access) && cpu->fpu_live;
 }
 
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)

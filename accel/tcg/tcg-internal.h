@@ -63,6 +63,8 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* Withdraws write permission for pages of RAM in every context of this CPU, which stands still or
  * is the caller's. `ram_first` is a page's RAM address, `size` of whole pages. */
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size);
+/* A page that holds translated code has its DIRTY_CODE bit clear. */
+bool tlb_page_has_code(const RamBlock *block, uint64_t ram_offset);
 /* Sets the dirty bits of a page that is about to be written without asking. */
 void tlb_mark_written(RamBlock *block, uint64_t ram_offset);
 bool tlb_init(X86Cpu *cpu);

@@ -398,6 +398,37 @@ static void check_physical_width(void)
     check("width-last-bit", outcome(&trap, WINDOW), DONE, "SDM 3A 4.5.4");
 }
 
+/* Calls the entry of WINDOW as code, with EAX and CF 1; EAX, and CF as bit 16. */
+static uint32_t run_entry(void)
+{
+    uint32_t a = 1;
+    bool carry;
+
+    __asm__ volatile("stc; call *%2" : "+a"(a), "=@ccc"(carry) : "r"(window1) : "memory");
+    return a | (uint32_t)carry << 16;
+}
+
+/* An entry that is code, too: 03 C0 C3 adds EAX to itself, with A set 23 C0 C3 is AND and with D
+ * 63 C0 C3 MOVSXD, which leaves CF. Bits set by a walk change code like any other write. */
+static void check_entry_is_code(void)
+{
+    const uint64_t add_ret = 0xc3c003;
+    uint32_t was_added = 0;
+
+    set_window(1, 0, 0, 0, 0);
+    window1[0] = add_ret;
+    paging_set(0);
+    for (unsigned i = 0; i < 20; i++) {
+        was_added += run_entry() == 2;
+    }
+    check("entry-as-code", was_added, 20, "SDM 3A 8.1.3");
+    (void)*(volatile uint8_t *)WINDOW;
+    check("entry-as-code-accessed", run_entry(), 1, "SDM 3A 4.8");
+    *(volatile uint8_t *)WINDOW = 0;
+    check("entry-as-code-dirty", run_entry(), 0x10001, "SDM 3A 4.8");
+    paging_reset();
+}
+
 /* -- RDPKRU, WRPKRU, STAC, CLAC -----------------------------------------------------------------
  */
 
@@ -714,6 +745,7 @@ int main(void)
     paging_set(0);
     check_rows();
     check_physical_width();
+    check_entry_is_code();
     check_key_instructions();
     check_ac_instructions();
     check_implicit_smap();

@@ -440,12 +440,25 @@ void physical_write(X86Cpu *cpu, uint64_t physical, const void *buffer, unsigned
     slow_write(cpu, physical, buffer, size);
 }
 
+static bool set_bits(void *host, unsigned size, uint64_t expected, uint64_t bits)
+{
+    uint32_t expected32 = (uint32_t)expected;
+
+    if (size == 4) {
+        return __atomic_compare_exchange_n((uint32_t *)host, &expected32,
+                                           (uint32_t)(expected | bits), false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+    }
+    return __atomic_compare_exchange_n((uint64_t *)host, &expected, expected | bits, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t expected,
                       uint64_t bits)
 {
     uint8_t *host = physical_pointer(cpu, physical, size);
-    uint32_t expected32 = (uint32_t)expected;
     const FlatRange *range;
+    uint64_t offset;
 
     if (!host) {
         return true; /* a table in a device: nothing to set */
@@ -454,13 +467,14 @@ bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t ex
     if (range->read_only) {
         return true;
     }
-    tlb_mark_written(range->region->ram,
-                     range->region->ram_offset + range->region_offset + (physical - range->start));
-    if (size == 4) {
-        return __atomic_compare_exchange_n((uint32_t *)host, &expected32,
-                                           (uint32_t)(expected | bits), false, __ATOMIC_SEQ_CST,
-                                           __ATOMIC_SEQ_CST);
+    offset = range->region->ram_offset + range->region_offset + (physical - range->start);
+    tlb_mark_written(range->region->ram, offset);
+    if (!set_bits(host, size, expected, bits)) {
+        return false;
     }
-    return __atomic_compare_exchange_n((uint64_t *)host, &expected, expected | bits, false,
-                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (tlb_page_has_code(range->region->ram, offset)) {
+        fpu_park(cpu);
+        code_written_by_walk(range->region->ram, offset, size);
+    }
+    return true;
 }
