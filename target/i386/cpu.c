@@ -162,10 +162,7 @@ static bool cpu_has_work(Vcpu *vcpu)
     if (cpu->wait_for_sipi) {
         return events & (CPU_EVENT_INIT | CPU_EVENT_SIPI);
     }
-    if (events & CPU_EVENT_INIT) {
-        return true;
-    }
-    if ((events & CPU_EVENT_SMI) && !cpu->smm) {
+    if ((events & (CPU_EVENT_INIT | CPU_EVENT_SMI)) && !cpu->smm) {
         return true;
     }
     if ((events & CPU_EVENT_NMI) && !cpu->nmi_masked) {

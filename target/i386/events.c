@@ -73,6 +73,9 @@ bool target_process_events(X86Cpu *cpu)
     int events = __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
     int vector;
 
+    if (cpu->smm) { /* INIT waits for RSM like SMI; it stays up in cpu->events */
+        events &= ~CPU_EVENT_INIT;
+    }
     if (events & (CPU_EVENT_INIT | CPU_EVENT_SIPI)) {
         take_reset_events(cpu, events);
         return true;

@@ -403,6 +403,77 @@ static void check_halt(void)
     check("halt-flag", smm_saved[MAP_HALT] & 1, 1, "SDM 3C 32.10");
     cpu_wait(1);
 }
+
+/* -- INIT -----------------------------------------------------------------------------------------
+ */
+
+/* The second CPU's handler, in its own SMRAM: beats until it is told to leave. */
+#define SECOND_BASE 0x30000u
+volatile uint32_t second_beats, second_leaves;
+static volatile uint32_t second_works;
+extern volatile unsigned cpus_present;
+extern const uint8_t second_handler[], second_handler_end[];
+__asm__("    .code16\n"
+        "second_handler:\n"
+        "    addr32 incl second_beats\n"
+        "    addr32 cmpl $0, second_leaves\n"
+        "    je second_handler\n"
+        "    rsm\n"
+        "second_handler_end:\n"
+        "    .code64\n");
+
+static void work_for_ever(void *argument)
+{
+    for (;;) {
+        second_works++;
+    }
+}
+
+/* True when the counter moves within a while. */
+static bool moves(volatile uint32_t *counter)
+{
+    uint32_t before = *counter;
+
+    for (unsigned i = 0; i < 20000 && *counter == before; i++) {
+        inb(0x61);
+    }
+    return *counter != before;
+}
+
+static void send_to_second(uint32_t command)
+{
+    apic_write(0x310, 1u << 24);
+    apic_write(0x300, command);
+}
+
+static void check_init(void)
+{
+    if (cpu_count() < 2) {
+        check_skip("init", "one CPU");
+        return;
+    }
+    memcpy((void *)(word)(SECOND_BASE + SMM_ENTRY), second_handler,
+           (size_t)(second_handler_end - second_handler));
+    cpu_run(1, work_for_ever, NULL);
+    check("second-works", moves(&second_works), true, "SDM 3A 9.4");
+    send_to_second(0x4200);
+    check("second-in-smm", moves(&second_beats), true, "SDM 3C 32.2");
+    send_to_second(0x4500);
+    check("init-waits-for-rsm", moves(&second_beats) && moves(&second_beats), true, "APM 2 10.3.3");
+    unsigned present = cpus_present;
+    send_to_second(0x4608); /* no CPU waits for it yet */
+    second_leaves = 1;
+    for (unsigned i = 0; i < 20000; i++) {
+        inb(0x61);
+    }
+    check("init-after-rsm", moves(&second_works) || moves(&second_beats), false, "APM 2 10.3.3");
+    check("early-sipi-lost", cpus_present, present, "SDM 3A 9.4.2");
+    send_to_second(0x4608);
+    for (unsigned i = 0; i < 20000 && cpus_present == present; i++) {
+        inb(0x61);
+    }
+    check("init-then-sipi", cpus_present != present, true, "SDM 3A 9.4.2");
+}
 #endif
 
 int main(void);
@@ -421,6 +492,7 @@ int main(void)
     check_relocation();
 #ifdef __x86_64__
     check_halt();
+    check_init();
 #endif
     check_lock();
     return 0;

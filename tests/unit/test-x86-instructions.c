@@ -567,7 +567,7 @@ static void test_smm(void)
     g_free(before);
 }
 
-static void test_smm_halt_and_shutdown(void)
+static void test_smm_halt(void)
 {
     set_up();
     mock_enter_real(cpu);
@@ -579,11 +579,38 @@ static void test_smm_halt_and_shutdown(void)
     g_assert_cmpint(run(helper_rsm, 32), ==, INSN_JUMP);
     g_assert_cmphex(cpu->rip, ==, 0x200); /* at the HLT again */
 
-    smm_enter(cpu);
-    mock_poke(0x3ff58, CR0_PG, 8); /* paging without protection */
-    run(helper_rsm, 32);
-    g_assert_cmpuint(mock_reset_count, ==, 1);
     tear_down();
+}
+
+/* Intel SDM vol. 3, 32.3.2: what ends in shutdown, and with what it is put right again. */
+static void test_smm_shutdown(void)
+{
+    static const struct {
+        uint64_t cr0, cr4, efer;
+        bool is_valid;
+    } images[] = {
+        {CR0_PG, 0, 0, false},
+        {CR0_NW, 0, 0, false},
+        {CR0_NW | CR0_CD, 0, 0, true},
+        {0, 1ull << 32, 0, false},
+        {1ull << 32, 0, 0, false},
+        {CR0_PE | CR0_PG, 0, EFER_LME, false},
+        {CR0_PE | CR0_PG, CR4_PAE, EFER_LME, true},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(images); i++) {
+        set_up();
+        mock_enter_real(cpu);
+        cpu->smbase = 0x30000;
+        smm_enter(cpu);
+        mock_poke(0x3ff58, images[i].cr0, 8);
+        mock_poke(0x3ff48, images[i].cr4, 8);
+        mock_poke(0x3fed0, images[i].efer, 8);
+        run(helper_rsm, 32);
+        g_assert_cmpuint(mock_reset_count, ==, !images[i].is_valid);
+        g_assert_cmpint(cpu->smm, ==, !images[i].is_valid);
+        tear_down();
+    }
 }
 
 int main(int argc, char **argv)
@@ -604,6 +631,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-instructions/ins-backward", test_ins_backward);
     g_test_add_func("/x86-instructions/outs", test_outs);
     g_test_add_func("/x86-instructions/smm", test_smm);
-    g_test_add_func("/x86-instructions/smm-halt-and-shutdown", test_smm_halt_and_shutdown);
+    g_test_add_func("/x86-instructions/smm-halt", test_smm_halt);
+    g_test_add_func("/x86-instructions/smm-shutdown", test_smm_shutdown);
     return g_test_run();
 }
