@@ -102,15 +102,13 @@ static Outcome try_accel(const char *text, Error **err)
         unknown_accel(name, err);
         return OUTCOME_WRONG;
     }
-    if (!accel->init(options, err)) {
-        error_prefix(err, "%s: ", name);
-        return OUTCOME_NEXT;
-    }
-    static const char *const no_options[] = {NULL};
-
-    if (!keyval_check_unused(options, accel->options ? accel->options : no_options, err)) {
+    if (!accel_options_read(accel->options, options, err)) {
         error_prefix(err, "%s: ", name);
         return OUTCOME_WRONG;
+    }
+    if (!accel->init(err)) {
+        error_prefix(err, "%s: ", name);
+        return OUTCOME_NEXT;
     }
     current = accel;
     return OUTCOME_USED;

@@ -7,6 +7,7 @@
  */
 #include "accel/tcg/block-pool.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 
 Block *block_pool;
 size_t block_pool_count;
@@ -89,7 +90,7 @@ void block_link(JumpSlot *slot, Block *to)
     Block *from = slot->from;
 
     /* an interrupt may have come between the jump and the block that was run next */
-    if (to->rip != slot->target || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
+    if (!tcg_options.opt_chain || to->rip != slot->target || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
         !to->valid || from->mode != to->mode || from->cs_key != to->cs_key ||
         page_of(from, from->rip) != page_of(to, to->rip)) {
         return;

@@ -8,6 +8,7 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/paging.h"
 #include "util/log.h"
@@ -33,6 +34,9 @@ static void remember(X86Cpu *cpu, const Block *block)
 {
     JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
 
+    if (!tcg_options.opt_jump_cache) {
+        return;
+    }
     entry->rip = cpu->rip;
     entry->code = block->code;
     __atomic_store_n(&entry->key, cpu->tcg.jump_key, __ATOMIC_SEQ_CST);

@@ -9,6 +9,7 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 #include "target/i386/helpers/paging.h"
 #include "util/bitmap.h"
 
@@ -65,9 +66,9 @@ static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
 
 static unsigned context_select(TcgCpu *own, uint64_t key)
 {
-    unsigned oldest = 0;
+    unsigned oldest = 0, count = tcg_options.opt_contexts ? TLB_CONTEXTS : 1;
 
-    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+    for (unsigned i = 0; i < count; i++) {
         TlbContext *context = &own->contexts[i];
         if (context->valid && context->key == key) {
             return i;
@@ -143,7 +144,7 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         TlbContext *context = &own->contexts[i];
         if (context->valid && (context->key & 0xfff) == pcid) {
-            context_flush(own, context, true);
+            context_flush(own, context, tcg_options.opt_global);
         }
     }
     tcg_context_changed(cpu);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tcg accelerator: options, per-CPU set-up, `info jit`. */
-#include "accel/accel.h"
+#include "accel/tcg/options.h"
 #include "accel/tcg/perf-map.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/access.h"
@@ -10,10 +10,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define DEFAULT_CACHE_MIB 256
-#define MIN_CACHE_MIB 1
-#define MAX_CACHE_MIB 1024
 
 bool tcg_single_thread;
 
@@ -42,30 +38,21 @@ static void on_dirty_cleared(RamBlock *block, uint64_t offset, uint64_t size)
     vcpu_run_on_all(protect_range, &range);
 }
 
-static bool tcg_init(KeyVal *options, Error **err)
+static bool tcg_init(Error **err)
 {
-    uint64_t mib = DEFAULT_CACHE_MIB;
-    bool split_wx = true, perfmap = false;
-    const char *thread = keyval_get(options, "thread");
-
-    if (!keyval_get_u64(options, "tb-size", &mib, err) ||
-        !keyval_get_bool(options, "split-wx", &split_wx, err) ||
-        !keyval_get_bool(options, "perfmap", &perfmap, err) || (perfmap && !perf_map_enable(err))) {
+    if (!tcg_options.split_wx) {
+        return error_set(err, "split-wx=off: translated code is never writable and executable");
+    }
+    if (tcg_options.perfmap && !perf_map_enable(err)) {
         return false;
     }
-    if (mib == 0) {
-        mib = DEFAULT_CACHE_MIB;
+    if (!tcg_options.cache_mib) {
+        tcg_options.cache_mib = TCG_DEFAULT_CACHE_MIB;
     }
-    if (mib < MIN_CACHE_MIB || mib > MAX_CACHE_MIB) {
-        return error_set(err, "tb-size=%" PRIu64 " is out of range: %d to %d MiB", mib,
-                         MIN_CACHE_MIB, MAX_CACHE_MIB);
-    }
-    if (thread && strcmp(thread, "single") && strcmp(thread, "multi")) {
-        return error_set(err, "thread=%s: it is 'single' or 'multi'", thread);
-    }
-    tcg_single_thread = thread && !strcmp(thread, "single");
+    tcg_single_thread = tcg_options.thread == TCG_THREAD_SINGLE;
     ram_dirty_cleared = on_dirty_cleared;
-    return code_cache_init(mib << 20, err) && blocks_init(err) && host_signals_init(err);
+    return code_cache_init(tcg_options.cache_mib << 20, err) && blocks_init(err) &&
+           host_signals_init(err);
 }
 
 static void flush_posted(Vcpu *vcpu, void *opaque)
@@ -244,16 +231,10 @@ static const VcpuOps tcg_vcpu_ops = {
     .wait_end = standing_wait_end,
 };
 
-static const char *const tcg_options[] = {"thread", "tb-size", "split-wx", "perfmap", NULL};
-
 static const Accel tcg_accel = {
     .name = "tcg",
     .desc = "same-architecture translator; needs nothing of the host",
-    .options = tcg_options,
-    .options_help = "thread=single|multi  one host thread for all vCPUs or one each (multi)\n"
-                    "tb-size=MIB          size of the code cache (256)\n"
-                    "perfmap=on           write /tmp/perf-PID.map for perf report\n"
-                    "split-wx=on          no mapping is ever writable and executable (always)\n",
+    .options = tcg_option_rows,
     .init = tcg_init,
     .vcpu_ops = &tcg_vcpu_ops,
     .info_jit = tcg_info,

@@ -7,16 +7,39 @@
 #include "util/keyval.h"
 #include "util/linker-set.h"
 
+typedef enum AccelOptionKind {
+    ACCEL_OPTION_BOOL,
+    ACCEL_OPTION_NUMBER,
+    ACCEL_OPTION_CHOICE,
+    ACCEL_OPTION_TEXT
+} AccelOptionKind;
+
+/* A parameter of `-accel NAME,...`: one row reads it, checks it and explains it. */
+typedef struct AccelOption {
+    const char *name; /* NULL ends the table */
+    AccelOptionKind kind;
+    const char *values; /* what may be given, for the help: "MIB"; of a choice "single|multi" */
+    const char *help;
+    /* Holds the default before and the user's choice after: bool, uint64_t, unsigned (which of
+     * `values`), char * (owned). */
+    void *value;
+    uint64_t min, max; /* of a number */
+} AccelOption;
+
 typedef struct Accel {
     const char *name; /* "tcg" */
     const char *desc;
-    const char *const *options; /* NULL-terminated names of its parameters, for errors and help */
-    const char *options_help;   /* lines for -accel NAME,help */
-    bool (*init)(KeyVal *options,
-                 Error **err); /* fails when the host cannot; before the machine is made */
+    const AccelOption *options; /* may be NULL */
+    /* Options are read already; fails when the host cannot; before the machine is made. */
+    bool (*init)(Error **err);
     const VcpuOps *vcpu_ops;
     char *(*info_jit)(void); /* text of `info jit`, caller frees; may be NULL */
 } Accel;
+
+/* Reads what is given and refuses what is not in the table, naming the nearest. */
+bool accel_options_read(const AccelOption *options, KeyVal *given, Error **err);
+/* Text of -accel NAME,help; caller frees. */
+char *accel_options_help(const Accel *accel);
 
 #define ACCEL(variable) LINKER_SET_ENTRY(accels, variable)
 

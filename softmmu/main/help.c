@@ -100,8 +100,7 @@ static char *answer_accel(const char *text, KeyVal *kv)
     if (!accel) {
         return accel_help();
     }
-    return accel->options_help ? g_strdup(accel->options_help)
-                               : g_strdup_printf("There are no options for %s.\n", name);
+    return accel_options_help(accel);
 }
 
 static char *answer_named(OptionId id, KeyVal *kv)

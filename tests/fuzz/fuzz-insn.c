@@ -5,7 +5,7 @@
  * Exception, error code, CR2, registers, flags, FPU state and memory must be the same.
  *
  *     fuzz-insn [--seed N] [--cases N] [--seconds N] [--first N] [--failures N] [--cpus N]
- *               [--bits 64|32] [--mutant N] [--verbose]
+ *               [--bits 64|32] [--mutant N] [--verbose] [--tcg OPTIONS]
  *
  * A failure prints what to pass to see that case alone.
  */
@@ -673,6 +673,10 @@ static bool parse_options(int argc, char **argv)
         size_t n = 0;
         if (!strcmp(argv[i], "--verbose")) {
             options.verbose = true;
+            continue;
+        }
+        if (!strcmp(argv[i], "--tcg") && i + 1 < argc) {
+            guest_choose_tcg(argv[++i]);
             continue;
         }
         while (n < G_N_ELEMENTS(numbers) && strcmp(argv[i], numbers[n].name)) {

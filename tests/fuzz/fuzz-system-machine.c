@@ -330,16 +330,15 @@ static bool make_pc(Error **err)
     return object_realize(&machine.pc->obj, err);
 }
 
-bool sys_machine_init(Error **err)
+bool sys_machine_init(const char *tcg, Error **err)
 {
-    const char *accel = "tcg,tb-size=32";
+    g_autofree char *accel = g_strdup_printf("tcg,tb-size=32,%s", tcg);
 
     machine_lock();
     machine.lines = g_ptr_array_new_with_free_func(g_free);
     main_loop_set(loop_new("main", &machine_loop_lock, NULL));
     clock_virtual_take_over(0);
-    if (!accel_select((char *const *)&accel, 1, err) || !cpu_model_select("max", err) ||
-        !make_pc(err)) {
+    if (!accel_select(&accel, 1, err) || !cpu_model_select("max", err) || !make_pc(err)) {
         return false;
     }
     system_set_reset_handler(ignore_reset, NULL);

@@ -4,6 +4,7 @@
  * descriptor tables and page tables.
  *
  *     build/tests/fuzz-system --seed S [--first N] --cases N|--seconds S [--drop MASK] [--trace]
+ *                             [--tcg OPTIONS]
  *     build/tests/fuzz-system --list tests/fuzz/fuzz-system-cases.txt
  *
  * A case may end in any way but four: a crash (with seed and case on stderr), a hang, a state that
@@ -29,9 +30,9 @@
 
 static struct {
     uint64_t seed, first, cases, seconds, failures, drop;
-    const char *list;
+    const char *list, *tcg;
     bool trace;
-} options = {.cases = UINT64_MAX, .seconds = UINT64_MAX, .failures = 1};
+} options = {.tcg = "", .cases = UINT64_MAX, .seconds = UINT64_MAX, .failures = 1};
 
 static struct {
     uint64_t run, compared, timeouts, stops, unstable, depends_on_tlb, failed, steps;
@@ -262,6 +263,10 @@ static bool parse_options(int argc, char **argv)
             options.trace = true;
             continue;
         }
+        if (!strcmp(argv[i], "--tcg") && i + 1 < argc) {
+            options.tcg = argv[++i];
+            continue;
+        }
         if (!strcmp(argv[i], "--list") && i + 1 < argc) {
             options.list = argv[++i];
             continue;
@@ -305,7 +310,7 @@ int main(int argc, char **argv)
     }
     printf("1..1\n# seed %" PRIu64 "\n", options.seed);
     fflush(stdout);
-    if (!sys_machine_init(&err)) {
+    if (!sys_machine_init(options.tcg, &err)) {
         printf("not ok 1 - %s\n", error_message(err));
         return 2;
     }

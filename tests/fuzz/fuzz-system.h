@@ -149,7 +149,8 @@ typedef struct SysResult {
     uint8_t ram[SYS_RAM_SIZE];
 } SysResult;
 
-bool sys_machine_init(Error **err);
+/* `tcg`: more options of -accel tcg. */
+bool sys_machine_init(const char *tcg, Error **err);
 void sys_machine_fini(void);
 X86Cpu *sys_machine_cpu(void);
 /* The case from its start; the CPU is left as it ended. `trace`: prints each step of exact mode. */

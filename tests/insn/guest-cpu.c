@@ -18,7 +18,7 @@
 #define EXACT_STEPS 4000000u
 
 static struct {
-    const char *model;
+    const char *model, *tcg;
     GuestPaging paging;
     X86Cpu *cpu;
     void (*fn)(void *opaque);
@@ -26,11 +26,16 @@ static struct {
     bool done;
     MachineCond done_cond;
     volatile int interrupted;
-} guest = {.model = "max"};
+} guest = {.model = "max", .tcg = ""};
 
 void guest_choose_model(const char *name)
 {
     guest.model = name;
+}
+
+void guest_choose_tcg(const char *options)
+{
+    guest.tcg = options;
 }
 
 X86Cpu *guest_cpu(void)
@@ -320,7 +325,7 @@ static void run_on_cpu(Vcpu *vcpu, void *opaque)
 bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(void *opaque),
                 void *opaque, Error **err)
 {
-    g_autofree char *accel = g_strdup_printf("tcg,tb-size=%u", cache_mib);
+    g_autofree char *accel = g_strdup_printf("tcg,tb-size=%u,%s", cache_mib, guest.tcg);
     bool ok;
 
     guest.fn = fn;

@@ -13,6 +13,9 @@ typedef struct Error Error;
 /* The CPU model of the guest to come; "max" when this was not called. */
 void guest_choose_model(const char *name);
 
+/* More options of -accel tcg for the guest to come: "opt-chain=off,..."; "" at first. */
+void guest_choose_tcg(const char *options);
+
 /* Makes RAM, page tables and `cpus` CPUs and calls fn(opaque) on the thread of the first one;
  * returns when that has returned. The others stay parked: with them, writes to code take the way of
  * writes by other threads. `cache_mib` is the size of the code cache. `shuffle` decides which

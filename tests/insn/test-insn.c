@@ -212,6 +212,11 @@ int main(int argc, char **argv)
 {
     Error *err = NULL;
 
+    if (argc > 2 && !strcmp(argv[1], "--tcg")) {
+        guest_choose_tcg(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
     only = argc > 1 ? argv[1] : NULL;
     if (!guest_main(1, 16, 1, run_all, &err, &err) || err) {
         printf("Bail out! %s\n", error_message(err));

@@ -6,6 +6,7 @@
  */
 #include "target/i386/translate/exact.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/debug-regs.h"
@@ -164,7 +165,7 @@ static const Insn *find_kept(const X86Cpu *cpu, const uint8_t *bytes, unsigned s
     const KeptInsn *kept = kept_slot(cpu);
     const Insn *insn = &kept->insn;
 
-    if (!insn->length || insn->length > size || insn->rip != cpu->rip || kept->mode != cpu->mode) {
+    if (!tcg_options.opt_keep || !insn->length || insn->length > size || insn->rip != cpu->rip || kept->mode != cpu->mode) {
         return NULL;
     }
     for (unsigned i = 0; i < insn->length; i++) {

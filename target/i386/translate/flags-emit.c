@@ -66,7 +66,7 @@ static bool touches_flags(const Insn *insn)
 
 void flags_before(Translator *t)
 {
-    if (touches_flags(t->insn) && !rewrites_all(t->insn)) {
+    if (!tcg_options.opt_flags || (touches_flags(t->insn) && !rewrites_all(t->insn))) {
         flags_restore(t);
     }
 }

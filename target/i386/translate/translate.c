@@ -336,7 +336,7 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
     Insn insn;
 
     translator_init(&t, cpu, block, e);
-    max_insns = MIN(max_insns, MAX_BLOCK_INSNS);
+    max_insns = MIN(max_insns, (unsigned)tcg_options.block_insns);
     block->code = emit_address(e);
     emit_poll(e);
     block->code_direct = emit_address(e);

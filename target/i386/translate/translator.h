@@ -4,11 +4,12 @@
 #define TARGET_I386_TRANSLATE_TRANSLATOR_H
 
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/translate/insn.h"
 #include "target/i386/translate/rehost.h"
 
-#define MAX_BLOCK_INSNS 64
+#define MAX_BLOCK_INSNS TCG_MAX_BLOCK_INSNS
 #define MAX_MARKS (MAX_BLOCK_INSNS * 8)
 #define MAX_COLDS (MAX_BLOCK_INSNS * 6)
 

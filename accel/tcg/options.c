@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of the tcg accelerator, one row each. Tests switch off every row named opt-* in turn,
+ * as they find them in `-accel tcg,help`. */
+#include "accel/tcg/options.h"
+
+#define MAX_CACHE_MIB 1024
+
+TcgOptions tcg_options = {
+    .thread = TCG_THREAD_MULTI,
+    .cache_mib = TCG_DEFAULT_CACHE_MIB,
+    .block_insns = TCG_MAX_BLOCK_INSNS,
+    .split_wx = true,
+    .opt_chain = true,
+    .opt_contexts = true,
+    .opt_flags = true,
+    .opt_global = true,
+    .opt_jump_cache = true,
+    .opt_keep = true,
+    .opt_strings = true,
+};
+
+#define NUMBER(name, member, values, min, max, help)                                               \
+    {                                                                                              \
+        name, ACCEL_OPTION_NUMBER, values, help, &tcg_options.member, min, max                     \
+    }
+#define FLAG(name, member, help)                                                                   \
+    {                                                                                              \
+        name, ACCEL_OPTION_BOOL, "on|off", help, &tcg_options.member                               \
+    }
+
+const AccelOption tcg_option_rows[] = {
+    {"thread", ACCEL_OPTION_CHOICE, "single|multi",
+     "one host thread for all CPUs of the guest, or one each", &tcg_options.thread},
+    NUMBER("tb-size", cache_mib, "MIB", 0, MAX_CACHE_MIB, "size of the code cache; 0: the default"),
+    NUMBER("block-insns", block_insns, "N", 1, TCG_MAX_BLOCK_INSNS,
+           "guest instructions in a block at most"),
+    FLAG("perfmap", perfmap, "write /tmp/perf-PID.map for perf report"),
+    FLAG("split-wx", split_wx, "no mapping is ever writable and executable; cannot be off"),
+    FLAG("opt-chain", opt_chain, "jump from block to block within a page"),
+    FLAG("opt-contexts", opt_contexts, "keep address spaces apart instead of flushing the TLB"),
+    FLAG("opt-flags", opt_flags, "leave flags saved until somebody reads them"),
+    FLAG("opt-global", opt_global, "global pages outlive MOV CR3"),
+    FLAG("opt-jump-cache", opt_jump_cache, "find the targets of other jumps without leaving code"),
+    FLAG("opt-keep", opt_keep, "exact mode keeps what it has decoded"),
+    FLAG("opt-strings", opt_strings, "REP MOVS and STOS within a page in place"),
+    {NULL},
+};

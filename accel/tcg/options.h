@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What `-accel tcg,...` chooses. */
+#ifndef ACCEL_TCG_OPTIONS_H
+#define ACCEL_TCG_OPTIONS_H
+
+#include "accel/accel.h"
+
+#define TCG_MAX_BLOCK_INSNS 64
+#define TCG_DEFAULT_CACHE_MIB 256
+
+typedef struct TcgOptions {
+    unsigned thread; /* TCG_THREAD_* */
+    uint64_t cache_mib, block_insns;
+    bool perfmap, split_wx;
+    /* One for each optimisation, all on: a wrong one is found by switching off one after the other.
+     * Set before the first block is made. */
+    bool opt_chain, opt_contexts, opt_flags, opt_global, opt_jump_cache, opt_keep, opt_strings;
+} TcgOptions;
+
+enum { TCG_THREAD_SINGLE, TCG_THREAD_MULTI };
+
+extern TcgOptions tcg_options;
+/* The table: one row reads, checks and explains an option. */
+extern const AccelOption tcg_option_rows[];
+
+#endif
