@@ -49,6 +49,15 @@ static void table_flush(TlbTable *table, bool keep_global)
 
 /* -- Contexts and jump keys -------------------------------------------------------------------- */
 
+/* Jumps that the jump cache knows in this context are forgotten. */
+static void new_epoch(TcgCpu *own, TlbContext *context)
+{
+    context->epoch = ++own->next_epoch;
+    for (unsigned i = 0; i < 16; i++) {
+        context->lost_exec[i] = 0;
+    }
+}
+
 static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
 {
     table_flush(context->table, keep_global);
@@ -60,7 +69,7 @@ static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
             context->large_1g[i] = 0;
         }
     }
-    context->epoch = ++own->next_epoch;
+    new_epoch(own, context);
     own->flushes++;
 }
 
@@ -175,6 +184,11 @@ static bool may_be_large(const TlbContext *context, uint64_t linear)
            bitmap_test(context->large_2m, region_hash(linear, 21, 1024));
 }
 
+static bool exec_was_lost(const TlbContext *context, uint64_t page)
+{
+    return bitmap_test(context->lost_exec, region_hash(page, TARGET_PAGE_BITS, 1024));
+}
+
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
 {
     TcgCpu *own = cpu->tcg.own;
@@ -194,8 +208,8 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
             context_flush(own, context, false);
             continue;
         }
-        if (entry->tag_exec == page) {
-            context->epoch = ++own->next_epoch; /* code of that page may be chained or cached */
+        if (entry->tag_exec == page || exec_was_lost(context, page)) {
+            new_epoch(own, context); /* code of that page may be chained or cached */
         }
         if (entry->tag_read == page || entry->tag_write == page || entry->tag_exec == page) {
             entry_invalidate(context->table, i);
@@ -222,6 +236,10 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
         } else {
             table->overflowed = true;
         }
+    }
+    if (entry->tag_exec != invalid && (entry->tag_exec != page || !walk->may_execute ||
+                                       table->ram_page[i] != target->ram_page)) {
+        bitmap_set(context->lost_exec, region_hash(entry->tag_exec, TARGET_PAGE_BITS, 1024));
     }
     entry->tag_read =
         MUTANT(72, walk->may_read ? page : invalid, (was_filled ? entry->tag_read : page));

@@ -32,6 +32,9 @@ typedef struct TlbContext {
     /* Hashed numbers of 2 MiB and 1 GiB regions that were filled from large pages: INVLPG in one of
      * them has to drop more than one entry. */
     uint64_t large_2m[16], large_1g[4];
+    /* Hashed numbers of pages whose right to execute has left the table since the epoch began: the
+     * jump cache may still know code of theirs. */
+    uint64_t lost_exec[16];
 } TlbContext;
 
 #define JUMP_KEY_SLOTS 64
