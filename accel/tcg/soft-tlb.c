@@ -18,10 +18,32 @@ static unsigned tlb_index(uint64_t linear)
     return linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
 }
 
+#define UNCOUNTED UINT8_MAX
+
+static uint8_t *writers_of(TlbTable *table, uint64_t ram_page)
+{
+    return &table->writers[ram_page >> TARGET_PAGE_BITS & (TLB_WRITER_COUNTS - 1)];
+}
+
+/* Gives the entry another write tag and keeps the count of those that may write, which once it is
+ * full stays so. */
+static void set_write_tag(TlbTable *table, unsigned i, uint64_t tag)
+{
+    uint64_t old = table->entries[i].tag_write, invalid = tlb_invalid_tag(i);
+    uint8_t *writers = writers_of(table, table->ram_page[i]);
+
+    if (*writers != UNCOUNTED) {
+        *writers += (uint8_t)((tag != invalid) - (old != invalid));
+    }
+    table->entries[i].tag_write = tag;
+}
+
 static void entry_invalidate(TlbTable *table, unsigned i)
 {
     TlbEntry *entry = &table->entries[i];
-    entry->tag_read = entry->tag_write = entry->tag_exec = tlb_invalid_tag(i);
+
+    entry->tag_read = entry->tag_exec = tlb_invalid_tag(i);
+    set_write_tag(table, i, tlb_invalid_tag(i));
 }
 
 static void table_flush(TlbTable *table, bool keep_global)
@@ -237,16 +259,17 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
             table->overflowed = true;
         }
     }
-    if (entry->tag_exec != invalid && (entry->tag_exec != page || !walk->may_execute ||
-                                       table->ram_page[i] != target->ram_page)) {
+    if (entry->tag_exec != invalid &&
+        (entry->tag_exec != page || !walk->may_execute || table->ram_page[i] != target->ram_page)) {
         bitmap_set(context->lost_exec, region_hash(entry->tag_exec, TARGET_PAGE_BITS, 1024));
     }
     entry->tag_read =
         MUTANT(72, walk->may_read ? page : invalid, (was_filled ? entry->tag_read : page));
-    entry->tag_write = MUTANT(68, walk->may_write, true) && may_write ? page : invalid;
     entry->tag_exec = walk->may_execute ? page : invalid;
     entry->host = (uint64_t)target->host - (linear & (TARGET_PAGE_SIZE - 1));
+    set_write_tag(table, i, invalid);
     table->ram_page[i] = target->ram_page;
+    set_write_tag(table, i, MUTANT(68, walk->may_write, true) && may_write ? page : invalid);
     table->flags[i] = walk->global ? TLB_FLAG_GLOBAL : 0;
     remember_large(context, linear, walk->page_bits);
 }
@@ -327,20 +350,35 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
     return entry_permits(entry, page, access) && cpu->fpu_live;
 }
 
+static void entry_protect(TlbTable *table, unsigned i, uint64_t ram_first, uint64_t size)
+{
+    if (table->ram_page[i] - ram_first < size) {
+        set_write_tag(table, i, MUTANT(71, tlb_invalid_tag(i), table->entries[i].tag_write));
+    }
+}
+
+/* Of one page the count says whether, and how often, the table has it; `likely` is looked at first.
+ */
+static void table_protect(TlbTable *table, uint64_t ram_first, uint64_t size, unsigned likely)
+{
+    unsigned count = table->overflowed ? TLB_ENTRIES : table->filled_count;
+    const uint8_t *writers = writers_of(table, ram_first);
+
+    if (*writers) {
+        entry_protect(table, likely, ram_first, size);
+    }
+    for (unsigned n = 0; n < count && (*writers || size != TARGET_PAGE_SIZE); n++) {
+        entry_protect(table, table->overflowed ? n : table->filled[n], ram_first, size);
+    }
+}
+
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)
 {
     TcgCpu *own = cpu->tcg.own;
+    unsigned likely = tlb_index(cpu_code_linear(cpu, cpu->rip)); /* what is run was written there */
 
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
-        TlbTable *table = own->contexts[c].table;
-        unsigned count = table->overflowed ? TLB_ENTRIES : table->filled_count;
-        for (unsigned n = 0; n < count; n++) {
-            unsigned i = table->overflowed ? n : table->filled[n];
-            if (table->ram_page[i] - ram_first < size) {
-                table->entries[i].tag_write =
-                    MUTANT(71, tlb_invalid_tag(i), table->entries[i].tag_write);
-            }
-        }
+        table_protect(own->contexts[c].table, ram_first, size, likely);
     }
 }
 
@@ -350,7 +388,8 @@ bool tlb_init(X86Cpu *cpu)
 
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            entry_invalidate(own->contexts[c].table, i);
+            TlbEntry *entry = &own->contexts[c].table->entries[i];
+            entry->tag_read = entry->tag_write = entry->tag_exec = tlb_invalid_tag(i);
         }
     }
     cpu->tcg.poll = &cpu->tcg.poll_word;

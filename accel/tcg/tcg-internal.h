@@ -12,6 +12,7 @@
 /* -- Soft TLB (soft-tlb.c, light) -------------------------------------------------------------- */
 
 #define TLB_FLAG_GLOBAL 1u
+#define TLB_WRITER_COUNTS 65536u
 
 typedef struct TlbTable {
     TlbEntry entries[TLB_ENTRIES];
@@ -21,6 +22,8 @@ typedef struct TlbTable {
     uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
     unsigned filled_count;
     bool overflowed; /* more fills than slots: flush walks all */
+    /* Entries that may be written, by the low bits of the number of the RAM page. */
+    uint8_t writers[TLB_WRITER_COUNTS];
 } TlbTable;
 
 typedef struct TlbContext {
