@@ -10,6 +10,7 @@
  */
 #include "accel/tcg/block-pool.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/options.h"
 #include "accel/tcg/perf-map.h"
 #include "target/i386/helpers/access.h"
 #include "util/bitmap.h"
@@ -74,7 +75,8 @@ static void page_free(void *opaque)
 static void block_extent(const Block *block, uint64_t ram_page, unsigned *ret_first,
                          unsigned *ret_last)
 {
-    unsigned start = block->ram_address & (TARGET_PAGE_SIZE - 1);
+    unsigned start =
+        (unsigned)(block->ram_address + (uint64_t)block->guest_begin) & (TARGET_PAGE_SIZE - 1);
     unsigned last = start + MUTANT(77, block->guest_size, 1u) - 1;
 
     if (ram_page != (block->ram_address & ~(TARGET_PAGE_SIZE - 1))) { /* the tail of a straddler */
@@ -139,7 +141,10 @@ static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
     block->ram_address = ram_address;
     block->second_page = BLOCK_NO_PAGE;
     block->cs_key = cpu_code_key(cpu);
-    block->mode = cpu->mode;
+    block->mode = cpu->mode | (cpu->tcg.own->careful ? BLOCK_CAREFUL : 0);
+    block->heat = (uint32_t)tcg_options.hot;
+    block->is_trace = !cpu->tcg.own->careful && tcg_options.hot &&
+                      (tcg_options.hot == 1 || cpu->tcg.own->hot_rip == cpu->rip);
     return block;
 }
 
@@ -258,7 +263,7 @@ void tcg_drop_code_at(uint64_t linear)
 {
     for (size_t i = 0; i < block_pool_count; i++) {
         Block *block = &block_pool[i];
-        uint64_t from_start = linear - (block->cs_key + block->rip);
+        uint64_t from_start = linear - (block->cs_key + block->rip + (uint64_t)block->guest_begin);
         if (!(block->mode & CPU_MODE_CS_L)) {
             from_start = (uint32_t)from_start;
         }

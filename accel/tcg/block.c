@@ -85,21 +85,27 @@ static uint64_t page_of(const Block *block, uint64_t rip)
     return (block->cs_key + rip) >> TARGET_PAGE_BITS;
 }
 
+static const uint8_t *entry_for(const JumpSlot *slot, const Block *to)
+{
+    bool saved = slot->flags == FLAGS_SAVED || (slot->flags == FLAGS_BOTH && to->takes_saved);
+    return saved ? to->code_saved : to->code_host;
+}
+
 void block_link(JumpSlot *slot, Block *to)
 {
     Block *from = slot->from;
 
     /* an interrupt may have come between the jump and the block that was run next */
-    if (!tcg_options.opt_chain || to->rip != slot->target || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
-        !to->valid || from->mode != to->mode || from->cs_key != to->cs_key ||
+    if (!tcg_options.opt_chain || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
+        !to->valid || to->rip != slot->target || ((from->mode ^ to->mode) & ~BLOCK_CAREFUL) ||
+        slot->careful != !!(to->mode & BLOCK_CAREFUL) || from->cs_key != to->cs_key ||
         page_of(from, from->rip) != page_of(to, to->rip)) {
         return;
     }
     slot->to = to;
     slot->next_in = to->incoming;
     to->incoming = slot;
-    slot_set(slot, code_cache_writable(
-                       slot->backward ? to->code : MUTANT(73, to->code_direct, from->code_direct)));
+    slot_set(slot, code_cache_writable(entry_for(slot, MUTANT(73, to, from))));
 }
 
 static void slot_unlink(JumpSlot *slot)
@@ -139,8 +145,9 @@ void block_drop(Block *block)
     while (MUTANT(76, block->incoming, NULL)) {
         slot_unlink(block->incoming);
     }
-    slot_unlink(&block->slots[0]);
-    slot_unlink(&block->slots[1]);
+    for (JumpSlot *slot = block->slots; slot; slot = slot->next_out) {
+        slot_unlink(slot);
+    }
     forget_in_jump_caches(block);
 }
 
@@ -165,23 +172,18 @@ Block *block_from_host(const void *host_pc)
     return &block_pool[low - 1];
 }
 
-uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flags_saved)
+const InsnMark *block_find_mark(const Block *block, const void *host_pc)
 {
     uint32_t offset = (uint32_t)((const uint8_t *)host_pc - block->code);
     uint32_t low = 0, high = block->mark_count;
 
-    while (low < high) {
+    while (low + 1 < high) { /* the first one is at the block's start */
         uint32_t middle = (low + high) / 2;
         if (block->marks[middle].host_offset <= offset) {
-            low = middle + 1;
+            low = middle;
         } else {
             high = middle;
         }
     }
-    if (!low) {
-        *ret_flags_saved = false;
-        return block->rip;
-    }
-    *ret_flags_saved = block->marks[low - 1].flags_saved;
-    return block->rip + block->marks[low - 1].guest_offset;
+    return &block->marks[low];
 }

@@ -17,36 +17,66 @@ typedef struct PageTarget {
 typedef struct Block Block;
 
 #define BLOCK_NO_PAGE UINT64_MAX
+/* Beside CPU_MODE_*: shares no checks; where a window of a trace does not lie in one page. */
+#define BLOCK_CAREFUL (1u << 31)
+
+/* Where the guest's arithmetic flags are at a point of translated code. */
+typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH, FLAGS_RECIPE } FlagsPlace;
+
+/* Flags that are nowhere but can be made again: what set them and where its operands still are. */
+typedef enum RecipeKind {
+    RECIPE_NONE,
+    RECIPE_LOGIC,
+    RECIPE_ADD,
+    RECIPE_SUB,
+    RECIPE_CMP,
+    RECIPE_TEST,
+    RECIPE_NEG
+} RecipeKind;
+typedef struct FlagsRecipe {
+    uint8_t kind;
+    uint8_t bits;     /* operand size: 8 (low byte), 16, 32, 64 */
+    uint8_t dst, src; /* GPRs; src FLAGS_RECIPE_IMM: the immediate */
+    int32_t immediate;
+} FlagsRecipe;
+#define FLAGS_RECIPE_IMM 0xff
 
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
 typedef struct JumpSlot {
     Block *from, *to;
-    uint64_t target;          /* RIP it goes to */
-    uint8_t *place;           /* of rel32, writable view, 4-byte aligned */
-    uint8_t *stub;            /* writable view */
-    struct JumpSlot *next_in; /* in to->incoming */
-    bool backward;            /* must enter by the polling entry */
+    uint8_t *place;            /* of rel32, writable view, 4-byte aligned */
+    uint8_t *stub;             /* writable view */
+    struct JumpSlot *next_in;  /* in to->incoming */
+    struct JumpSlot *next_out; /* in from->slots */
+    uint8_t flags;             /* FlagsPlace at the jump */
+    bool careful;              /* to a block of BLOCK_CAREFUL */
+    uint64_t target;           /* RIP it goes to */
 } JumpSlot;
 
 /* Host code offset to guest instruction, in ascending order of host_offset. */
 typedef struct InsnMark {
     uint32_t host_offset;
-    uint16_t guest_offset; /* from the block's RIP */
-    bool flags_saved;
+    int16_t guest_offset; /* from the block's RIP */
+    uint8_t flags;        /* FlagsPlace */
+    FlagsRecipe recipe;   /* FLAGS_RECIPE */
 } InsnMark;
 
 struct Block {
     uint64_t rip, ram_address, cs_key;
     uint32_t mode;
+    int16_t guest_begin; /* lowest byte, from the RIP; in a trace it may lie before it */
     uint16_t guest_size, insn_count;
-    bool valid;
-    const uint8_t *code;        /* polling entry, executable view */
-    const uint8_t *code_direct; /* entry behind the poll */
+    bool valid, is_trace;
+    uint32_t heat; /* entries left until it is translated as a trace */
+    /* Entries, executable view: what finds the block by RIP polls and has its flags saved; chained
+     * jumps have them saved or in the host's. */
+    const uint8_t *code, *code_saved, *code_host;
+    bool takes_saved; /* code_saved is the shorter way in */
     uint32_t code_size, mark_count;
     InsnMark *marks;
     uint64_t second_page; /* RAM page of a straddler's tail, else BLOCK_NO_PAGE */
     Block *next_hash;
-    JumpSlot slots[2];
+    JumpSlot *slots;
     JumpSlot *incoming;
 };
 
@@ -78,9 +108,8 @@ void code_written_by_walk(RamBlock *block, uint64_t offset, uint64_t size);
 void code_writes_process(void);
 /* Block whose code holds the host address; NULL if none. Async-signal-safe. */
 Block *block_from_host(const void *host_pc);
-/* Guest RIP of the instruction at a host address of the block; *ret_flags_saved says where its
- * flags are. */
-uint64_t block_guest_rip(const Block *block, const void *host_pc, bool *ret_flags_saved);
+/* The last mark at or before a host address of the block. */
+const InsnMark *block_find_mark(const Block *block, const void *host_pc);
 /* Number of writes to pages with code that hit none, translations...: text of info jit. */
 char *blocks_info_text(void);
 

@@ -61,6 +61,14 @@ static inline void emit_patch8(uint8_t *place, const uint8_t *target)
     *place = (uint8_t)(target - (place + 1));
 }
 
+/* jcc to an address in the executable view. */
+static inline void emit_jcc_to(Emitter *e, unsigned condition, const void *target)
+{
+    emit_u8(e, 0x0f);
+    emit_u8(e, 0x80 | condition);
+    emit_u32(e, (uint32_t)((const uint8_t *)target - (emit_address(e) + 4)));
+}
+
 /* jmp or call (E9h, E8h) to an address in the executable view. */
 static inline void emit_branch_to(Emitter *e, unsigned opcode, const void *target)
 {

@@ -193,11 +193,6 @@ static inline void emit_alu_imm(Emitter *e, unsigned bits, unsigned op, unsigned
     }
 }
 
-static inline void emit_not(Emitter *e, unsigned reg)
-{
-    emit_rr(e, 64, 0xf7, 2, reg);
-}
-
 /* movzx to32, from16 */
 static inline void emit_movzx16(Emitter *e, unsigned to, unsigned from)
 {

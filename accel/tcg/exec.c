@@ -6,7 +6,7 @@
  * left for four reasons: a jump not yet chained, an instruction that plain C carries, one that
  * needs exact mode, and a kick, which makes the poll at some block head fault.
  */
-#include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/block-pool.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
 #include "target/i386/debug.h"
@@ -20,7 +20,8 @@
 /* Turns of the loop between two safe points for replaced flat views. */
 #define QUIESCENT_TURNS 64
 
-/* The arithmetic flags are the host's in translated code; all others are in eflags at any time. */
+/* A host fault may find the arithmetic flags in the host's; all others are in eflags at any time.
+ */
 static void merge_flags(X86Cpu *cpu)
 {
     cpu->eflags =
@@ -72,6 +73,7 @@ static Block *find_block(X86Cpu *cpu)
     uint64_t ram_page = table->ram_page[i];
     const FlatRange *range;
     PageTarget target;
+    uint32_t mode = cpu->mode | (own->careful ? BLOCK_CAREFUL : 0);
     Block *block;
 
     own->lookups++;
@@ -82,7 +84,7 @@ static Block *find_block(X86Cpu *cpu)
         }
         ram_page = target.ram_page;
     }
-    block = block_lookup(ram_page + (linear - page), cpu->rip, cpu->mode, cpu_code_key(cpu));
+    block = block_lookup(ram_page + (linear - page), cpu->rip, mode, cpu_code_key(cpu));
     if (!block) {
         if (!tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
             return NULL;
@@ -90,15 +92,16 @@ static Block *find_block(X86Cpu *cpu)
         range = address_space_lookup(cpu_address_space(cpu), target.physical);
         fpu_park(cpu);
         code_lock(cpu);
-        block =
-            block_lookup(target.ram_page + (linear - page), cpu->rip, cpu->mode, cpu_code_key(cpu));
+        block = block_lookup(target.ram_page + (linear - page), cpu->rip, mode, cpu_code_key(cpu));
         if (!block) {
             block = block_translate(cpu, &target, range);
         }
         code_unlock();
     }
     if (block && block->second_page == BLOCK_NO_PAGE) {
-        remember(cpu, block);
+        if (!own->careful) {
+            remember(cpu, block);
+        }
     } else if (block && !tail_is_same(cpu, block, page + TARGET_PAGE_SIZE)) {
         return NULL;
     }
@@ -108,11 +111,13 @@ static Block *find_block(X86Cpu *cpu)
 /* At a guest instruction of the block that holds `host_pc`: sets RIP and completes the flags. */
 static void recover_instruction(X86Cpu *cpu, const void *host_pc)
 {
-    bool flags_saved;
     const Block *block = block_from_host(host_pc);
+    const InsnMark *mark = block_find_mark(block, host_pc);
 
-    cpu->rip = block_guest_rip(block, host_pc, &flags_saved);
-    if (MUTANT(81, flags_saved, false)) {
+    cpu->rip = block->rip + (uint64_t)mark->guest_offset;
+    if (mark->flags == FLAGS_RECIPE) {
+        target_make_flags(cpu, &mark->recipe);
+    } else if (MUTANT(81, mark->flags == FLAGS_SAVED, false)) {
         target_restore_saved_flags(cpu);
     } else {
         merge_flags(cpu);
@@ -122,29 +127,42 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
 /* An indirect branch found no block. That its target is not canonical is its own fault. */
 static void leave_branch(X86Cpu *cpu)
 {
-    const uint8_t *place = (const uint8_t *)cpu->tcg.exit_value - 1;
-    bool flags_saved;
-
-    merge_flags(cpu);
-    if (!paging_is_canonical(cpu, cpu->rip)) {
-        cpu->rip = block_guest_rip(block_from_host(place), place, &flags_saved);
+    if (paging_is_canonical(cpu, cpu->rip)) {
+        target_restore_saved_flags(cpu);
+    } else {
+        recover_instruction(cpu, (const uint8_t *)cpu->tcg.exit_value - 1);
         target_branch_fault(cpu);
     }
+}
+
+/* A block has been entered often: the next one translated at its RIP is a trace. */
+static void retire_hot(X86Cpu *cpu, Block *block)
+{
+    uint64_t flushes = code_cache.flush_count;
+
+    fpu_park(cpu);
+    code_lock(cpu);
+    if (flushes == code_cache.flush_count && block->valid) {
+        block_drop(block);
+    }
+    code_unlock();
+    cpu->tcg.own->hot_rip = cpu->rip;
 }
 
 /* Runs translated code once; returns the slot to chain when a direct jump led out. */
 static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 {
     fpu_unpark(cpu);
+    target_save_flags(cpu);
     switch (stubs.enter(cpu, code)) {
     case EXIT_CHAIN:
-        merge_flags(cpu);
+        target_restore_saved_flags(cpu);
         return (JumpSlot *)cpu->tcg.exit_value;
     case EXIT_BRANCH:
         leave_branch(cpu);
         return NULL;
     case EXIT_INSN:
-        merge_flags(cpu);
+        target_restore_saved_flags(cpu);
         target_run_insn(cpu, (const void *)cpu->tcg.exit_value);
         return NULL;
     case EXIT_EXACT:
@@ -156,12 +174,15 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
         recover_instruction(cpu, (const void *)cpu->tcg.fault_pc);
         target_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return NULL;
+    case EXIT_HOT:
+        target_restore_saved_flags(cpu);
+        retire_hot(cpu, (Block *)cpu->tcg.exit_value);
+        return NULL;
     case EXIT_POLL:
-        merge_flags(cpu);
-        cpu->rip = block_from_host((const void *)cpu->tcg.fault_pc)->rip;
+        recover_instruction(cpu, (const void *)cpu->tcg.fault_pc);
         return NULL;
     default:
-        merge_flags(cpu);
+        target_restore_saved_flags(cpu);
         return NULL;
     }
 }
@@ -274,10 +295,13 @@ static void link_pending(X86Cpu *cpu, const Pending *pending, Block *to)
 static void turn(X86Cpu *cpu, Pending *pending)
 {
     const void *code = pending->slot ? NULL : find_in_jump_cache(cpu);
+    TcgCpu *own = cpu->tcg.own;
+
     uint64_t flushes = code_cache.flush_count;
     Block *block;
 
     if (!code) {
+        own->careful = pending->slot && pending->slot->careful && pending->slot->target == cpu->rip;
         block = find_block(cpu);
         if (!block) {
             exact_step(cpu);
@@ -295,7 +319,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
             pending->slot = NULL;
             return;
         }
-        code = block->code_direct;
+        code = block->code_saved;
     }
     if (log_enabled(LOG_EXEC | LOG_CPU)) {
         fpu_park(cpu);

@@ -4,11 +4,13 @@
 #include "accel/tcg/options.h"
 
 #define MAX_CACHE_MIB 1024
+#define DEFAULT_HOT_COUNT 500
 
 TcgOptions tcg_options = {
     .thread = TCG_THREAD_MULTI,
     .cache_mib = TCG_DEFAULT_CACHE_MIB,
     .block_insns = TCG_MAX_BLOCK_INSNS,
+    .hot = DEFAULT_HOT_COUNT,
     .split_wx = true,
     .opt_chain = true,
     .opt_contexts = true,
@@ -16,7 +18,9 @@ TcgOptions tcg_options = {
     .opt_global = true,
     .opt_jump_cache = true,
     .opt_keep = true,
+    .opt_recipes = true,
     .opt_strings = true,
+    .opt_windows = true,
 };
 
 #define NUMBER(name, member, values, min, max, help)                                               \
@@ -34,6 +38,8 @@ const AccelOption tcg_option_rows[] = {
     NUMBER("tb-size", cache_mib, "MIB", 0, MAX_CACHE_MIB, "size of the code cache; 0: the default"),
     NUMBER("block-insns", block_insns, "N", 1, TCG_MAX_BLOCK_INSNS,
            "guest instructions in a block at most"),
+    NUMBER("hot", hot, "N", 0, UINT32_MAX,
+           "entries after which a block is translated as a trace; 0: never"),
     FLAG("perfmap", perfmap, "write /tmp/perf-PID.map for perf report"),
     FLAG("split-wx", split_wx, "no mapping is ever writable and executable; cannot be off"),
     FLAG("opt-chain", opt_chain, "jump from block to block within a page"),
@@ -42,6 +48,8 @@ const AccelOption tcg_option_rows[] = {
     FLAG("opt-global", opt_global, "global pages outlive MOV CR3"),
     FLAG("opt-jump-cache", opt_jump_cache, "find the targets of other jumps without leaving code"),
     FLAG("opt-keep", opt_keep, "exact mode keeps what it has decoded"),
+    FLAG("opt-recipes", opt_recipes, "make flags again by their operation instead of saving them"),
     FLAG("opt-strings", opt_strings, "REP MOVS and STOS within a page in place"),
+    FLAG("opt-windows", opt_windows, "accesses of a trace share TLB checks"),
     {NULL},
 };

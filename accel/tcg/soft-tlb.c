@@ -146,7 +146,6 @@ void tcg_context_changed(X86Cpu *cpu)
     cpu->tcg.tlb = context->table->entries;
     cpu->tcg.jump_key = jump_key_for(own, cpu->mode, cpu_code_key(cpu),
                                      (uint64_t)own->current << 32 | context->epoch);
-    cpu->tcg.jump_key_not = ~cpu->tcg.jump_key;
 }
 
 void tcg_flush_tlb(X86Cpu *cpu)
@@ -370,6 +369,12 @@ static void table_protect(TlbTable *table, uint64_t ram_first, uint64_t size, un
     for (unsigned n = 0; n < count && (*writers || size != TARGET_PAGE_SIZE); n++) {
         entry_protect(table, table->overflowed ? n : table->filled[n], ram_first, size);
     }
+}
+
+bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    return (linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
+           tlb_refill(cpu, linear, access);
 }
 
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)

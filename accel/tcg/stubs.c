@@ -99,13 +99,12 @@ static void *emit_enter(Emitter *e)
     emit_c_prologue(e);
     emit_store_gs(e, 64, HOST_RSP, TCG(host_stack));
     emit_store_gs(e, 64, HOST_RSI, TCG(scratch[0]));
-    emit_load_flags(e);
     emit_pinned(e, true);
     emit_jmp_gs(e, TCG(scratch[0]));
     return entry;
 }
 
-/* Leaves translated code; flags are the host's, T1 the exit value. */
+/* Leaves translated code; T1 is the exit value. */
 static const uint8_t *emit_exit(Emitter *e, ExitReason reason)
 {
     const uint8_t *entry = emit_address(e);
@@ -113,10 +112,23 @@ static const uint8_t *emit_exit(Emitter *e, ExitReason reason)
     emit_store_gs(e, 64, HOST_T1, TCG(exit_value));
     emit_pinned(e, false);
     emit_load_gs(e, 64, HOST_RSP, TCG(host_stack));
-    emit_pushf(e);
-    emit_pop(e, HOST_RAX);
-    emit_store_gs(e, 64, HOST_RAX, TCG(host_flags));
+    if (reason == EXIT_FAULT || reason == EXIT_POLL) { /* the flags may be the host's */
+        emit_pushf(e);
+        emit_pop(e, HOST_RAX);
+        emit_store_gs(e, 64, HOST_RAX, TCG(host_flags));
+    }
     emit_c_epilogue(e, reason);
+    return entry;
+}
+
+/* The jump cache knows the RIP in another mode, context or mapping. */
+static const uint8_t *emit_exit_other_key(Emitter *e)
+{
+    const uint8_t *entry = emit_address(e);
+
+    emit_gs_index(e, 64, 0x8b, HOST_T1, TCG(jump_cache) + offsetof(JumpCacheEntry, rip), HOST_T2,
+                  2);
+    emit_branch_to(e, 0xe9, stubs.exit_lookup);
     return entry;
 }
 
@@ -125,6 +137,9 @@ static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
 {
     const uint8_t *entry = emit_address(e);
 
+    if (reason == EXIT_BRANCH) {
+        emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
+    }
     emit_pop(e, HOST_T1);
     emit_exit(e, reason);
     return entry;
@@ -134,7 +149,7 @@ static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
  * Called when a check failed: T1 = address - tag, T2 = entry. Asks C to fill the entry; returns to
  * the caller, who tries again, or leaves to exact mode. Arithmetic flags are saved already.
  */
-static const uint8_t *emit_refill(Emitter *e, unsigned access)
+static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
 {
     const uint8_t *entry = emit_address(e);
     size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
@@ -147,7 +162,7 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access)
     emit_load_gs(e, 64, HOST_RDI, TCG(self));
     emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
     emit_mov_imm(e, HOST_RDX, access);
-    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)tlb_refill);
+    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)(is_window ? tlb_refill_window : tlb_refill));
     emit_u8(e, 0xff);
     emit_u8(e, 0xd0); /* call rax */
     emit_store_gs(e, 32, HOST_RAX, TCG(scratch[1]));
@@ -160,7 +175,13 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access)
     uint8_t *failed = emit_short(e, 0x74);
     emit_u8(e, 0xc3);
     emit_patch8(failed, e->p);
-    emit_branch_to(e, 0xe9, stubs.exit_exact);
+    if (is_window) {
+        emit_pop(e, HOST_T1);
+        emit_alu_imm(e, 64, 0, HOST_T1, 5);
+        emit_rr(e, 32, 0xff, 4, HOST_T1); /* jmp rbp */
+    } else {
+        emit_branch_to(e, 0xe9, stubs.exit_exact);
+    }
     return entry;
 }
 
@@ -200,14 +221,19 @@ void stubs_emit(Emitter *e)
 {
     stubs.enter = (unsigned (*)(X86Cpu *, const void *))emit_enter(e);
     stubs.exit_chain = emit_exit(e, EXIT_CHAIN);
-    stubs.exit_lookup = emit_exit(e, EXIT_LOOKUP);
+    stubs.exit_lookup = emit_address(e);
+    emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
+    emit_exit(e, EXIT_LOOKUP);
+    stubs.exit_other_key = emit_exit_other_key(e);
     stubs.exit_insn = emit_exit(e, EXIT_INSN);
+    stubs.exit_hot = emit_exit(e, EXIT_HOT);
     stubs.exit_branch = emit_exit_called(e, EXIT_BRANCH);
     stubs.exit_exact = emit_exit_called(e, EXIT_EXACT);
     stubs.exit_fault = emit_exit(e, EXIT_FAULT);
     stubs.exit_poll = emit_exit(e, EXIT_POLL);
     for (unsigned access = 1; access <= 3; access++) {
-        stubs.refill[access] = emit_refill(e, access);
+        stubs.refill[access] = emit_refill(e, access, false);
+        stubs.refill_window[access] = emit_refill(e, access, true);
     }
     stubs.thunk = (unsigned (*)(X86Cpu *, const void *))emit_thunk(e);
 }

@@ -57,6 +57,8 @@ typedef struct TcgCpu {
     int running;       /* atomic: between two safe points, see exclusive.c */
     int waits_in_turn; /* atomic: stands still in the middle of a turn */
     bool has_operand;  /* between exclusive_operand_begin() and _end() */
+    bool careful;      /* find_block(): the block that shares no checks */
+    uint64_t hot_rip;  /* to be translated as a trace */
     uint64_t flushes, refills, exact_steps, lookups; /* statistics of info jit */
 } TcgCpu;
 
@@ -66,6 +68,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
 /* From translated code: true when the entry is now filled for `access` (0 read,
  * 1 write, 3 both). */
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
+/* The same for a window, unless it begins behind scratch[4] in its page. */
+bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* Withdraws write permission for pages of RAM in every context of this CPU, which stands still or
  * is the caller's. `ram_first` is a page's RAM address, `size` of whole pages. */
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size);
@@ -114,22 +118,27 @@ static inline uint8_t *code_cache_writable(const void *host_pc)
 /* -- Stubs (stubs.c): fixed code at the start of the cache ------------------------------------- */
 
 typedef enum ExitReason {
+    /* Where nothing else is said the flags are in saved_flags. */
     EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
     EXIT_LOOKUP, /* rip set: no block known for it here */
     EXIT_BRANCH, /* the same behind an indirect branch; exit_value: a return address in it */
     EXIT_INSN,   /* rip set; exit_value: an Insn for the target to run */
-    EXIT_EXACT,  /* at the guest instruction of return address exit_value; flags in saved_flags */
-    EXIT_FAULT,  /* a host fault at fault_pc; flags in eflags */
-    EXIT_POLL    /* interrupted at the head of the block that holds fault_pc */
+    EXIT_EXACT,  /* at the guest instruction of return address exit_value */
+    EXIT_FAULT,  /* a host fault at fault_pc; flags where its mark says */
+    EXIT_HOT,    /* rip set; exit_value: the block that has been entered often */
+    EXIT_POLL    /* interrupted by a poll at fault_pc */
 } ExitReason;
 
 typedef struct Stubs {
-    unsigned (*enter)(X86Cpu *cpu, const void *code);    /* returns an ExitReason */
-    const uint8_t *exit_chain, *exit_lookup, *exit_insn; /* jmp, flags in the host's */
-    const uint8_t *exit_branch;                          /* call, flags in the host's */
-    const uint8_t *exit_exact;                           /* call, flags saved */
-    const uint8_t *refill[4];                            /* call by access: returns when filled */
-    const uint8_t *exit_fault, *exit_poll;               /* entered by the signal handler */
+    unsigned (*enter)(X86Cpu *cpu, const void *code); /* returns an ExitReason */
+    const uint8_t *exit_chain, *exit_insn, *exit_hot; /* jmp, flags saved */
+    const uint8_t *exit_lookup;                       /* the same; T1 = RIP */
+    const uint8_t *exit_other_key;   /* the same; T2 = 8 * the jump cache's index */
+    const uint8_t *exit_branch;      /* call, flags saved; T1 = RIP */
+    const uint8_t *exit_exact;       /* call, flags saved */
+    const uint8_t *refill_window[4]; /* the same; scratch[4]: greatest offset; else 5 bytes on */
+    const uint8_t *refill[4];        /* call by access: returns when filled */
+    const uint8_t *exit_fault, *exit_poll; /* entered by the signal handler */
     unsigned (*thunk)(X86Cpu *cpu,
                       const void *code); /* exact mode's one instruction: 0 or 1 for a host fault */
     const uint8_t *thunk_done, *thunk_fault;
@@ -162,8 +171,11 @@ void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address);
 void target_branch_fault(X86Cpu *cpu);
 /* What distinguishes this address space (PCID, user or not, AC under SMAP, SMM). */
 uint64_t target_context_key(const X86Cpu *cpu);
-/* Merges a lahf/seto image into eflags. */
+/* Merges the lahf/seto image into eflags, and makes it from them. */
 void target_restore_saved_flags(X86Cpu *cpu);
+void target_save_flags(X86Cpu *cpu);
+/* Makes the arithmetic flags in eflags by a recipe and the general registers. */
+void target_make_flags(X86Cpu *cpu, const FlagsRecipe *recipe);
 /* Appends what the target counts (instructions not carried) to `info jit`. */
 void target_append_jit_info(GString *text);
 /* Loads guest FPU state into the registers if it is parked. */

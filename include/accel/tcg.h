@@ -42,11 +42,11 @@ typedef struct JumpCacheEntry {
 typedef struct TcgState {
     TlbEntry *tlb;     /* table of the current context */
     uint64_t jump_key; /* names mode, context, mapping epoch and CS base; never 0 */
-    uint64_t jump_key_not;
     const void *poll;    /* points at poll_word; a kick points it into page 0 */
     uint64_t host_stack; /* C stack pointer while in translated code */
     uint64_t exit_value; /* for the exit reason: slot or Insn */
     uint64_t scratch[8];
+    uint64_t windows[16]; /* host addresses that a trace has checked */
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
     uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */

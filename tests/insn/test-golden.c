@@ -190,7 +190,7 @@ static void append_gs(GString *out, uint64_t offset)
         {offsetof(X86Cpu, gpr), 128, "gpr"},
         {offsetof(X86Cpu, rip), 8, "rip"},
         {offsetof(X86Cpu, tcg.tlb), 8, "tlb"},
-        {offsetof(X86Cpu, tcg.jump_key_not), 8, "jump_key_not"},
+        {offsetof(X86Cpu, tcg.jump_key), 8, "jump_key"},
         {offsetof(X86Cpu, tcg.poll), 8, "poll"},
         {offsetof(X86Cpu, tcg.scratch), 64, "scratch"},
         {offsetof(X86Cpu, tcg.saved_flags), 4, "saved_flags"},
@@ -215,9 +215,15 @@ static void append_target(GString *out, const Block *block, const uint8_t *targe
         const uint8_t *address;
         const char *name;
     } names[] = {
-        {stubs.exit_chain, "exit_chain"},   {stubs.exit_lookup, "exit_lookup"},
-        {stubs.exit_insn, "exit_insn"},     {stubs.exit_exact, "exit_exact"},
-        {stubs.refill[1], "refill_read"},   {stubs.refill[2], "refill_write"},
+        {stubs.exit_chain, "exit_chain"},
+        {stubs.exit_lookup, "exit_lookup"},
+        {stubs.exit_insn, "exit_insn"},
+        {stubs.exit_exact, "exit_exact"},
+        {stubs.exit_other_key, "exit_other_key"},
+        {stubs.exit_branch, "exit_branch"},
+        {stubs.exit_hot, "exit_hot"},
+        {stubs.refill[1], "refill_read"},
+        {stubs.refill[2], "refill_write"},
         {stubs.refill[3], "refill_modify"},
     };
 

@@ -34,14 +34,13 @@ static void take_pointers(X86Cpu *cpu, const HostPointers *host)
     const uint8_t *pc = (const uint8_t *)(base + (uint32_t)(host->fip - (uint32_t)base));
     uint16_t fop = host->fcs_fop >> 16 & 0x7ff;
     const Block *block;
-    bool flags_saved;
 
     if (!host->fip || !code_cache_contains(pc) || code_cache_is_thunk(pc)) {
         return;
     }
     block = block_from_host(pc);
     if (block) {
-        cpu->guest_fip = block_guest_rip(block, pc, &flags_saved);
+        cpu->guest_fip = block->rip + (uint64_t)block_find_mark(block, pc)->guest_offset;
         cpu->guest_fop = (fop & 0xc0) == 0xc0 ? fop : cpu->memory_fop;
     }
 }

@@ -53,7 +53,8 @@ Cold *address_add_cold(Translator *t, uint8_t *place)
 {
     Cold *cold = &t->colds[t->cold_count++];
 
-    *cold = (Cold){.place = place, .rip = t->insn->rip};
+    *cold =
+        (Cold){.place = place, .insn = t->insn, .flags = (uint8_t)t->flags, .recipe = t->recipe};
     return cold;
 }
 
@@ -102,7 +103,7 @@ static void emit_page_index(Emitter *e)
     }
 }
 
-void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset)
+Cold *address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset)
 {
     Emitter *e = t->e;
     size_t tag = MUTANT(25, access & 2, false) ? offsetof(TlbEntry, tag_write)
@@ -120,6 +121,7 @@ void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offse
     cold->access = (uint8_t)access;
     /* a refill would set the A and D bits of a page that a mask may leave alone */
     cold->retry = t->insn->masked ? NULL : retry;
+    return cold;
 }
 
 void address_add_host(Translator *t)
@@ -130,7 +132,7 @@ void address_add_host(Translator *t)
 
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
 {
-    t->flags = MUTANT(29, FLAGS_SAVED, t->flags);
+    flags_destroyed(t);
     emit_segment(t, segment, size, access);
     address_lookup_page(
         t, MUTANT(27, access, 1u),
@@ -140,7 +142,11 @@ void address_check(Translator *t, unsigned segment, unsigned size, unsigned acce
 
 void address_operand(Translator *t, unsigned size, unsigned access)
 {
-    flags_save(t);
+    if (windows_has(t)) {
+        windows_emit(t);
+        return;
+    }
+    flags_protect(t);
     address_effective(t);
     address_check(t, t->insn->segment, size, access);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Near control flow in translated code. A direct jump within the page is chained: it goes to its
- * own stub until the target is known. Any other target is looked up in the vCPU's jump cache,
- * inline and without touching flags: differences are formed by NOT and LEA and tested by JRCXZ. The
- * cache's key names mode, context and mapping epoch, since two processes share linear addresses.
+ * own stub until the target is known. Any other target is looked up in the vCPU's jump cache
+ * with the flags saved. The cache's key names mode, context and mapping epoch, since two processes
+ * share linear addresses. A backward jump polls before it goes; what is looked up polls at its
+ * entry.
  */
 #include "target/i386/translate/translator.h"
 
@@ -38,7 +39,7 @@ const Insn *control_keep_insn(Translator *t)
 
 static void emit_exit_insn(Translator *t, const Insn *kept)
 {
-    flags_restore(t);
+    flags_save(t);
     emit_set_rip(t, MUTANT(35, kept->rip, kept->rip + kept->length));
     emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)kept);
     emit_branch_to(t->e, 0xe9, stubs.exit_insn);
@@ -50,68 +51,118 @@ void control_exit_insn(Translator *t)
     t->ended = true;
 }
 
-/* Jumps to the RIP in T1 through the jump cache; `branch`, opcode and stub, leaves when it is not
- * there. Flags must be the host's; they stay. */
-static void emit_lookup(Emitter *e, uint8_t branch, const uint8_t *stub)
+/* T2 = 8 * the index of the jump cache's entry for the RIP in T1; compares its RIP. */
+static void emit_find_entry(Translator *t)
 {
-    size_t cache = TCG_OFFSET(jump_cache);
-    uint8_t *same_rip, *same_key, *miss;
+    Emitter *e = t->e;
 
-    emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
-    emit_store_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
+    flags_save(t);
     emit_movzx16(e, HOST_T2, HOST_T1);
     emit_lea(e, 32, HOST_T2, HOST_NO_INDEX, HOST_T2, 3, 0);
-    emit_not(e, HOST_T1);
-    emit_gs_index(e, 64, 0x8b, HOST_RCX, cache + offsetof(JumpCacheEntry, rip), HOST_T2, 2);
-    emit_lea(e, 64, HOST_RCX, HOST_RCX, HOST_T1, 0, 1);
-    same_rip = emit_short(e, MUTANT(38, 0xe3, 0xebu)); /* jrcxz */
-    miss = e->p;
-    emit_load_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
-    emit_branch_to(e, branch, stub);
-    emit_patch8(same_rip, e->p);
-    emit_gs_index(e, 64, 0x8b, HOST_RCX, cache + offsetof(JumpCacheEntry, key), HOST_T2, 2);
-    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key_not));
-    emit_lea(e, 64, HOST_RCX, HOST_RCX, HOST_T1, 0, 1);
-    same_key = emit_short(e, 0xe3);
-    emit_patch8(emit_short(e, 0xeb), miss);
-    emit_patch8(same_key, e->p);
-    emit_load_gs(e, 64, HOST_RCX, TCG_OFFSET(scratch[0]));
+    emit_gs_index(e, 64, 0x3b, HOST_T1, TCG_OFFSET(jump_cache) + offsetof(JumpCacheEntry, rip),
+                  HOST_T2, 2);
+}
+
+static void emit_compare_key(Emitter *e)
+{
+    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key));
+    emit_gs_index(e, 64, 0x3b, HOST_T1, TCG_OFFSET(jump_cache) + offsetof(JumpCacheEntry, key),
+                  HOST_T2, 2);
+}
+
+/* Jumps to the RIP in T1 through the jump cache. */
+static void emit_lookup(Translator *t)
+{
+    size_t cache = TCG_OFFSET(jump_cache);
+    Emitter *e = t->e;
+
+    emit_find_entry(t);
+    emit_jcc_to(e, CC_NE, stubs.exit_lookup);
+    emit_compare_key(e);
+    emit_jcc_to(e, CC_NE, stubs.exit_other_key);
     emit_gs_index(e, 32, 0xff, 4, cache + offsetof(JumpCacheEntry, code), HOST_T2, 2);
 }
 
 /* The same behind an indirect branch, whose fault it is when the target is not canonical. */
 static void emit_lookup_indirect(Translator *t)
 {
+    size_t cache = TCG_OFFSET(jump_cache);
+    Emitter *e = t->e;
+    uint8_t *other_rip, *other_key;
+
+    emit_find_entry(t);
+    other_rip = emit_short(e, MUTANT(38, 0x75, 0x78)); /* jne */
+    emit_compare_key(e);
+    other_key = emit_short(e, 0x75);
+    emit_gs_index(e, 32, 0xff, 4, cache + offsetof(JumpCacheEntry, code), HOST_T2, 2);
+    emit_patch8(other_key, e->p);
+    emit_gs_index(e, 64, 0x8b, HOST_T1, cache + offsetof(JumpCacheEntry, rip), HOST_T2, 2);
+    emit_patch8(other_rip, e->p);
     translate_mark(t);
-    emit_lookup(t->e, 0xe8, stubs.exit_branch);
+    emit_branch_to(e, 0xe8, stubs.exit_branch);
 }
 
-static bool is_same_page(const Translator *t, uint64_t target)
+bool control_is_same_page(const Translator *t, uint64_t target)
 {
     return ((t->block->cs_key + target) ^ (t->block->cs_key + t->block->rip)) < TARGET_PAGE_SIZE;
 }
 
-void control_goto(Translator *t, unsigned n, uint64_t target)
+static Cold *add_cold(Translator *t, ColdKind kind, uint8_t *place)
+{
+    Cold *cold = address_add_cold(t, place);
+
+    cold->kind = (uint8_t)kind;
+    return cold;
+}
+
+void control_add_hot_exit(Translator *t, uint8_t *place)
+{
+    add_cold(t, COLD_HOT, place);
+}
+
+static JumpSlot *new_slot(Translator *t)
+{
+    JumpSlot *slot = blocks_arena_alloc(sizeof(JumpSlot));
+
+    *slot = (JumpSlot){.from = t->block,
+                       .flags = (uint8_t)t->flags,
+                       .next_out = t->block->slots,
+                       .careful = t->goes_careful};
+    t->block->slots = slot;
+    return slot;
+}
+
+static void emit_chained_jump(Translator *t, uint64_t target)
 {
     Emitter *e = t->e;
-    JumpSlot *slot = &t->block->slots[n];
     Cold *cold;
 
-    flags_restore(t);
-    if (!is_same_page(t, target)) {
-        emit_mov_imm(e, HOST_T1, target);
-        emit_lookup(e, 0xe9, stubs.exit_lookup);
-        return;
+    if (t->flags == FLAGS_RECIPE) {
+        flags_restore(t);
     }
     while (((uintptr_t)e->p + 1) & 3) {
         emit_u8(e, 0x90);
     }
-    cold = &t->colds[t->cold_count++];
-    *cold = (Cold){.place = emit_jmp(e), .rip = t->insn->rip, .slot = slot, .target = target};
-    slot->from = t->block;
-    slot->target = target;
-    slot->place = cold->place;
-    slot->backward = target <= t->insn->rip;
+    cold = add_cold(t, COLD_STUB, emit_jmp(e));
+    cold->target = target;
+    cold->slot = new_slot(t);
+    cold->slot->place = cold->place;
+    cold->slot->target = target;
+}
+
+void control_goto(Translator *t, uint64_t target)
+{
+    Emitter *e = t->e;
+
+    if (!control_is_same_page(t, target)) {
+        emit_mov_imm(e, HOST_T1, target);
+        emit_lookup(t);
+        return;
+    }
+    if (target <= t->insn->rip) {
+        translate_poll(t, target);
+    }
+    emit_chained_jump(t, target);
 }
 
 /* RIP behind the instruction: insn_next_rip(). */
@@ -122,20 +173,16 @@ static uint64_t next_rip(const Translator *t)
     return t->mode & CPU_MODE_CS_L ? next : MUTANT(98, (uint32_t)next, (uint16_t)next);
 }
 
-static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place, bool is_short)
+static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place)
 {
-    FlagsPlace flags;
+    FlagsPlace flags = t->flags;
+    FlagsRecipe recipe = t->recipe;
 
-    flags_restore(t);
-    flags = t->flags;
-    control_goto(t, 0, next_rip(t));
+    control_goto(t, next_rip(t));
     t->flags = flags;
-    if (is_short) {
-        emit_patch8(taken_place, t->e->p);
-    } else {
-        emit_patch(taken_place, t->e->p);
-    }
-    control_goto(t, 1, target);
+    t->recipe = recipe;
+    emit_patch(taken_place, t->e->p);
+    control_goto(t, target);
 }
 
 static void emit_loop(Translator *t, uint64_t target)
@@ -144,7 +191,10 @@ static void emit_loop(Translator *t, uint64_t target)
     unsigned opcode = t->insn->opcode; /* E0 LOOPNE, E1 LOOPE, E2 LOOP, E3 JrCXZ */
     uint8_t *taken, *over;
 
-    flags_restore(t);
+    if (opcode <= 0xe1 || t->flags == FLAGS_RECIPE) { /* whose operand RCX may be */
+        flags_restore(t);
+    }
+    t->recipe.kind = RECIPE_NONE;
     if (MUTANT(33, t->insn->address_bits == 32, false)) {
         emit_u8(e, 0x67);
     }
@@ -153,7 +203,7 @@ static void emit_loop(Translator *t, uint64_t target)
     emit_patch8(taken, e->p);
     taken = emit_jmp(e);
     emit_patch8(over, e->p);
-    goto_both(t, target, taken, false);
+    goto_both(t, target, taken);
 }
 
 /* movzx to32, word [base] */
@@ -192,9 +242,9 @@ static void emit_indirect_target(Translator *t)
 
 static void emit_jmp_indirect(Translator *t)
 {
+    flags_save(t); /* takes T2 */
     emit_indirect_target(t);
     emit_mov_rr(t->e, 64, HOST_T1, HOST_T2);
-    flags_restore(t);
     emit_lookup_indirect(t);
 }
 
@@ -204,6 +254,7 @@ static void emit_canonical_check(Translator *t)
     Emitter *e = t->e;
 
     if (t->mode & CPU_MODE_CS_L && t->insn->operand_bits == 64) {
+        flags_destroyed(t);
         emit_mov_rr(e, 64, HOST_T1, HOST_T2);
         emit_rr(e, 64, 0xc1, 4, HOST_T1); /* shl */
         emit_u8(e, MUTANT(93, 16, 4));
@@ -214,51 +265,63 @@ static void emit_canonical_check(Translator *t)
     }
 }
 
-static void emit_call(Translator *t)
+/* Pushes the return address. */
+static void emit_call_push(Translator *t)
 {
     const Insn *insn = t->insn;
     Emitter *e = t->e;
     uint64_t next = truncate_target(insn, insn->rip + insn->length);
-    bool is_direct = insn->operands[0].kind == OPERAND_REL;
     unsigned size = stack_operand_size(t);
 
-    flags_save(t);
-    if (!is_direct) {
-        emit_indirect_target(t);
-        emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
-        emit_canonical_check(t);
-    }
     stack_check_push(t, size);
     emit_mov_imm(e, HOST_T2, MUTANT(30, next, insn->rip));
-    emit_store(e, size * 8, HOST_T2, HOST_T1, 0);
+    emit_store(e, size * 8, HOST_T2, HOST_T1, windows_displacement(t));
     stack_move(t, -(int32_t)size);
-    if (is_direct) {
-        control_goto(t, 0,
+}
+
+static void emit_call(Translator *t)
+{
+    const Insn *insn = t->insn;
+    Emitter *e = t->e;
+
+    if (insn->operands[0].kind == OPERAND_REL) {
+        emit_call_push(t);
+        trace_after_insn(t);
+        control_goto(t,
                      truncate_target(insn, insn->rip + insn->length + (uint64_t)insn->immediate));
         return;
     }
-    flags_restore(t);
+    flags_save(t);
+    emit_indirect_target(t);
+    emit_store_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
+    emit_canonical_check(t);
+    emit_call_push(t);
     emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[MUTANT(37, 2, 3)]));
     emit_lookup_indirect(t);
 }
 
-static void emit_ret(Translator *t)
+/* T1 = the return address, popped. */
+static void emit_ret_pop(Translator *t)
 {
     const Insn *insn = t->insn;
     Emitter *e = t->e;
     unsigned size = stack_operand_size(t);
 
-    flags_save(t);
     stack_check_pop(t, size);
     if (size == 2) {
-        emit_load_u16(e, HOST_T2, HOST_T1);
+        emit_load_u16(e, HOST_T1, HOST_T1);
     } else {
-        emit_load(e, size * 8, HOST_T2, HOST_T1, 0);
+        emit_load(e, size * 8, HOST_T1, HOST_T1, windows_displacement(t));
     }
-    emit_mov_rr(e, 64, HOST_T1, HOST_T2);
+    windows_forget_t1(t);
     stack_move(t, (int32_t)size +
                       (MUTANT(31, insn->has_immediate, false) ? (uint16_t)insn->immediate : 0));
-    flags_restore(t);
+}
+
+static void emit_ret(Translator *t)
+{
+    flags_save(t);
+    emit_ret_pop(t);
     emit_lookup_indirect(t);
 }
 
@@ -296,7 +359,7 @@ void control_branch(Translator *t)
         return;
     case ZYDIS_MNEMONIC_JMP:
         if (is_relative) {
-            control_goto(t, 0, target);
+            control_goto(t, target);
         } else {
             emit_jmp_indirect(t);
         }
@@ -309,7 +372,92 @@ void control_branch(Translator *t)
         return;
     }
     flags_restore(t);
-    goto_both(t, target, emit_jcc(t->e, MUTANT(32, insn->opcode & 15, insn->opcode & 14)), false);
+    goto_both(t, target, emit_jcc(t->e, MUTANT(32, insn->opcode & 15, insn->opcode & 14)));
+}
+
+/* -- Branches within a path -------------------------------------------------------------------- */
+
+void control_loop_label(Translator *t)
+{
+    windows_forget_t1(t);
+    t->loop_label = t->e->p;
+    t->loop_flags = (uint8_t)t->flags;
+    t->loop_recipe = t->recipe;
+}
+
+/* Back to the second round, whose code counts on what is known of flags there. */
+static void close_loop(Translator *t)
+{
+    bool same_recipe = !memcmp(&t->recipe, &t->loop_recipe, sizeof(t->recipe));
+
+    t->ended = true;
+    if (t->flags == t->loop_flags && (same_recipe || t->flags == FLAGS_SAVED)) {
+        emit_patch(emit_jmp(t->e), t->loop_label);
+    } else {
+        control_goto(t, t->block->rip);
+    }
+}
+
+static void emit_side_exit(Translator *t, unsigned condition, uint64_t target)
+{
+    Cold *cold = add_cold(t, COLD_SIDE, emit_jcc(t->e, condition));
+
+    cold->target = target;
+}
+
+/* The return address in T1 is nearly always that of the call in this path. */
+static void emit_followed_ret(Translator *t, uint64_t expected)
+{
+    Emitter *e = t->e;
+
+    emit_ret_pop(t);
+    trace_after_insn(t);
+    if (t->flags == FLAGS_HOST) {
+        flags_protect(t);
+    }
+    flags_destroyed(t);
+    if ((int64_t)expected == (int32_t)expected) {
+        emit_alu_imm(e, 64, 7, HOST_T1, (int32_t)expected);
+    } else {
+        emit_mov_imm(e, HOST_T2, expected);
+        emit_rr(e, 64, 0x3b, HOST_T1, HOST_T2);
+    }
+    add_cold(t, COLD_LOOKUP, emit_jcc(e, CC_NE));
+}
+
+void control_follow(Translator *t)
+{
+    const Insn *insn = t->insn;
+    unsigned follow = t->follow[t->at];
+    bool is_loop = follow & FOLLOW_LOOP,
+         is_taken = (follow & ~(unsigned)FOLLOW_LOOP) == FOLLOW_TARGET;
+    uint64_t next = insn->rip + insn->length, target = next + (uint64_t)insn->immediate;
+    uint64_t to = is_loop ? t->block->rip : t->insns[t->at + 1].rip;
+
+    if (!windows_has(t)) {
+        windows_forget_t1(t);
+    }
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_JMP:
+        break;
+    case ZYDIS_MNEMONIC_CALL:
+        emit_call_push(t);
+        trace_after_insn(t);
+        break;
+    case ZYDIS_MNEMONIC_RET:
+        emit_followed_ret(t, to);
+        break;
+    default:
+        flags_restore(t);
+        emit_side_exit(t, (insn->opcode & 15) ^ is_taken, is_taken ? next : target);
+        break;
+    }
+    if (to <= insn->rip) {
+        translate_poll(t, to);
+    }
+    if (is_loop) {
+        close_loop(t);
+    }
 }
 
 /* -- Out of line ------------------------------------------------------------------------------- */
@@ -319,37 +467,76 @@ static void emit_stub(Translator *t, const Cold *cold)
     Emitter *e = t->e;
 
     cold->slot->stub = e->p;
+    flags_save(t);
     emit_set_rip(t, MUTANT(36, cold->target, cold->target + 1));
     emit_mov_imm(e, HOST_T1, (uint64_t)(uintptr_t)cold->slot);
     emit_branch_to(e, 0xe9, stubs.exit_chain);
 }
 
-void control_emit_colds(Translator *t)
+static void emit_failed_check(Translator *t, const Cold *cold)
 {
     Emitter *e = t->e;
 
-    for (unsigned i = 0; i < t->cold_count; i++) {
-        const Cold *cold = &t->colds[i];
-        emit_patch(cold->place, e->p);
-        if (cold->slot) {
-            emit_stub(t, cold);
-            continue;
-        }
-        if (cold->exit) {
-            t->flags = FLAGS_SAVED;
-            emit_exit_insn(t, cold->exit);
-            continue;
-        }
-        t->marks[t->mark_count++] = (InsnMark){
-            .host_offset = (uint32_t)(e->p - t->start),
-            .guest_offset = (uint16_t)(cold->rip - t->block->rip),
-            .flags_saved = MUTANT(34, true, false),
-        };
-        if (cold->retry) {
-            emit_branch_to(e, 0xe8, stubs.refill[cold->access]);
-            emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
-        } else {
-            emit_branch_to(e, 0xe8, stubs.exit_exact);
-        }
+    t->flags = MUTANT(34, t->flags, FLAGS_HOST);
+    translate_mark(t);
+    if (cold->retry) {
+        emit_branch_to(e, 0xe8, stubs.refill[cold->access]);
+        emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
+    } else {
+        emit_branch_to(e, 0xe8, stubs.exit_exact);
+    }
+}
+
+static void emit_failed_window(Translator *t, const Cold *cold)
+{
+    Emitter *e = t->e;
+
+    emit_gs(e, 32, 0xc7, 0, TCG_OFFSET(scratch[4])); /* mov dword, imm32 */
+    emit_u32(e, (uint32_t)cold->target);
+    emit_branch_to(e, 0xe8, stubs.refill_window[cold->access]);
+    emit_branch_to(e, 0xe9, cold->retry + e->execute_offset); /* 5 bytes, left out on failure */
+    t->goes_careful = true;
+    emit_chained_jump(t, t->insn->rip);
+    t->goes_careful = false;
+}
+
+static void emit_cold(Translator *t, const Cold *cold)
+{
+    switch ((ColdKind)cold->kind) {
+    case COLD_CHECK:
+        emit_failed_check(t, cold);
+        break;
+    case COLD_EXIT:
+        emit_exit_insn(t, cold->exit);
+        break;
+    case COLD_STUB:
+        emit_stub(t, cold);
+        break;
+    case COLD_SIDE:
+        control_goto(t, cold->target);
+        break;
+    case COLD_LOOKUP:
+        emit_lookup_indirect(t);
+        break;
+    case COLD_WINDOW:
+        emit_failed_window(t, cold);
+        break;
+    case COLD_HOT:
+        emit_set_rip(t, t->block->rip);
+        emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)t->block);
+        emit_branch_to(t->e, 0xe9, stubs.exit_hot);
+        break;
+    }
+}
+
+void control_emit_colds(Translator *t)
+{
+    for (unsigned i = 0; i < t->cold_count; i++) { /* which may add more */
+        const Cold cold = t->colds[i];
+        emit_patch(cold.place, t->e->p);
+        t->insn = cold.insn;
+        t->flags = (FlagsPlace)cold.flags;
+        t->recipe = cold.recipe;
+        emit_cold(t, &cold);
     }
 }

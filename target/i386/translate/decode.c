@@ -287,6 +287,10 @@ static void set_operands(Insn *insn, const ZydisDecodedInstruction *from,
     for (unsigned i = 0; i < from->operand_count; i++) {
         const ZydisDecodedOperand *operand = &operands[i];
         insn->gprs_used |= gprs_of(operand);
+        if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
+            insn->gprs_written |= gprs_of(operand);
+        }
         if (operand->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
             insn->hidden_memory |= operand->type == ZYDIS_OPERAND_TYPE_MEMORY;
         }

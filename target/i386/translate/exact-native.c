@@ -119,7 +119,7 @@ InsnResult exact_run_thunk(X86Cpu *cpu, const Insn *insn, void *memory)
     uint8_t code[REHOST_MAX_BYTES];
     uint8_t base = HOST_RSI, stand_in = HOST_RDI;
     const void *thunk;
-    RehostMap map;
+    RehostMap map = {.memory_displacement = 0};
     unsigned size;
 
     choose_registers(insn, &base, &stand_in);

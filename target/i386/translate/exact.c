@@ -165,7 +165,8 @@ static const Insn *find_kept(const X86Cpu *cpu, const uint8_t *bytes, unsigned s
     const KeptInsn *kept = kept_slot(cpu);
     const Insn *insn = &kept->insn;
 
-    if (!tcg_options.opt_keep || !insn->length || insn->length > size || insn->rip != cpu->rip || kept->mode != cpu->mode) {
+    if (!tcg_options.opt_keep || !insn->length || insn->length > size || insn->rip != cpu->rip ||
+        kept->mode != cpu->mode) {
         return NULL;
     }
     for (unsigned i = 0; i < insn->length; i++) {
@@ -315,6 +316,14 @@ void target_branch_fault(X86Cpu *cpu)
         fault_gp(cpu, 0);
     }
     exception_deliver(cpu);
+}
+
+void target_save_flags(X86Cpu *cpu)
+{
+    uint32_t ah =
+        (uint32_t)cpu->eflags & (EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF);
+
+    cpu->tcg.saved_flags = ah << 8 | (cpu->eflags & EFLAGS_OF ? 1 : 0);
 }
 
 void target_restore_saved_flags(X86Cpu *cpu)

@@ -1,27 +1,179 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Arithmetic flags in translated code. They live in the host's flags. A TLB check destroys them,
- * and the instruction it belongs to may fault, so they are saved before the first check after each
- * change (lahf, seto: the image in saved_flags), and brought back when somebody reads them or when
- * only a part of them is about to be rewritten. DF never leaves the host's flags.
+ * and the instruction it belongs to may fault, so before the first check after each change they
+ * must be recoverable: by a recipe, if what set them and its operands are known and stay there as
+ * long as somebody may ask, else saved (lahf, seto: the image in saved_flags). They come back when
+ * somebody reads them or when only a part of them is about to be rewritten. DF never leaves the
+ * host's flags.
  */
 #include "target/i386/translate/translator.h"
 
-#include <Zydis/Mnemonic.h>
+#include <Zydis/Zydis.h>
+#include <glib.h>
+
+/* -- Recipes ----------------------------------------------------------------------------------- */
+
+static RecipeKind recipe_kind(const Insn *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_ADD:
+        return RECIPE_ADD;
+    case ZYDIS_MNEMONIC_SUB:
+        return RECIPE_SUB;
+    case ZYDIS_MNEMONIC_CMP:
+        return RECIPE_CMP;
+    case ZYDIS_MNEMONIC_TEST:
+        return RECIPE_TEST;
+    case ZYDIS_MNEMONIC_NEG:
+        return RECIPE_NEG;
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+        return RECIPE_LOGIC;
+    default:
+        return RECIPE_NONE;
+    }
+}
+
+static bool is_pinned(const InsnOperand *operand)
+{
+    return operand->kind == OPERAND_REG && operand->reg_class == REG_GPR &&
+           host_of(operand->reg) != INSN_NO_REG;
+}
+
+/* How the flags that `insn` has just set could be made again. */
+static FlagsRecipe recipe_of(const Insn *insn)
+{
+    const InsnOperand *dst = &insn->operands[0], *src = &insn->operands[1];
+    FlagsRecipe recipe = {.kind = (uint8_t)recipe_kind(insn),
+                          .bits = (uint8_t)(dst->size * 8),
+                          .dst = dst->reg,
+                          .src = FLAGS_RECIPE_IMM};
+    bool compares = recipe.kind == RECIPE_CMP || recipe.kind == RECIPE_TEST;
+
+    if (!tcg_options.opt_recipes || recipe.kind == RECIPE_NONE ||
+        insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || !is_pinned(dst) ||
+        recipe.bits == 16 || (recipe.bits == 8 && !compares)) {
+        return (FlagsRecipe){.kind = RECIPE_NONE};
+    }
+    if (recipe.kind == RECIPE_LOGIC || recipe.kind == RECIPE_NEG) {
+        return recipe;
+    }
+    if (src->kind == OPERAND_IMM) {
+        recipe.immediate = recipe.bits == 8 ? (int8_t)insn->immediate : (int32_t)insn->immediate;
+        return recipe;
+    }
+    if (!is_pinned(src)) {
+        return (FlagsRecipe){.kind = RECIPE_NONE};
+    }
+    recipe.src = src->reg;
+    if (src->reg == dst->reg && !compares) {
+        recipe.kind = recipe.kind == RECIPE_SUB ? RECIPE_LOGIC : RECIPE_NONE;
+        recipe.src = FLAGS_RECIPE_IMM;
+    }
+    return recipe;
+}
+
+/* Group 1 operation `op` (TEST: 8) of the recipe's size on `rm` and the recipe's source. */
+static void emit_recipe_op(Emitter *e, const FlagsRecipe *recipe, unsigned op, unsigned rm)
+{
+    unsigned wide = recipe->bits != 8, bits = recipe->bits == 64 ? 64 : 32;
+    unsigned reg = recipe->src == FLAGS_RECIPE_IMM ? 0 : host_of(recipe->src);
+    bool is_test = op == 8;
+
+    if (!wide && rm < 8 && reg < 8) {
+        emit_u8(e, 0x40); /* SPL.. would be AH.. without REX */
+    }
+    if (recipe->src != FLAGS_RECIPE_IMM) {
+        emit_rr(e, bits, (is_test ? 0x84 : op << 3) | wide, reg, rm);
+        return;
+    }
+    emit_rr(e, bits, (is_test ? 0xf6 : 0x80) | wide, is_test ? 0 : op, rm);
+    if (wide) {
+        emit_u32(e, (uint32_t)recipe->immediate);
+    } else {
+        emit_u8(e, (uint8_t)recipe->immediate);
+    }
+}
+
+enum { OP_ADD = 0, OP_SUB = 5, OP_CMP = 7, OP_TEST = 8 };
+
+/* Makes the flags again in the host's. Destroys T2. */
+static void emit_recipe(Emitter *e, const FlagsRecipe *recipe)
+{
+    unsigned dst = host_of(recipe->dst), bits = recipe->bits == 64 ? 64 : 32;
+
+    switch ((RecipeKind)recipe->kind) {
+    case RECIPE_LOGIC:
+        emit_rr(e, bits, 0x85, dst, dst);
+        break;
+    case RECIPE_CMP:
+        emit_recipe_op(e, recipe, OP_CMP, dst);
+        break;
+    case RECIPE_TEST:
+        emit_recipe_op(e, recipe, OP_TEST, dst);
+        break;
+    case RECIPE_ADD:
+        emit_mov_rr(e, 64, HOST_T2, dst);
+        emit_recipe_op(e, recipe, OP_SUB, HOST_T2);
+        emit_recipe_op(e, recipe, OP_ADD, HOST_T2);
+        break;
+    case RECIPE_SUB:
+        emit_mov_rr(e, 64, HOST_T2, dst);
+        emit_recipe_op(e, recipe, OP_ADD, HOST_T2);
+        emit_recipe_op(e, recipe, OP_SUB, HOST_T2);
+        break;
+    case RECIPE_NEG:
+        emit_mov_rr(e, 64, HOST_T2, dst);
+        emit_rr(e, bits, 0xf7, 3, HOST_T2);
+        emit_rr(e, bits, 0xf7, 3, HOST_T2);
+        break;
+    default:
+        g_assert_not_reached(); /* trace_recipe_lasts() said that nobody would ask */
+    }
+}
+
+/* -- Moving them ------------------------------------------------------------------------------- */
+
+static void emit_save(Emitter *e)
+{
+    emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
+    emit_u8(e, 0x9f); /* lahf */
+    emit_u8(e, 0x0f); /* seto al */
+    emit_u8(e, MUTANT(14, 0x90, 0x91));
+    emit_u8(e, 0xc0);
+    emit_store_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
+    emit_mov_rr(e, MUTANT(15, 64, 32u), HOST_RAX, HOST_T2);
+}
 
 void flags_save(Translator *t)
 {
-    Emitter *e = t->e;
-
+    if (t->flags == FLAGS_RECIPE) {
+        flags_restore(t);
+    }
     if (MUTANT(13, t->flags == FLAGS_HOST, false)) {
-        emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
-        emit_u8(e, 0x9f); /* lahf */
-        emit_u8(e, 0x0f); /* seto al */
-        emit_u8(e, MUTANT(14, 0x90, 0x91));
-        emit_u8(e, 0xc0);
-        emit_store_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
-        emit_mov_rr(e, MUTANT(15, 64, 32u), HOST_RAX, HOST_T2);
+        emit_save(t->e);
         t->flags = FLAGS_BOTH;
+    }
+}
+
+void flags_protect(Translator *t)
+{
+    if (t->flags != FLAGS_HOST) {
+        return;
+    }
+    if (t->recipe.kind != RECIPE_NONE && trace_recipe_lasts(t)) {
+        t->flags = FLAGS_RECIPE;
+    } else {
+        flags_save(t);
+    }
+}
+
+void flags_destroyed(Translator *t)
+{
+    if (t->flags != FLAGS_RECIPE) {
+        t->flags = MUTANT(29, FLAGS_SAVED, t->flags);
     }
 }
 
@@ -29,7 +181,10 @@ void flags_restore(Translator *t)
 {
     Emitter *e = t->e;
 
-    if (MUTANT(17, t->flags == FLAGS_SAVED, false)) {
+    if (t->flags == FLAGS_RECIPE) {
+        emit_recipe(e, &t->recipe);
+        t->flags = FLAGS_HOST;
+    } else if (MUTANT(17, t->flags == FLAGS_SAVED, false)) {
         emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
         emit_load_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
         emit_u8(e, 0x04); /* add al, 7fh: OF */
@@ -42,7 +197,7 @@ void flags_restore(Translator *t)
 
 /* All six are written whatever they were before. Logical operations leave AF undefined in the
  * manual; every x86-64 processor clears it. */
-static bool rewrites_all(const Insn *insn)
+bool flags_rewritten(const Insn *insn)
 {
     uint32_t written = insn->flags_written;
 
@@ -58,7 +213,7 @@ static bool rewrites_all(const Insn *insn)
     }
 }
 
-static bool touches_flags(const Insn *insn)
+bool flags_touched(const Insn *insn)
 {
     return (MUTANT(19, insn->flags_read, 0u) | insn->flags_written | insn->flags_undefined) &
            EFLAGS_ARITHMETIC;
@@ -66,7 +221,7 @@ static bool touches_flags(const Insn *insn)
 
 void flags_before(Translator *t)
 {
-    if (!tcg_options.opt_flags || (touches_flags(t->insn) && !rewrites_all(t->insn))) {
+    if (!tcg_options.opt_flags || (flags_touched(t->insn) && !flags_rewritten(t->insn))) {
         flags_restore(t);
     }
 }
@@ -75,5 +230,8 @@ void flags_after(Translator *t)
 {
     if ((t->insn->flags_written | t->insn->flags_undefined) & EFLAGS_ARITHMETIC) {
         t->flags = MUTANT(20, FLAGS_HOST, t->flags);
+        t->recipe = recipe_of(t->insn);
+    } else {
+        trace_after_insn(t);
     }
 }

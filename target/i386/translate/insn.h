@@ -81,6 +81,7 @@ typedef struct Insn {
     uint8_t rex;                        /* raw byte or 0 */
     uint8_t mandatory_prefix;           /* 66h, F2h, F3h that selects the instruction, or 0 */
     uint32_t gprs_used;                 /* mask of all GPRs it names or implies */
+    uint32_t gprs_written;              /* ... and of those it writes */
     bool masked;        /* a mask decides which parts of the memory operand are touched */
     bool hidden_memory; /* memory operands beside the explicit one: stack, strings... */
     uint16_t flags_read, flags_written,

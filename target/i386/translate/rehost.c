@@ -17,6 +17,7 @@ typedef struct Fields {
     uint8_t reg, rm, vvvv; /* full numbers: 4 bits (5 for EVEX reg) */
     bool rm_is_memory;
     uint8_t memory_base;
+    int32_t memory_displacement;
     uint8_t opcode;
 } Fields;
 
@@ -140,11 +141,16 @@ static uint8_t *put_modrm(uint8_t *p, const Fields *f)
         *p++ = 0xc0 | reg | (f->rm & 7);
         return p;
     }
-    *p++ = 0x40 | reg | (f->memory_base & 7); /* [base + disp8 0]: valid for every base but 4, 12 */
+    bool is_far = f->memory_displacement != (int8_t)f->memory_displacement;
+    /* [base + disp]: valid for every base but 4, 12 */
+    *p++ = (is_far ? 0x80 : 0x40) | reg | (f->memory_base & 7);
     if ((f->memory_base & 7) == 4) {
         *p++ = 0x24;
     }
-    *p++ = 0;
+    *p++ = (uint8_t)f->memory_displacement;
+    for (unsigned i = 1; i < 4 && is_far; i++) {
+        *p++ = (uint8_t)(f->memory_displacement >> 8 * i);
+    }
     return p;
 }
 
@@ -278,7 +284,9 @@ static bool size_is_by_vector_w(const Insn *insn)
 
 unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES])
 {
-    Fields f = {.insn = insn, .memory_base = map->memory_base};
+    Fields f = {.insn = insn,
+                .memory_base = map->memory_base,
+                .memory_displacement = map->memory_displacement};
     uint8_t *p = out;
 
     read_raw_fields(&f);

@@ -20,12 +20,22 @@ static void emit_pointer(Translator *t, int32_t bytes)
 
 void stack_check_push(Translator *t, unsigned size)
 {
+    if (windows_has(t)) {
+        windows_emit(t);
+        return;
+    }
+    flags_protect(t);
     emit_pointer(t, -(int32_t)size);
     address_check(t, SEG_SS, size, 2);
 }
 
 void stack_check_pop(Translator *t, unsigned size)
 {
+    if (windows_has(t)) {
+        windows_emit(t);
+        return;
+    }
+    flags_protect(t);
     emit_pointer(t, 0);
     address_check(t, SEG_SS, size, 1);
 }
@@ -53,7 +63,7 @@ static void emit_push_immediate(Translator *t, unsigned size)
 {
     Emitter *e = t->e;
 
-    emit_op_mem(e, size * 8, 0xc7, 0, HOST_T1, HOST_NO_INDEX, 0, 0);
+    emit_op_mem(e, size * 8, 0xc7, 0, HOST_T1, HOST_NO_INDEX, 0, windows_displacement(t));
     if (size == 2) {
         emit_u8(e, (uint8_t)t->insn->immediate);
         emit_u8(e, (uint8_t)(t->insn->immediate >> 8));
@@ -67,7 +77,6 @@ static void emit_push(Translator *t, unsigned size)
     const InsnOperand *operand = &t->insn->operands[0];
     Emitter *e = t->e;
 
-    flags_save(t);
     if (operand->kind == OPERAND_MEM) {
         address_operand(t, size, 1);
         emit_load(e, size == 2 ? 16 : size * 8, HOST_T2, HOST_T1, 0);
@@ -80,7 +89,8 @@ static void emit_push(Translator *t, unsigned size)
         emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[2]));
         emit_store(e, size * 8, HOST_T2, HOST_T1, 0);
     } else {
-        emit_store(e, size * 8, translate_use_gpr(t, operand->reg, HOST_T2), HOST_T1, 0);
+        emit_store(e, size * 8, translate_use_gpr(t, operand->reg, HOST_T2), HOST_T1,
+                   windows_displacement(t));
     }
     stack_move(t, MUTANT(41, -(int32_t)size, -8));
 }
@@ -90,9 +100,9 @@ static void emit_pop(Translator *t, unsigned size)
     unsigned reg = t->insn->operands[0].reg;
     Emitter *e = t->e;
 
-    flags_save(t);
     stack_check_pop(t, size);
-    emit_load(e, size * 8, HOST_T1, HOST_T1, 0);
+    emit_load(e, size * 8, HOST_T1, HOST_T1, windows_displacement(t));
+    windows_forget_t1(t);
     stack_move(t, MUTANT(44, (int32_t)size, 8));
     if (host_of(reg) == INSN_NO_REG) {
         emit_store_gs(e, MUTANT(43, size * 8, 32u), HOST_T1, GPR_OFFSET(reg));

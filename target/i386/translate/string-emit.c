@@ -11,14 +11,23 @@ static bool is_inline(const Translator *t)
     const Insn *insn = t->insn;
     unsigned opcode = insn->opcode & ~1u;
 
-    return tcg_options.opt_strings && t->mode & CPU_MODE_CS_L && MUTANT(48, !(t->mode & CPU_MODE_DF), true) &&
-           insn->address_bits == 64 && (insn->rep || insn->repne) &&
-           (opcode == 0xa4 || opcode == 0xaa) && insn->segment != SEG_FS && insn->segment != SEG_GS;
+    return tcg_options.opt_strings && t->mode & CPU_MODE_CS_L &&
+           MUTANT(48, !(t->mode & CPU_MODE_DF), true) && insn->address_bits == 64 &&
+           (insn->rep || insn->repne) && (opcode == 0xa4 || opcode == 0xaa) &&
+           insn->segment != SEG_FS && insn->segment != SEG_GS;
 }
 
 static unsigned shift_of(const Insn *insn)
 {
     return insn->operand_bits == 64 ? 3 : insn->operand_bits == 32 ? 2 : insn->operand_bits == 16;
+}
+
+static void add_exit(Translator *t, uint8_t *place, const Insn *kept)
+{
+    Cold *cold = address_add_cold(t, place);
+
+    cold->kind = COLD_EXIT;
+    cold->exit = kept;
 }
 
 /* T1 = host address of the run at `host`, which must not leave its page. */
@@ -32,7 +41,7 @@ static void emit_side(Translator *t, unsigned host, unsigned access, const Insn 
     emit_lea(e, 64, HOST_T2, HOST_T1, HOST_RCX, shift_of(t->insn), 0);
     emit_alu_imm(e, 64, 7, HOST_T2,
                  MUTANT(45, (int32_t)TARGET_PAGE_SIZE, (int32_t)TARGET_PAGE_SIZE + 16));
-    address_add_cold(t, emit_jcc(e, CC_A))->exit = kept;
+    add_exit(t, emit_jcc(e, CC_A), kept);
     emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(scratch[6]));
     address_add_host(t);
 }
@@ -88,7 +97,7 @@ void string_emit(Translator *t)
     emit_patch8(some, e->p);
     t->flags = FLAGS_SAVED;
     emit_alu_imm(e, 64, 7, HOST_RCX, (int32_t)TARGET_PAGE_SIZE >> shift_of(t->insn));
-    address_add_cold(t, emit_jcc(e, CC_A))->exit = kept;
+    add_exit(t, emit_jcc(e, CC_A), kept);
     if (has_source) {
         emit_side(t, HOST_RSI, 1, kept);
         emit_store_gs(e, 64, HOST_T1, TCG_OFFSET(scratch[5]));

@@ -27,14 +27,27 @@ unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch)
     return scratch;
 }
 
-void translate_mark(Translator *t)
+void translate_mark_at(Translator *t, uint64_t rip)
 {
     t->marks[t->mark_count++] = (InsnMark){
         .host_offset = (uint32_t)(t->e->p - t->start),
-        .guest_offset =
-            (uint16_t)(MUTANT(2, t->insn->rip, t->insn->rip + t->insn->length) - t->block->rip),
-        .flags_saved = MUTANT(1, t->flags == FLAGS_SAVED, false),
+        .guest_offset = (int16_t)(rip - t->block->rip),
+        .flags = MUTANT(1, (uint8_t)t->flags, FLAGS_HOST),
+        .recipe = t->recipe,
     };
+}
+
+void translate_mark(Translator *t)
+{
+    translate_mark_at(t, MUTANT(2, t->insn->rip, t->insn->rip + t->insn->length));
+}
+
+void translate_poll(Translator *t, uint64_t rip)
+{
+    translate_mark_at(t, rip);
+    windows_forget_t1(t);
+    emit_load_gs(t->e, 64, HOST_T1, TCG_OFFSET(poll));
+    emit_load(t->e, 32, HOST_T1, HOST_T1, 0);
 }
 
 /* -- Registers of one instruction -------------------------------------------------------------- */
@@ -59,6 +72,7 @@ static bool assign_spills(const Insn *insn, const uint8_t *scratch, unsigned scr
         map->gpr[i] = host_of(i);
     }
     map->memory_base = HOST_T1;
+    map->memory_displacement = 0;
     for (unsigned i = 0; i < insn->operand_count; i++) {
         const InsnOperand *operand = &insn->operands[i];
         if (!is_plain_gpr(operand) || host_of(operand->reg) != INSN_NO_REG) {
@@ -136,11 +150,15 @@ static void emit_native(Translator *t)
     bool has_memory = MUTANT(12, insn->memory_operand != INSN_NO_REG, insn->memory_operand == 1);
     uint8_t code[REHOST_MAX_BYTES];
     Spill spills[2];
-    RehostMap map;
+    RehostMap map = {.memory_displacement = 0};
     unsigned spill_count, size;
 
-    if (!assign_spills(insn, scratch, has_memory ? 1 : 2, &map, spills, &spill_count) ||
-        !(size = rehost_encode(insn, &map, code))) {
+    if (!assign_spills(insn, scratch, has_memory ? 1 : 2, &map, spills, &spill_count)) {
+        control_exit_insn(t);
+        return;
+    }
+    map.memory_displacement = windows_displacement(t);
+    if (!(size = rehost_encode(insn, &map, code))) {
         control_exit_insn(t);
         return;
     }
@@ -157,13 +175,14 @@ static void emit_bit_string(Translator *t)
     Emitter *e = t->e;
     unsigned bits = insn->operand_bits, index = insn->operands[1].reg;
     uint8_t code[REHOST_MAX_BYTES];
-    RehostMap map;
+    RehostMap map = {.memory_displacement = 0};
     unsigned size;
 
     for (unsigned i = 0; i < 16; i++) {
         map.gpr[i] = HOST_T2;
     }
     map.memory_base = HOST_T1;
+    map.memory_displacement = 0;
     size = rehost_encode(insn, &map, code);
     if (bits == 16 || insn->address_bits == 16 || !size) {
         control_exit_insn(t);
@@ -213,30 +232,14 @@ static void emit_lea_insn(Translator *t)
 
 /* -- One instruction --------------------------------------------------------------------------- */
 
-static bool gate_is_open(const Translator *t)
-{
-    switch (t->insn->gate) {
-    case GATE_NONE:
-        return true;
-    case GATE_X87:
-    case GATE_MMX:
-        return t->mode & CPU_MODE_FPU;
-    case GATE_WAIT:
-        return t->mode & CPU_MODE_WAIT;
-    case GATE_SSE:
-        return t->mode & CPU_MODE_SSE;
-    case GATE_AVX:
-        return t->mode & CPU_MODE_AVX;
-    default:
-        return t->mode & CPU_MODE_AVX512;
-    }
-}
-
 static void emit_insn(Translator *t)
 {
     const Insn *insn = t->insn;
 
-    if (!insn->row || !gate_is_open(t)) {
+    if (!windows_has(t)) {
+        windows_forget_t1(t); /* most of what follows uses it */
+    }
+    if (!insn->row || !trace_gate_is_open(t, insn)) {
         control_exit_insn(t);
         return;
     }
@@ -251,6 +254,7 @@ static void emit_insn(Translator *t)
         break;
     case CARRY_LEA:
         emit_lea_insn(t);
+        trace_after_insn(t);
         break;
     case CARRY_BRANCH:
         control_branch(t);
@@ -259,6 +263,7 @@ static void emit_insn(Translator *t)
         if (!stack_emit(t)) {
             control_exit_insn(t);
         }
+        trace_after_insn(t);
         break;
     case CARRY_STRING:
         string_emit(t);
@@ -275,39 +280,12 @@ static void emit_insn(Translator *t)
 
 /* -- A block ----------------------------------------------------------------------------------- */
 
-static void emit_poll(Emitter *e)
-{
-    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(poll));
-    emit_load(e, 32, HOST_T1, HOST_T1, 0);
-}
-
-/* Decodes the next instruction; false: the block ends before it. */
-static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes, unsigned left,
-                        Insn *ret_insn)
-{
-    const Segment *cs = &t->cpu->seg[SEG_CS];
-    uint64_t linear = cpu_code_linear(t->cpu, rip);
-    bool too_long;
-
-    if (debug_break_count && debug_is_break(linear)) {
-        return false;
-    }
-    if (left > INSN_MAX_LENGTH) {
-        left = INSN_MAX_LENGTH;
-    }
-    if (!(t->mode & CPU_MODE_CS_L)) {
-        uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
-        left = room < left ? (unsigned)room : left;
-    }
-    return left && decode_insn(t->mode, rip, bytes, left, ret_insn, &too_long) == DECODE_OK;
-}
-
 static void finish_block(Translator *t, uint64_t next_rip)
 {
     Block *block = t->block;
 
     if (!t->ended) {
-        control_goto(t, 0, t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip);
+        control_goto(t, t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip);
     }
     control_emit_colds(t);
     block->code_size = (uint32_t)(t->e->p - t->start);
@@ -322,37 +300,49 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->block = block;
     t->e = e;
     t->mode = cpu->mode;
-    t->flags = FLAGS_HOST;
+    t->flags = FLAGS_SAVED;
     t->start = e->p;
-    t->mark_count = t->cold_count = 0;
+    t->mark_count = t->cold_count = t->loop_at = 0;
+    t->recipe.kind = RECIPE_NONE;
     t->ended = false;
+}
+
+/* Emits the path; returns the RIP behind its last instruction. */
+static uint64_t emit_path(Translator *t)
+{
+    Block *block = t->block;
+    uint64_t next_rip = block->rip;
+
+    for (unsigned i = 0; i < t->insn_count && !t->ended; i++) {
+        t->insn = &t->insns[i];
+        t->at = i;
+        if (i && i == t->loop_at) {
+            control_loop_label(t);
+        }
+        translate_log_insn(t);
+        if (t->follow[i] != FOLLOW_NONE) {
+            control_follow(t);
+        } else {
+            emit_insn(t);
+        }
+        next_rip = t->insn->rip + t->insn->length;
+        block->insn_count++;
+    }
+    return next_rip;
 }
 
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                       unsigned max_insns, Emitter *e)
 {
     Translator t; /* its tables are too large to be cleared for each block */
-    unsigned offset = 0;
-    Insn insn;
 
     translator_init(&t, cpu, block, e);
-    max_insns = MIN(max_insns, (unsigned)tcg_options.block_insns);
-    block->code = emit_address(e);
-    emit_poll(e);
-    block->code_direct = emit_address(e);
-    while (!t.ended && block->insn_count < max_insns && offset < size &&
-           decode_next(&t, block->rip + offset, bytes + offset, size - offset, &insn)) {
-        t.insn = &insn;
-        translate_log_insn(&t);
-        emit_insn(&t);
-        offset += insn.length;
-        block->insn_count++;
-    }
-    if (!block->insn_count) {
+    if (!trace_decode(&t, bytes, size, max_insns)) {
         return false;
     }
-    block->guest_size = (uint16_t)offset;
-    finish_block(&t, block->rip + offset);
+    windows_plan(&t);
+    trace_emit_entries(&t);
+    finish_block(&t, emit_path(&t));
     translate_log_block(block);
     return true;
 }

@@ -10,25 +10,48 @@
 #include "target/i386/translate/rehost.h"
 
 #define MAX_BLOCK_INSNS TCG_MAX_BLOCK_INSNS
-#define MAX_MARKS (MAX_BLOCK_INSNS * 8)
-#define MAX_COLDS (MAX_BLOCK_INSNS * 6)
+#define MAX_TRACE_INSNS 96
+#define MAX_MARKS (MAX_TRACE_INSNS * 10)
+#define MAX_COLDS (MAX_TRACE_INSNS * 8)
 
 #define GPR_OFFSET(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG_OFFSET(field) offsetof(X86Cpu, tcg.field)
-
-/* Where the guest's arithmetic flags are at this point of the code. */
-typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH } FlagsPlace;
 
 /* Code out of line: what a failed check jumps to, or the stub of a direct jump. */
 typedef struct Cold {
     uint8_t *place;   /* rel32 that jumps here */
     uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
-    uint64_t rip;     /* of the instruction */
     uint8_t access;   /* of the refill */
     const Insn *exit; /* leave to C with this instruction */
     JumpSlot *slot;   /* a jump's stub: slot and target */
     uint64_t target;
+    uint8_t kind;  /* ColdKind */
+    uint8_t flags; /* FlagsPlace when it is jumped to */
+    FlagsRecipe recipe;
+    const Insn *insn;
 } Cold;
+
+typedef enum ColdKind {
+    COLD_CHECK,  /* refill or exact mode */
+    COLD_EXIT,   /* `exit` */
+    COLD_STUB,   /* `slot` and `target` */
+    COLD_SIDE,   /* goes on at `target` */
+    COLD_LOOKUP, /* goes on at the RIP in T1 */
+    COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
+    COLD_HOT     /* this block has been entered often */
+} ColdKind;
+
+/* Accesses that one check serves: windows.c. */
+#define MAX_WINDOWS 16
+typedef struct Window {
+    unsigned root;     /* what its addresses count from */
+    int64_t low, high; /* first byte, behind the last */
+    bool is_write;
+    unsigned opener, users; /* index of the instruction that checks; how many share */
+} Window;
+
+/* Which way the path goes behind a branch that is part of it. */
+typedef enum Follow { FOLLOW_NONE, FOLLOW_NEXT, FOLLOW_TARGET, FOLLOW_LOOP = 4 } Follow;
 
 typedef struct Translator {
     X86Cpu *cpu;
@@ -36,13 +59,27 @@ typedef struct Translator {
     Emitter *e;
     uint32_t mode;
     FlagsPlace flags;
-    const Insn *insn; /* the one being emitted */
-    uint8_t *start;   /* writable view of the block's code */
+    Insn insns[MAX_TRACE_INSNS];     /* the path */
+    uint8_t follow[MAX_TRACE_INSNS]; /* Follow; FOLLOW_LOOP: besides, back to loop_at */
+    unsigned insn_count, at;         /* `at`: index of insn */
+    unsigned loop_at;                /* where the second round begins; 0: there is none */
+    uint8_t *loop_label;
+    uint8_t loop_flags;
+    FlagsRecipe loop_recipe;
+    Window windows[MAX_WINDOWS];
+    unsigned window_count;
+    uint8_t window_of[MAX_TRACE_INSNS];     /* of each instruction's access */
+    int64_t window_offset[MAX_TRACE_INSNS]; /* ... and where in the root's terms */
+    uint8_t t1_window;                      /* whose start T1 holds */
+    FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
+    const Insn *insn;   /* the one being emitted */
+    uint8_t *start;     /* writable view of the block's code */
     InsnMark marks[MAX_MARKS];
     unsigned mark_count;
     Cold colds[MAX_COLDS];
     unsigned cold_count;
-    bool ended; /* control has left; nothing may follow */
+    bool ended;        /* control has left; nothing may follow */
+    bool goes_careful; /* jumps made now lead to a block that checks each access */
 } Translator;
 
 /* Host register of a guest GPR, or INSN_NO_REG for R13-R15, which live in cpu->gpr. */
@@ -58,18 +95,29 @@ static inline uint8_t host_of(unsigned gpr)
 /* Guest GPR in some host register: its own, or `scratch` after loading it there. Flags stay. */
 unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch);
 
-/* Notes that host code from here on belongs to t->insn. */
+/* Notes that host code from here on belongs to t->insn, or to what runs next at `rip`. */
 void translate_mark(Translator *t);
+void translate_mark_at(Translator *t, uint64_t rip);
+/* A load that faults after a kick; the CPU then stands at `rip`. Destroys T1, keeps flags. */
+void translate_poll(Translator *t, uint64_t rip);
 
 /* -- flags.c ----------------------------------------------------------------------------------- */
 
-/* Before code that destroys the host's flags: they are in saved_flags afterwards. Destroys T2. */
+/* Before code that destroys the host's flags and may fault: they are saved or can be made again.
+ * Destroys T2. */
+void flags_protect(Translator *t);
+/* ... and when it has destroyed them. */
+void flags_destroyed(Translator *t);
+/* They are in saved_flags afterwards. Destroys T2. */
 void flags_save(Translator *t);
 /* Makes the host's flags the guest's. Destroys T2, keeps T1. */
 void flags_restore(Translator *t);
 /* To be called right before t->insn itself runs, and after it. */
 void flags_before(Translator *t);
 void flags_after(Translator *t);
+/* Does the instruction read or write arithmetic flags; does it write all six whatever they were? */
+bool flags_touched(const Insn *insn);
+bool flags_rewritten(const Insn *insn);
 
 /* -- address.c --------------------------------------------------------------------------------- */
 
@@ -82,7 +130,7 @@ void address_effective(Translator *t);
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access);
 /* Pieces of it: T1 = linear address in, T2 = entry out; then T1 = offset in the page after a check
  * that goes to a refill. */
-void address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset);
+Cold *address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset);
 void address_add_host(Translator *t);
 /* Registers a jump to out-of-line code. */
 Cold *address_add_cold(Translator *t, uint8_t *place);
@@ -95,12 +143,43 @@ void address_operand(Translator *t, unsigned size, unsigned access);
 const Insn *control_keep_insn(Translator *t);
 /* Leaves to C, which runs t->insn; ends the block. */
 void control_exit_insn(Translator *t);
-/* Direct jump through slot `n`; ends this path. */
-void control_goto(Translator *t, unsigned n, uint64_t target);
+/* Direct jump; ends this path. */
+void control_goto(Translator *t, uint64_t target);
+/* A branch that the path goes on behind. */
+void control_follow(Translator *t);
+void control_loop_label(Translator *t);
+bool control_is_same_page(const Translator *t, uint64_t target);
+void control_add_hot_exit(Translator *t, uint8_t *place);
 /* CARRY_BRANCH; ends the block. */
 void control_branch(Translator *t);
 /* Out-of-line code of the block. */
 void control_emit_colds(Translator *t);
+
+/* -- windows.c --------------------------------------------------------------------------------- */
+
+void windows_plan(Translator *t);
+/* Does the present instruction's access share a check; has the check of instruction `at` been made
+ * before? */
+bool windows_has(const Translator *t);
+bool windows_is_checked(const Translator *t, unsigned at);
+/* T1 = host address of the window's start, and how far behind it the access is (0 without one). */
+void windows_emit(Translator *t);
+int32_t windows_displacement(const Translator *t);
+/* T1 has been used for something else. */
+void windows_forget_t1(Translator *t);
+
+/* -- trace.c ----------------------------------------------------------------------------------- */
+
+/* Decodes the path of t->block, whose first byte is at `bytes`; false: nothing to translate. */
+bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned max_insns);
+bool trace_gate_is_open(const Translator *t, const Insn *insn);
+/* It might not be encodable: emit_native(). */
+bool trace_may_be_left_to_c(const Insn *insn);
+void trace_emit_entries(Translator *t);
+/* From t->insn on: are the recipe's operands there as long as somebody may ask for the flags? */
+bool trace_recipe_lasts(const Translator *t);
+/* After an instruction that leaves flags alone. */
+void trace_after_insn(Translator *t);
 
 /* -- string-emit.c ----------------------------------------------------------------------------- */
 

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The path of a block: which instructions it holds, and how it is entered.
+ *
+ * A block is at first a basic block. When it has been entered often it is translated again as a
+ * trace, which goes on behind branches where execution mostly went (the heat of the blocks there
+ * tells), into calls and back out of them. The other way out of a followed branch is a side exit.
+ * When the path comes back to its beginning, it is gone through a second time and closed behind
+ * that: the second copy knows what the first left, so that flags need not be saved each time round.
+ * A path stays in one page.
+ */
+#include "target/i386/translate/translator.h"
+
+#include "target/i386/debug.h"
+#include "target/i386/translate/decode.h"
+
+#include <Zydis/Zydis.h>
+
+/* -- Decoding ---------------------------------------------------------------------------------- */
+
+bool trace_gate_is_open(const Translator *t, const Insn *insn)
+{
+    switch (insn->gate) {
+    case GATE_NONE:
+        return true;
+    case GATE_X87:
+    case GATE_MMX:
+        return t->mode & CPU_MODE_FPU;
+    case GATE_WAIT:
+        return t->mode & CPU_MODE_WAIT;
+    case GATE_SSE:
+        return t->mode & CPU_MODE_SSE;
+    case GATE_AVX:
+        return t->mode & CPU_MODE_AVX;
+    default:
+        return t->mode & CPU_MODE_AVX512;
+    }
+}
+
+/* Decodes the next instruction; false: the block ends before it. */
+static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes, unsigned left,
+                        Insn *ret_insn)
+{
+    const Segment *cs = &t->cpu->seg[SEG_CS];
+    uint64_t linear = cpu_code_linear(t->cpu, rip);
+    bool too_long;
+
+    if (debug_break_count && debug_is_break(linear)) {
+        return false;
+    }
+    if (left > INSN_MAX_LENGTH) {
+        left = INSN_MAX_LENGTH;
+    }
+    if (!(t->mode & CPU_MODE_CS_L)) {
+        uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
+        left = room < left ? (unsigned)room : left;
+    }
+    return left && decode_insn(t->mode, rip, bytes, left, ret_insn, &too_long) == DECODE_OK;
+}
+
+/* Calls that the path went into: where each returns to. */
+typedef struct Returns {
+    uint64_t rip[8];
+    unsigned count;
+} Returns;
+
+static uint64_t truncate_rip(const Insn *insn, uint64_t rip)
+{
+    return insn->operand_bits == 16   ? (uint16_t)rip
+           : insn->operand_bits == 32 ? (uint32_t)rip
+                                      : rip;
+}
+
+/* Has the path been there since its beginning, or since its second round began? */
+static bool was_there(const Translator *t, uint64_t rip)
+{
+    for (unsigned i = t->loop_at; i < t->insn_count; i++) {
+        if (t->insns[i].rip == rip) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How often execution went there, up to the count that makes a trace. */
+static unsigned heat_used(const Translator *t, uint64_t rip)
+{
+    const Block *head = t->block, *block;
+
+    if (rip == head->rip) {
+        return (unsigned)tcg_options.hot;
+    }
+    if (!control_is_same_page(t, rip)) {
+        return 0;
+    }
+    block = block_lookup(head->ram_address + (rip - head->rip), rip, head->mode, head->cs_key);
+    return !block            ? 0
+           : block->is_trace ? (unsigned)tcg_options.hot
+                             : (unsigned)tcg_options.hot - block->heat;
+}
+
+static Follow choose_side(const Translator *t, const Insn *insn, uint64_t next, uint64_t target)
+{
+    unsigned used_next = heat_used(t, next), used_target = heat_used(t, target);
+    bool may_next = control_is_same_page(t, next), may_target = control_is_same_page(t, target);
+
+    if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && insn->opcode >= 0xe0) {
+        return FOLLOW_NONE; /* LOOP, JrCXZ */
+    }
+    if (may_target && (target == t->block->rip || used_target > used_next)) {
+        return FOLLOW_TARGET;
+    }
+    return may_next && used_next >= used_target ? FOLLOW_NEXT : FOLLOW_NONE;
+}
+
+/* Where the path goes behind a branch; *ret_rip is where. */
+static Follow choose(const Translator *t, const Insn *insn, Returns *returns, uint64_t *ret_rip)
+{
+    uint64_t next = truncate_rip(insn, insn->rip + insn->length);
+    uint64_t target = truncate_rip(insn, next + (uint64_t)insn->immediate);
+    bool is_relative = insn->operands[0].kind == OPERAND_REL;
+    Follow follow = FOLLOW_NONE;
+
+    if (!(t->mode & CPU_MODE_CS_L) || insn->operand_bits != 64) {
+        return FOLLOW_NONE;
+    }
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_JMP:
+        follow = is_relative ? FOLLOW_TARGET : FOLLOW_NONE;
+        break;
+    case ZYDIS_MNEMONIC_CALL:
+        if (is_relative && returns->count < G_N_ELEMENTS(returns->rip) &&
+            control_is_same_page(t, target)) {
+            returns->rip[returns->count++] = next;
+            follow = FOLLOW_TARGET;
+        }
+        break;
+    case ZYDIS_MNEMONIC_RET:
+        if (returns->count) {
+            target = returns->rip[--returns->count];
+            follow = FOLLOW_TARGET;
+        }
+        break;
+    default:
+        follow = choose_side(t, insn, next, target);
+        break;
+    }
+    *ret_rip = follow == FOLLOW_TARGET ? target : next;
+    return follow == FOLLOW_TARGET && !control_is_same_page(t, target) ? FOLLOW_NONE : follow;
+}
+
+/* Decides on the branch that ends the path so far; false: the path ends with it. */
+static bool follow_branch(Translator *t, Returns *returns, uint64_t *ret_rip)
+{
+    unsigned i = t->insn_count - 1;
+    Follow follow = choose(t, &t->insns[i], returns, ret_rip);
+
+    if (!t->block->is_trace || follow == FOLLOW_NONE) {
+        return false;
+    }
+    if (*ret_rip == t->block->rip && !returns->count) {
+        if (t->loop_at) {
+            t->follow[i] = follow | FOLLOW_LOOP;
+            return false;
+        }
+        if (t->insn_count * 2 > MAX_TRACE_INSNS) {
+            return false;
+        }
+        t->follow[i] = (uint8_t)follow;
+        t->loop_at = t->insn_count;
+        return true;
+    }
+    if (was_there(t, *ret_rip)) {
+        return false;
+    }
+    t->follow[i] = (uint8_t)follow;
+    return true;
+}
+
+static void note_extent(Translator *t, const Insn *insn)
+{
+    Block *block = t->block;
+    int begin = (int)(int64_t)(insn->rip - block->rip), end = begin + insn->length;
+
+    if (begin < block->guest_begin) {
+        block->guest_size = (uint16_t)(block->guest_size + (block->guest_begin - begin));
+        block->guest_begin = (int16_t)begin;
+    }
+    if (end - block->guest_begin > block->guest_size) {
+        block->guest_size = (uint16_t)(end - block->guest_begin);
+    }
+}
+
+bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned max_insns)
+{
+    unsigned longest = tcg_options.block_insns < MAX_BLOCK_INSNS ? (unsigned)tcg_options.block_insns
+                       : t->block->is_trace                      ? MAX_TRACE_INSNS
+                                                                 : MAX_BLOCK_INSNS;
+    unsigned limit = MIN(max_insns, longest);
+    uint64_t rip = t->block->rip;
+    Returns returns = {.count = 0};
+
+    t->insn_count = 0;
+    while (t->insn_count < limit) {
+        int64_t offset = (int64_t)(rip - t->block->rip);
+        Insn *insn = &t->insns[t->insn_count];
+        if (offset >= (int64_t)size || (t->insn_count != t->loop_at && was_there(t, rip)) ||
+            !decode_next(t, rip, bytes + offset, (unsigned)((int64_t)size - offset), insn)) {
+            break;
+        }
+        t->follow[t->insn_count++] = FOLLOW_NONE;
+        note_extent(t, insn);
+        if (!insn->row || !trace_gate_is_open(t, insn)) {
+            break;
+        }
+        rip += insn->length;
+        if (insn->row->carry == CARRY_BRANCH && !follow_branch(t, &returns, &rip)) {
+            break;
+        }
+    }
+    if (t->insn_count && !(t->follow[t->insn_count - 1] & FOLLOW_LOOP)) {
+        t->follow[t->insn_count - 1] = FOLLOW_NONE; /* the path could not go on */
+    }
+    return t->insn_count;
+}
+
+/* -- Entries ----------------------------------------------------------------------------------- */
+
+/* What the first instruction that has to do with flags wants of them. */
+typedef enum FirstUse { FIRST_SAVED, FIRST_HOST, FIRST_DEAD } FirstUse;
+
+bool trace_may_be_left_to_c(const Insn *insn)
+{
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        if (insn->operands[i].reg_class == REG_GPR8_HIGH) {
+            return true;
+        }
+    }
+    return insn->gprs_used & (1u << R_R13 | 1u << R_R14 | 1u << R_R15);
+}
+
+static FirstUse first_use(const Translator *t)
+{
+    for (unsigned i = 0; i < t->insn_count; i++) {
+        const Insn *insn = &t->insns[i];
+        bool can_fault = !insn->row || insn->gate != GATE_NONE ||
+                         (insn->memory_operand != INSN_NO_REG && insn->row->carry == CARRY_NATIVE);
+        if (can_fault) {
+            return FIRST_SAVED;
+        }
+        switch (insn->row->carry) {
+        case CARRY_NATIVE:
+            if (trace_may_be_left_to_c(insn)) {
+                return FIRST_SAVED;
+            }
+            if (flags_touched(insn)) {
+                return !flags_rewritten(insn)                   ? FIRST_HOST
+                       : !t->block->is_trace && tcg_options.hot ? FIRST_SAVED /* counts */
+                                                                : FIRST_DEAD;
+            }
+            break;
+        case CARRY_LEA:
+        case CARRY_NOTHING:
+            break;
+        case CARRY_BRANCH:
+            return insn->flags_read & EFLAGS_ARITHMETIC ? FIRST_HOST : FIRST_SAVED;
+        default:
+            return FIRST_SAVED;
+        }
+    }
+    return FIRST_SAVED;
+}
+
+/* Flags are saved: a basic block counts how often it is entered. */
+static void emit_count(Translator *t)
+{
+    Block *block = t->block;
+    Emitter *e = t->e;
+
+    if (block->is_trace || !tcg_options.hot || block->mode & BLOCK_CAREFUL ||
+        block->second_page != BLOCK_NO_PAGE) {
+        return;
+    }
+    emit_mov_imm(e, HOST_T1, (uint64_t)(uintptr_t)&block->heat);
+    emit_op_mem(e, 32, 0xff, 1, HOST_T1, HOST_NO_INDEX, 0, 0); /* dec */
+    control_add_hot_exit(t, emit_jcc(e, CC_E));
+}
+
+void trace_emit_entries(Translator *t)
+{
+    FirstUse use = first_use(t);
+    Block *block = t->block;
+    Emitter *e = t->e;
+    uint8_t *over;
+
+    t->insn = &t->insns[0];
+    block->code = emit_address(e);
+    translate_poll(t, block->rip);
+    block->takes_saved = use != FIRST_HOST;
+    if (use == FIRST_SAVED) {
+        over = emit_short(e, 0xeb);
+        block->code_host = emit_address(e);
+        t->flags = FLAGS_HOST;
+        flags_save(t);
+        emit_patch8(over, e->p);
+        block->code_saved = emit_address(e);
+        t->flags = FLAGS_SAVED;
+        emit_count(t);
+        return;
+    }
+    if (use == FIRST_HOST) {
+        emit_count(t);
+    }
+    block->code_saved = emit_address(e);
+    if (use == FIRST_HOST) {
+        flags_restore(t);
+    }
+    block->code_host = emit_address(e);
+    t->flags = FLAGS_HOST;
+}
+
+/* -- How long a recipe for flags lasts --------------------------------------------------------- */
+
+/* Neither faults nor has to do with flags, and stays in translated code. */
+static bool is_plain(const Translator *t, unsigned i)
+{
+    const Insn *insn = &t->insns[i];
+    bool no_check = insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i);
+
+    if (insn->row->carry == CARRY_STACK) {
+        return windows_is_checked(t, i);
+    }
+    return insn->row->carry == CARRY_LEA || insn->row->carry == CARRY_NOTHING ||
+           (insn->row->carry == CARRY_NATIVE && no_check && insn->gate == GATE_NONE &&
+            !flags_touched(insn) && !trace_may_be_left_to_c(insn));
+}
+
+static bool writes_recipe(const Insn *insn, const FlagsRecipe *recipe)
+{
+    uint32_t operands =
+        1u << recipe->dst | (recipe->src == FLAGS_RECIPE_IMM ? 0 : 1u << recipe->src);
+    return insn->gprs_written & operands;
+}
+
+bool trace_recipe_lasts(const Translator *t)
+{
+    bool is_lost = false;
+
+    for (unsigned i = t->at; i < t->insn_count; i++) {
+        const Insn *insn = &t->insns[i];
+        bool is_kill;
+        if (!insn->row || !trace_gate_is_open(t, insn)) {
+            return false;
+        }
+        is_kill = insn->row->carry == CARRY_NATIVE && insn->gate == GATE_NONE &&
+                  flags_rewritten(insn) && !trace_may_be_left_to_c(insn);
+        if (is_kill && (insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i))) {
+            return true;
+        }
+        if (!is_plain(t, i) && is_lost) {
+            return false;
+        }
+        if (is_kill) {
+            return true;
+        }
+        switch (insn->row->carry) {
+        case CARRY_NATIVE:
+        case CARRY_LEA:
+        case CARRY_NOTHING:
+        case CARRY_STACK:
+            break;
+        case CARRY_BRANCH:
+            if (t->follow[i] == FOLLOW_NONE || t->follow[i] & FOLLOW_LOOP) {
+                return insn->mnemonic != ZYDIS_MNEMONIC_CALL &&
+                       insn->mnemonic != ZYDIS_MNEMONIC_RET &&
+                       insn->operands[0].kind == OPERAND_REL;
+            }
+            break;
+        default:
+            return false;
+        }
+        if (insn->row->carry == CARRY_NATIVE && trace_may_be_left_to_c(insn)) {
+            return false;
+        }
+        is_lost |= writes_recipe(insn, &t->recipe);
+    }
+    return !is_lost;
+}
+
+void trace_after_insn(Translator *t)
+{
+    if (t->recipe.kind != RECIPE_NONE && writes_recipe(t->insn, &t->recipe)) {
+        t->recipe.kind = RECIPE_NONE;
+    }
+}
