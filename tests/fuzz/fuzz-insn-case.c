@@ -17,97 +17,86 @@
 #define MODE_64 (CPU_MODE_CS_L | CPU_MODE_FLAT_CS | CPU_MODE_FLAT_DATA)
 /* -- One instruction -------------------------------------------------------------------------- */
 
-/* ModRM's memory operand as drawn: registers and the bytes behind the opcode but for ModRM.reg. */
-typedef struct Operand {
-    bool is_memory;
-    uint8_t rm, rex_x, rex_b;
-    uint8_t mod, sib;
-    bool has_sib;
-    int32_t displacement;
-    uint8_t displacement_size;
-} Operand;
-
-static unsigned pick_register(Maker *m, bool pointer)
+unsigned fuzz_pick_register(Maker *m, unsigned count, bool pointer)
 {
     for (unsigned i = 0; i < 8; i++) {
-        unsigned reg = (unsigned)random_below(&m->random, 16);
+        unsigned reg = (unsigned)random_below(&m->random, count);
         if (!!(m->pointers >> reg & 1) == pointer) {
             return reg;
         }
     }
-    return (unsigned)random_below(&m->random, 16);
+    return (unsigned)random_below(&m->random, count);
 }
 
-static void draw_displacement(Maker *m, Operand *o, unsigned base)
+static void draw_displacement(Maker *m, DrawnOperand *o, unsigned base)
 {
     unsigned kind = (unsigned)random_below(&m->random, 10);
 
     if (kind < 4 && (base & 7) != 5) {
-        o->mod = 0;
-    } else if (kind < 8) {
-        o->mod = 1;
+        return;
+    }
+    if (kind < 8) {
+        o->modrm = 0x40;
         o->displacement_size = 1;
         o->displacement = (int8_t)random_next(&m->random);
     } else {
-        o->mod = 2;
+        o->modrm = 0x80;
         o->displacement_size = 4;
         o->displacement = (int32_t)random_below(&m->random, 0x1000) - 0x800;
     }
 }
 
-static Operand draw_operand(Maker *m)
+static DrawnOperand draw_operand(Maker *m)
 {
     Random *r = &m->random;
-    Operand o = {0};
-    unsigned base = pick_register(m, random_chance(r, 88));
+    DrawnOperand o = {0};
+    unsigned base = fuzz_pick_register(m, 16, random_chance(r, 88));
 
     if (random_chance(r, 35)) {
-        o.rm = (uint8_t)random_below(r, 8);
+        o.modrm = (uint8_t)(0xc0 | random_below(r, 8));
         o.rex_b = (uint8_t)random_below(r, 2);
-        o.mod = 3;
         return o;
     }
     o.is_memory = true;
     if (random_chance(r, 10)) { /* RIP-relative; the displacement is fixed later */
-        o.rm = 5;
+        o.modrm = 5;
         o.displacement_size = 4;
         return o;
     }
     o.rex_b = base >> 3;
     draw_displacement(m, &o, base);
-    o.rm = base & 7;
-    if (o.rm != 4 && random_chance(r, 60)) {
+    o.modrm |= base & 7;
+    if ((base & 7) != 4 && random_chance(r, 60)) {
         return o;
     }
-    unsigned index = random_chance(r, 30) ? 4 : pick_register(m, false);
-    o.rm = 4;
+    unsigned index = random_chance(r, 30) ? 4 : fuzz_pick_register(m, 16, false);
+    o.modrm = (o.modrm & 0xc0) | 4;
     o.has_sib = true;
     o.rex_x = index >> 3;
     o.sib = (uint8_t)(random_below(r, 4) << 6 | (index & 7) << 3 | (base & 7));
     if (random_chance(r, 8)) { /* no base */
         o.sib = (uint8_t)((o.sib & ~7) | 5);
-        o.mod = 0;
+        o.modrm = 4;
         o.displacement_size = 4;
         o.displacement = (int32_t)fuzz_data_address(r);
     }
     return o;
 }
 
-static uint8_t *put_tail(Maker *m, uint8_t *p, const Operand *o)
+void fuzz_put_tail(Maker *m, uint8_t *p, const DrawnOperand *o)
 {
     uint64_t immediate = fuzz_integer(&m->random);
 
-    *p++ = (uint8_t)(o->mod << 6 | random_below(&m->random, 8) << 3 | o->rm);
+    *p++ = (uint8_t)(o->modrm | random_below(&m->random, 8) << 3);
     if (o->has_sib) {
         *p++ = o->sib;
     }
     memcpy(p, &o->displacement, 4);
     p += o->displacement_size;
     memcpy(p, &immediate, 8);
-    return p + 8;
 }
 
-static uint8_t *put_vex(Maker *m, uint8_t *p, const Operand *o)
+static uint8_t *put_vex(Maker *m, uint8_t *p, const DrawnOperand *o)
 {
     Random *r = &m->random;
     uint8_t vvvv = random_chance(r, 40) ? 15 : (uint8_t)random_below(r, 16);
@@ -144,7 +133,7 @@ static uint8_t draw_opcode(Maker *m)
     return (uint8_t)random_next(r);
 }
 
-static uint8_t *put_legacy(Maker *m, uint8_t *p, const Operand *o)
+static uint8_t *put_legacy(Maker *m, uint8_t *p, const DrawnOperand *o)
 {
     static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
     Random *r = &m->random;
@@ -223,7 +212,7 @@ static void draw_insn(Maker *m, FuzzInsn *to)
     Insn insn;
 
     for (unsigned i = 0; i < FUZZ_ATTEMPTS; i++) {
-        Operand operand = draw_operand(m);
+        DrawnOperand operand = draw_operand(m);
         uint8_t *p = bytes;
         unsigned encoding = (unsigned)random_below(&m->random, 100);
 
@@ -232,7 +221,7 @@ static void draw_insn(Maker *m, FuzzInsn *to)
         } else {
             p = encoding < 24 ? put_vex(m, p, &operand) : put_legacy(m, p, &operand);
         }
-        put_tail(m, p, &operand);
+        fuzz_put_tail(m, p, &operand);
         if (fuzz_keep(m->c, bytes, 15, to, &insn)) {
             note_fixes(m, &insn, to);
             return;

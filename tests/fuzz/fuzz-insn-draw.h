@@ -15,6 +15,17 @@ typedef struct Maker {
     uint16_t pointers; /* mask of registers that hold addresses */
 } Maker;
 
+/* An r/m operand as drawn: ModRM and what follows it, the immediate excepted. */
+typedef struct DrawnOperand {
+    bool is_memory;
+    uint8_t modrm; /* reg still 0 */
+    uint8_t rex_x, rex_b;
+    uint8_t sib;
+    bool has_sib;
+    int32_t displacement;
+    uint8_t displacement_size;
+} DrawnOperand;
+
 /* -- fuzz-insn-values.c ------------------------------------------------------------------------ */
 
 /* Linear addresses: mostly mapped data near the ends of pages; anything. */
@@ -47,6 +58,10 @@ uint64_t fuzz_draw_start(Random *r);
 
 /* -- fuzz-insn-case.c -------------------------------------------------------------------------- */
 
+/* A register among the first `count`, mostly one of those that hold addresses, or of the others. */
+unsigned fuzz_pick_register(Maker *m, unsigned count, bool pointer);
+/* What follows the opcode, with a random ModRM.reg and eight bytes that are the immediate. */
+void fuzz_put_tail(Maker *m, uint8_t *p, const DrawnOperand *o);
 /* Keeps the instruction at `bytes` if it may run. */
 bool fuzz_keep(const FuzzCase *c, const uint8_t *bytes, unsigned size, FuzzInsn *to,
                Insn *ret_insn);

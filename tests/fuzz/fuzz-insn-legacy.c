@@ -13,15 +13,6 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
-typedef struct Operand {
-    bool is_memory;
-    uint8_t modrm; /* reg still 0 */
-    uint8_t sib;
-    bool has_sib;
-    int32_t displacement;
-    uint8_t displacement_size;
-} Operand;
-
 /* -- Addresses -------------------------------------------------------------------------------- */
 
 static unsigned draw_segment(Random *r)
@@ -42,18 +33,7 @@ static uint32_t draw_offset(Maker *m, unsigned segment)
     return (uint32_t)(linear - fuzz_segment_base(m->c, segment));
 }
 
-static unsigned pick_register(Maker *m, bool pointer)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        unsigned reg = (unsigned)random_below(&m->random, 8);
-        if (!!(m->pointers >> reg & 1) == pointer) {
-            return reg;
-        }
-    }
-    return (unsigned)random_below(&m->random, 8);
-}
-
-static void draw_displacement(Maker *m, Operand *o, unsigned wide_size)
+static void draw_displacement(Maker *m, DrawnOperand *o, unsigned wide_size)
 {
     unsigned kind = (unsigned)random_below(&m->random, 10);
     unsigned mod = kind < 4 ? 0 : kind < 8 ? 1 : 2;
@@ -64,10 +44,10 @@ static void draw_displacement(Maker *m, Operand *o, unsigned wide_size)
                                : (int32_t)random_below(&m->random, 0x1000) - 0x800;
 }
 
-static void draw_address_32(Maker *m, Operand *o)
+static void draw_address_32(Maker *m, DrawnOperand *o)
 {
     Random *r = &m->random;
-    unsigned base = pick_register(m, random_chance(r, 88));
+    unsigned base = fuzz_pick_register(m, 8, random_chance(r, 88));
 
     if (random_chance(r, 10)) { /* [disp32] */
         o->modrm = 5;
@@ -86,7 +66,7 @@ static void draw_address_32(Maker *m, Operand *o)
     o->modrm |= 4;
     o->has_sib = true;
     o->sib = (uint8_t)(random_below(r, 4) << 6 |
-                       (random_chance(r, 30) ? 4 : pick_register(m, false)) << 3 | base);
+                       (random_chance(r, 30) ? 4 : fuzz_pick_register(m, 8, false)) << 3 | base);
     if (random_chance(r, 8)) { /* no base */
         o->modrm = 4;
         o->sib = (uint8_t)((o->sib & ~7) | 5);
@@ -95,7 +75,7 @@ static void draw_address_32(Maker *m, Operand *o)
     }
 }
 
-static void draw_address_16(Maker *m, Operand *o)
+static void draw_address_16(Maker *m, DrawnOperand *o)
 {
     draw_displacement(m, o, 2);
     o->modrm |= (uint8_t)random_below(&m->random, 8);
@@ -106,9 +86,9 @@ static void draw_address_16(Maker *m, Operand *o)
     }
 }
 
-static Operand draw_operand(Maker *m, unsigned address_bits)
+static DrawnOperand draw_operand(Maker *m, unsigned address_bits)
 {
-    Operand o = {0};
+    DrawnOperand o = {0};
 
     if (random_chance(&m->random, 35)) {
         o.modrm = (uint8_t)(0xc0 | random_below(&m->random, 8));
@@ -124,20 +104,6 @@ static Operand draw_operand(Maker *m, unsigned address_bits)
 }
 
 /* -- One instruction -------------------------------------------------------------------------- */
-
-static uint8_t *put_tail(Maker *m, uint8_t *p, const Operand *o)
-{
-    uint64_t immediate = fuzz_integer(&m->random);
-
-    *p++ = (uint8_t)(o->modrm | random_below(&m->random, 8) << 3);
-    if (o->has_sib) {
-        *p++ = o->sib;
-    }
-    memcpy(p, &o->displacement, 4);
-    p += o->displacement_size;
-    memcpy(p, &immediate, 8);
-    return p + 8;
-}
 
 /* Bits 7 and 6 behind C4h and C5h are set, else it is LES or LDS. */
 static uint8_t *put_vex(Maker *m, uint8_t *p)
@@ -200,7 +166,7 @@ static uint8_t *put_opcode(Maker *m, uint8_t *p, unsigned map)
     return p;
 }
 
-static uint8_t *put_prefixes(Maker *m, uint8_t *p, const Operand *o, bool operand_prefix,
+static uint8_t *put_prefixes(Maker *m, uint8_t *p, const DrawnOperand *o, bool operand_prefix,
                              bool address_prefix)
 {
     static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
@@ -263,7 +229,7 @@ static void draw_insn(Maker *m, FuzzInsn *to)
     for (unsigned i = 0; i < FUZZ_ATTEMPTS; i++) {
         bool operand_prefix = random_chance(r, native == 32 ? 24 : 35);
         bool address_prefix = random_chance(r, native == 32 ? 12 : 30);
-        Operand operand = draw_operand(m, address_prefix ? 48 - native : native);
+        DrawnOperand operand = draw_operand(m, address_prefix ? 48 - native : native);
         unsigned map = (unsigned)random_below(r, 100);
         unsigned encoding = (unsigned)random_below(r, 100);
         uint8_t *p = bytes;
@@ -281,7 +247,7 @@ static void draw_insn(Maker *m, FuzzInsn *to)
                              address_prefix);
             p = put_opcode(m, p, map);
         }
-        put_tail(m, p, &operand);
+        fuzz_put_tail(m, p, &operand);
         if (fuzz_keep(m->c, bytes, 15, to, &insn)) {
             note_fixes(m, &insn, to);
             return;

@@ -17,6 +17,7 @@
 #include "target/i386/translate/rehost.h"
 #include "tests/fuzz/fuzz-insn-coverage.h"
 #include "tests/fuzz/fuzz-insn-draw.h"
+#include "tests/fuzz/fuzz-options.h"
 #include "tests/insn/case-segments.h"
 #include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
@@ -659,46 +660,29 @@ static void run_all(void *opaque)
     counts.seconds = now() - begin;
 }
 
-static bool parse_options(int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        uint64_t *value;
-    } numbers[] = {{"--seed", &options.seed},         {"--first", &options.first},
-                   {"--cases", &options.cases},       {"--seconds", &options.seconds},
-                   {"--failures", &options.failures}, {"--cpus", &options.cpus},
-                   {"--mutant", &tcg_mutant},         {"--bits", &options.bits}};
-
-    for (int i = 1; i < argc; i++) {
-        size_t n = 0;
-        if (!strcmp(argv[i], "--verbose")) {
-            options.verbose = true;
-            continue;
-        }
-        if (!strcmp(argv[i], "--tcg") && i + 1 < argc) {
-            guest_choose_tcg(argv[++i]);
-            continue;
-        }
-        while (n < G_N_ELEMENTS(numbers) && strcmp(argv[i], numbers[n].name)) {
-            n++;
-        }
-        if (n == G_N_ELEMENTS(numbers) || i + 1 == argc) {
-            fprintf(stderr, "fuzz-insn: do not understand '%s'\n", argv[i]);
-            return false;
-        }
-        *numbers[n].value = strtoull(argv[++i], NULL, 0);
-    }
-    return true;
-}
-
 int main(int argc, char **argv)
 {
+    const char *tcg = NULL;
+    const FuzzOption words[] = {{"--seed", &options.seed},
+                                {"--first", &options.first},
+                                {"--cases", &options.cases},
+                                {"--seconds", &options.seconds},
+                                {"--failures", &options.failures},
+                                {"--cpus", &options.cpus},
+                                {"--mutant", &tcg_mutant},
+                                {"--bits", &options.bits},
+                                {"--tcg", .text = &tcg},
+                                {"--verbose", .flag = &options.verbose},
+                                {NULL}};
     Error *err = NULL;
     bool ok;
 
     options.seed = (uint64_t)time(NULL) * 100003 + (uint64_t)getpid(); /* tests start together */
-    if (!parse_options(argc, argv)) {
+    if (!fuzz_parse_options(argv, words)) {
         return 2;
+    }
+    if (tcg) {
+        guest_choose_tcg(tcg);
     }
     if (tcg_mutant && !TCG_HAS_MUTANTS) {
         fprintf(stderr, "fuzz-insn: this build has no mutants\n");

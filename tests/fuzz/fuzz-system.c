@@ -14,6 +14,7 @@
  */
 #include "tests/fuzz/fuzz-system.h"
 
+#include "tests/fuzz/fuzz-options.h"
 #include "util/error.h"
 
 #include <inttypes.h>
@@ -248,41 +249,6 @@ static void watch(void)
     setitimer(ITIMER_REAL, &interval, NULL);
 }
 
-static bool parse_options(int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        uint64_t *value;
-    } numbers[] = {{"--seed", &options.seed},         {"--first", &options.first},
-                   {"--cases", &options.cases},       {"--seconds", &options.seconds},
-                   {"--failures", &options.failures}, {"--drop", &options.drop}};
-
-    for (int i = 1; i < argc; i++) {
-        size_t n = 0;
-        if (!strcmp(argv[i], "--trace")) {
-            options.trace = true;
-            continue;
-        }
-        if (!strcmp(argv[i], "--tcg") && i + 1 < argc) {
-            options.tcg = argv[++i];
-            continue;
-        }
-        if (!strcmp(argv[i], "--list") && i + 1 < argc) {
-            options.list = argv[++i];
-            continue;
-        }
-        while (n < G_N_ELEMENTS(numbers) && strcmp(argv[i], numbers[n].name)) {
-            n++;
-        }
-        if (n == G_N_ELEMENTS(numbers) || i + 1 == argc) {
-            fprintf(stderr, "fuzz-system: do not understand '%s'\n", argv[i]);
-            return false;
-        }
-        *numbers[n].value = strtoull(argv[++i], NULL, 0);
-    }
-    return true;
-}
-
 /* A run in which hardly a case could be compared proves nothing. */
 static bool is_worth_something(void)
 {
@@ -292,12 +258,22 @@ static bool is_worth_something(void)
 
 int main(int argc, char **argv)
 {
+    const FuzzOption words[] = {{"--seed", &options.seed},
+                                {"--first", &options.first},
+                                {"--cases", &options.cases},
+                                {"--seconds", &options.seconds},
+                                {"--failures", &options.failures},
+                                {"--drop", &options.drop},
+                                {"--list", .text = &options.list},
+                                {"--tcg", .text = &options.tcg},
+                                {"--trace", .flag = &options.trace},
+                                {NULL}};
     Error *err = NULL;
     FILE *list;
     bool ok;
 
     options.seed = (uint64_t)time(NULL);
-    if (!parse_options(argc, argv)) {
+    if (!fuzz_parse_options(argv, words)) {
         return 2;
     }
     if (options.cases == UINT64_MAX && options.seconds == UINT64_MAX) {
