@@ -26,17 +26,10 @@ static void listen(void *argument)
 static uint64_t send(uint8_t destination, uint32_t icr, unsigned expected_here,
                      unsigned expected_there)
 {
-    taken[0] = taken[1] = 0;
-    taken_count[0] = taken_count[1] = 0;
+    forget_vectors_of_both();
     apic_write(APIC_ICR_HIGH, (uint32_t)destination << 24);
     apic_write(APIC_ICR, icr);
-    wait_for_vectors(expected_here);
-    if (!WAIT_FOR(taken_count[1] >= expected_there)) {
-        return UINT64_MAX;
-    }
-    pm_delay(200);
-    window();
-    return taken[1] << 32 | taken[0];
+    return vectors_of_both(expected_here, expected_there);
 }
 
 static void test_destinations(void)

@@ -30,11 +30,6 @@ static void set_mask(uint64_t mask)
     __asm__ volatile("kmovq %0, %%k1" : : "r"(mask));
 }
 
-static void set_mxcsr(uint32_t value)
-{
-    __asm__ volatile("ldmxcsr %0" : : "m"(value));
-}
-
 /* -- Enable bits ------------------------------------------------------------------------------- */
 
 static unsigned try_zmm(void)
@@ -147,7 +142,7 @@ static unsigned divide_by_zero(void)
 static void check_simd_exceptions(void)
 {
     __asm__ volatile("vpxord %zmm1, %zmm1, %zmm1");
-    set_mxcsr(0);
+    load_mxcsr(0);
     set_mask(0x8000);
     check("xm", divide_by_zero(), 19, "SDM 1 11.5");
     set_mask(0);
@@ -158,7 +153,7 @@ static void check_simd_exceptions(void)
     set_mask(1);
     check("xm-without-osxmmexcpt", divide_by_zero(), 6, "SDM 3A 2.5");
     write_cr4(read_cr4() | CR4_OSXMMEXCPT);
-    set_mxcsr(MXCSR_INITIAL);
+    load_mxcsr(MXCSR_INITIAL);
 }
 
 /* -- Device memory ----------------------------------------------------------------------------- */

@@ -206,6 +206,17 @@ static inline Cpuid cpuid(uint32_t leaf, uint32_t subleaf)
                      : "0"(leaf), "2"(subleaf));
     return r;
 }
+/* CR4.OSFXSR must be set. */
+static inline void load_mxcsr(uint32_t value)
+{
+    __asm__ volatile("ldmxcsr %0" : : "m"(value));
+}
+static inline uint32_t store_mxcsr(void)
+{
+    uint32_t value;
+    __asm__ volatile("stmxcsr %0" : "=m"(value));
+    return value;
+}
 static inline uint64_t read_tsc(void)
 {
     uint32_t low, high;

@@ -108,6 +108,26 @@ static inline void pm_delay(uint32_t ticks)
         }                                                                                          \
     }
 
+/* After an order for an interrupt that both CPUs log: waits for so many on either, then a little
+ * for those that should not come. This CPU's vectors, the other one's in the upper half; ~0: some
+ * are missing there. */
+static inline uint64_t vectors_of_both(unsigned expected_here, unsigned expected_there)
+{
+    wait_for_vectors(expected_here);
+    if (!WAIT_FOR(taken_count[1] >= expected_there)) {
+        return UINT64_MAX;
+    }
+    pm_delay(200);
+    window();
+    return taken[1] << 32 | taken[0];
+}
+
+static inline void forget_vectors_of_both(void)
+{
+    taken[0] = taken[1] = 0;
+    taken_count[0] = taken_count[1] = 0;
+}
+
 /* -- 8259 pair: IRQ 0-7 at vector 20h, 8-15 at 28h --------------------------------------------- */
 
 enum { PIC1 = 0x20, PIC1_DATA = 0x21, PIC2 = 0xa0, PIC2_DATA = 0xa1 };

@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* 32-bit paging with 4 KiB and 4 MiB pages, PAE paging with 4 KiB and 2 MiB pages: rights, reserved
  * bits, error codes, accessed and dirty bits. Intel SDM vol. 3 ch. 4. */
-#include "cpu-test.h"
 
-#define P 0x1u
-#define W 0x2u
-#define U 0x4u
-#define A 0x20u
-#define D 0x40u
-#define PS 0x80u
-#define G 0x100u
-#define NX (1ull << 63)
-#define BIT(n) (1ull << (n))
-
-#define CR0_WP 0x10000u
 #define CR0_PG 0x80000000u
 #define CR4_PSE 0x10u
 #define CR4_PAE 0x20u
-#define CR4_PGE 0x80u
-#define CR4_SMEP 0x100000u
-#define CR4_SMAP 0x200000u
-#define MSR_EFER 0xc0000080u
-#define EFER_NXE 0x800u
-#define FLAGS_AC 0x40000u
 
 #define WINDOW 0x40000000u    /* the page under test, and those behind it */
 #define USER_CODE 0x50000000u /* what ring 3 runs */
 #define FRAME 0x800000u       /* physical memory of the window, full of INT3 */
 #define CODE_FRAME 0xc00000u  /* of USER_CODE */
 #define FREE_FRAME 0xd00000u  /* for descriptor tables */
-#define UNTOUCHED_CR2 0xdeadbee0u
+
+#include "paging.h"
 
 /* Two-level tables and PAE tables; both map the first 16 MiB one to one for ring 0. */
 static uint32_t directory[1024] __attribute__((aligned(4096)));
@@ -51,7 +34,6 @@ enum {
     PGE = 64,
 };
 typedef enum Mode { LEGACY_4K, LEGACY_4M, PAE_4K, PAE_2M } Mode;
-typedef enum Access { READ, WRITE, CHANGE, FETCH, USER = 8 } Access;
 
 static bool is_pae(Mode mode)
 {
@@ -77,12 +59,6 @@ static void make_tables(void)
     pointers[1] = (uint32_t)pae_directory[1] | P;
 }
 
-static void set_efer_nxe(bool on)
-{
-    uint64_t efer = read_msr(MSR_EFER);
-    write_msr(MSR_EFER, on ? efer | EFER_NXE : efer & ~(uint64_t)EFER_NXE);
-}
-
 static void paging_off(void)
 {
     write_cr0(read_cr0() & ~(CR0_PG | CR0_WP));
@@ -100,43 +76,6 @@ static void paging_on(Mode mode, unsigned env)
               (env & PGE ? CR4_PGE : 0));
     write_cr3(is_pae(mode) ? (uint32_t)pointers : (uint32_t)directory);
     write_cr0(read_cr0() | CR0_PG | (env & WP ? CR0_WP : 0));
-}
-
-/* One access in ring 0 or 3. INT3 follows: vector 3 says that it was made. */
-static Trap touch(unsigned access, uint32_t address, unsigned env)
-{
-    static const uint8_t code[4][4] = {
-        {0x8a, 0x08, 0xcc}, /* mov (%eax), %cl */
-        {0x88, 0x08, 0xcc}, /* mov %cl, (%eax) */
-        {0xfe, 0x00, 0xcc}, /* incb (%eax) */
-        {0xff, 0xe0, 0xcc}, /* jmp *%eax */
-    };
-    bool user = access & USER;
-    Regs regs = {.cs = user ? SEL_USER : SEL_CODE,
-                 .ss = user ? SEL_USER_DATA : SEL_DATA,
-                 .sp = user_stack_top(),
-                 .flags = 2 | (env & AC ? FLAGS_AC : 0),
-                 .ax = address,
-                 .cx = 0xcc};
-    memcpy((void *)CODE_FRAME, code, sizeof(code));
-    regs.ip = user ? USER_CODE + 4 * (access & 3) : (word)code[access & 3];
-    __asm__ volatile("mov %0, %%cr2" : : "r"(UNTOUCHED_CR2));
-    return run(&regs);
-}
-
-#define DONE 0x30000u /* INT3: no fault */
-
-/* Vector and error code as one number; bit 31: CR2 is not what it should be. */
-static uint32_t outcome(const Trap *trap, uint32_t address)
-{
-    uint32_t want_cr2 = trap->vector == 14 ? address : UNTOUCHED_CR2;
-    return trap->vector << 16 | (trap->vector == 3 ? 0 : trap->error) |
-           (trap->cr2 != want_cr2 ? BIT(31) : 0);
-}
-
-static uint32_t page_fault(uint32_t error)
-{
-    return 14 << 16 | error;
 }
 
 /* -- One page, every right ----------------------------------------------------------------------
@@ -290,7 +229,7 @@ static void check_row(const Row *row)
     *(uint8_t *)FRAME = 0xcc;
     set_window(row->mode, row->upper, row->leaf);
     paging_on(row->mode, row->env);
-    Trap trap = touch(row->access, WINDOW, row->env);
+    Trap trap = touch(row->access, WINDOW, row->env & AC);
     uint32_t bits = window_bits(row->mode);
     paging_off();
     check(row->name, outcome(&trap, WINDOW),
@@ -329,7 +268,7 @@ static void check_physical_width(void)
         bool reserved = bit == 21 || bit + 19 >= (width < 40 ? width : 40);
         set_window(LEGACY_4M, 0, P | BIT(bit));
         paging_on(LEGACY_4M, 0);
-        Trap trap = touch(READ, WINDOW, 0);
+        Trap trap = touch(READ, WINDOW, false);
         paging_off();
         format(name, sizeof(name), "pse36-bit-%u", bit);
         check(name, outcome(&trap, WINDOW), reserved ? page_fault(9) : DONE, "SDM 3A table 4-4");
@@ -342,7 +281,7 @@ static void check_physical_width(void)
     for (unsigned bit = width - 1; bit < 52 && bit <= width; bit++) {
         set_window(PAE_4K, P | BIT(bit), P);
         paging_on(PAE_4K, 0);
-        Trap trap = touch(READ, WINDOW, 0);
+        Trap trap = touch(READ, WINDOW, false);
         paging_off();
         if (bit >= width) { /* below, the table is where no memory is */
             check("pae-upper-physical-width", outcome(&trap, WINDOW), page_fault(9),
@@ -350,7 +289,7 @@ static void check_physical_width(void)
         }
         set_window(PAE_4K, P, P | BIT(bit));
         paging_on(PAE_4K, 0);
-        trap = touch(READ, WINDOW, 0);
+        trap = touch(READ, WINDOW, false);
         paging_off();
         format(name, sizeof(name), "pae-width-%s", bit < width ? "last" : "first-reserved");
         check(name, outcome(&trap, WINDOW), bit < width ? DONE : page_fault(9), "SDM 3A 4.4.2");
@@ -395,14 +334,14 @@ static void check_pointers(void)
     paging_on(PAE_4K, 0);
     pointers[1] = 0;
     __asm__ volatile("invlpg (%0)" : : "r"(WINDOW) : "memory");
-    Trap trap = touch(READ, WINDOW, 0);
+    Trap trap = touch(READ, WINDOW, false);
     check("pdpte-change-not-seen", outcome(&trap, WINDOW), DONE, "SDM 3A 4.4.1");
     write_cr3(read_cr3());
-    trap = touch(READ, WINDOW, 0);
+    trap = touch(READ, WINDOW, false);
     check("pdpte-change-by-cr3", outcome(&trap, WINDOW), page_fault(0), "SDM 3A 4.4.1");
     pointers[1] = (uint32_t)pae_directory[1] | P;
     write_cr4(read_cr4() ^ CR4_PGE);
-    trap = touch(READ, WINDOW, 0);
+    trap = touch(READ, WINDOW, false);
     check("pdpte-change-by-cr4-pge", outcome(&trap, WINDOW), DONE, "SDM 3A 4.4.1");
     pointers[1] = (uint32_t)pae_directory[1] | P | 2;
     CATCH("mov %0, %%cr4", : "r"(read_cr4() ^ CR4_PGE));
@@ -415,7 +354,7 @@ static void check_pointers(void)
     memcpy(shifted + 4, pointers, sizeof(pointers));
     paging_on(PAE_4K, 0);
     write_cr3((uint32_t)(shifted + 4) | 0x1f);
-    trap = touch(READ, WINDOW, 0);
+    trap = touch(READ, WINDOW, false);
     check("pae-cr3-32-byte-aligned", outcome(&trap, WINDOW), DONE, "SDM 3A table 4-7");
     paging_off();
 }
@@ -475,7 +414,7 @@ static void check_caching(void)
     __asm__ volatile("" : : : "memory");
     directory[WINDOW >> 22] = 0;
     __asm__ volatile("invlpg (%0)" : : "r"(WINDOW + 0x200000) : "memory");
-    Trap first = touch(READ, WINDOW + 0x1000, 0), last = touch(READ, WINDOW + 0x3ff000, 0);
+    Trap first = touch(READ, WINDOW + 0x1000, false), last = touch(READ, WINDOW + 0x3ff000, false);
     paging_off();
     check("invlpg-4m-first", outcome(&first, WINDOW + 0x1000), page_fault(0), "SDM 3A 4.10.4.1");
     check("invlpg-4m-last", outcome(&last, WINDOW + 0x3ff000), page_fault(0), "SDM 3A 4.10.4.1");
@@ -483,12 +422,12 @@ static void check_caching(void)
     /* More rights need no flush: what would fault is walked again. */
     set_window(LEGACY_4K, P | W | U, P);
     paging_on(LEGACY_4K, WP);
-    Trap trap = touch(READ, WINDOW, 0);
+    Trap trap = touch(READ, WINDOW, false);
     window_table[0] |= W;
-    trap = touch(WRITE, WINDOW, 0);
+    trap = touch(WRITE, WINDOW, false);
     check("write-right-added", outcome(&trap, WINDOW), DONE, "SDM 3A 4.10.4.3");
     window_table[0] |= U;
-    trap = touch(WRITE | USER, WINDOW, 0);
+    trap = touch(WRITE | USER, WINDOW, false);
     check("user-right-added", outcome(&trap, WINDOW), DONE, "SDM 3A 4.10.4.3");
     paging_off();
 

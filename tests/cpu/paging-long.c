@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* 4- and 5-level paging: rights, keys, reserved bits, error codes, accessed and dirty bits at every
  * level; PCIDs. Intel SDM vol. 3 ch. 4. */
-#include "cpu-test.h"
 
-#define BIT(n) (1ull << (n))
-#define P BIT(0)
-#define W BIT(1)
-#define U BIT(2)
-#define A BIT(5)
-#define D BIT(6)
-#define PS BIT(7)
-#define G BIT(8)
-#define NX BIT(63)
 #define KEY(n) ((uint64_t)(n) << 59)
 #define PWU (P | W | U)
 
-#define CR0_WP 0x10000u
-#define CR4_PGE BIT(7)
 #define CR4_LA57 BIT(12)
 #define CR4_PCIDE BIT(17)
-#define CR4_SMEP BIT(20)
-#define CR4_SMAP BIT(21)
 #define CR4_PKE BIT(22)
 #define CR4_PKS BIT(24)
 #define MSR_PKRS 0x6e1u
-#define MSR_EFER 0xc0000080u
-#define EFER_NXE 0x800u
-#define FLAGS_AC 0x40000u
 
 #define WINDOW 0x8000000000ull /* in 5-level paging beside PML5E 1 */
 #define USER_CODE 0x40000000ull
@@ -35,7 +18,8 @@
 #define CODE_FRAME 0x2400000ull /* of USER_CODE */
 #define FREE_FRAME 0x2600000ull
 #define APIC 0xfee00000ull
-#define UNTOUCHED_CR2 0xdeadbee0u
+
+#include "paging.h"
 
 typedef uint64_t Table[512] __attribute__((aligned(4096)));
 static Table root5, root4, low3, low2, code2; /* first 1 GiB one to one, for ring 0; USER_CODE */
@@ -53,7 +37,6 @@ enum {
     LA57 = 64,
     PKS = 128,
 };
-typedef enum Access { READ, WRITE, CHANGE, FETCH, USER = 8 } Access;
 
 static bool has_la57, has_pku, has_pks, has_1g;
 
@@ -102,7 +85,6 @@ __asm__(".globl switch_paging\n"
 
 static void paging_set(unsigned env)
 {
-    uint64_t efer = read_msr(MSR_EFER);
     uint64_t cr4 = CR4_BASE | (env & SMEP ? CR4_SMEP : 0) | (env & SMAP ? CR4_SMAP : 0) |
                    (env & PKE ? CR4_PKE : 0) | (env & PKS ? CR4_PKS : 0);
     if (env & LA57) {
@@ -111,7 +93,7 @@ static void paging_set(unsigned env)
     } else {
         switch_paging((word)root4, CR4_BASE);
     }
-    write_msr(MSR_EFER, env & NXE ? efer | EFER_NXE : efer & ~(uint64_t)EFER_NXE);
+    set_efer_nxe(env & NXE);
     write_cr4(cr4);
     write_cr0((read_cr0() & ~(word)CR0_WP) | (env & WP ? CR0_WP : 0));
 }
@@ -133,43 +115,6 @@ static void write_pkru(uint32_t value)
 static uint64_t window_address(unsigned env)
 {
     return WINDOW | (env & LA57 ? BIT(48) : 0);
-}
-
-/* One access in ring 0 or 3. INT3 follows: vector 3 says that it was made. */
-static Trap touch(unsigned access, uint64_t address, unsigned env)
-{
-    static const uint8_t code[4][4] = {
-        {0x8a, 0x08, 0xcc}, /* mov (%rax), %cl */
-        {0x88, 0x08, 0xcc}, /* mov %cl, (%rax) */
-        {0xfe, 0x00, 0xcc}, /* incb (%rax) */
-        {0xff, 0xe0, 0xcc}, /* jmp *%rax */
-    };
-    bool user = access & USER;
-    Regs regs = {.cs = user ? SEL_USER : SEL_CODE,
-                 .ss = user ? SEL_USER_DATA : SEL_DATA,
-                 .sp = user_stack_top(),
-                 .flags = 2 | (env & AC ? FLAGS_AC : 0),
-                 .ax = address,
-                 .cx = 0xcc};
-    memcpy((void *)CODE_FRAME, code, sizeof(code));
-    regs.ip = user ? USER_CODE + 4 * (access & 3) : (word)code[access & 3];
-    write_cr2(UNTOUCHED_CR2);
-    return run(&regs);
-}
-
-#define DONE 0x30000u /* INT3: no fault */
-
-/* Vector and error code as one number; bit 31: CR2 is not what it should be. */
-static uint32_t outcome(const Trap *trap, uint64_t address)
-{
-    uint64_t want_cr2 = trap->vector == 14 ? address : UNTOUCHED_CR2;
-    return trap->vector << 16 | (trap->vector == 3 ? 0 : trap->error) |
-           (trap->cr2 != want_cr2 ? BIT(31) : 0);
-}
-
-static uint32_t page_fault(unsigned error)
-{
-    return 14 << 16 | error;
 }
 
 /* -- One page, every right, at every level ------------------------------------------------------
@@ -339,7 +284,7 @@ static void check_row(const Row *row, unsigned env, const char *suffix)
     } else if (env & PKS) {
         write_msr(MSR_PKRS, row->key_rights);
     }
-    Trap trap = touch(row->access, window_address(env), env);
+    Trap trap = touch(row->access, window_address(env), env & AC);
     if (env & PKE) {
         write_pkru(0);
     } else if (env & PKS) {
@@ -384,7 +329,7 @@ static void check_physical_width(void)
         for (unsigned bit = width; bit < 52; bit += bit == 51 ? 1 : 51 - width) {
             set_window(1, 0, level, PWU | BIT(bit), P | (level == 1 ? BIT(bit) : 0));
             paging_set(0);
-            Trap trap = touch(READ, WINDOW, 0);
+            Trap trap = touch(READ, WINDOW, false);
             format(name, sizeof(name), "width-level-%u-bit-%s", level, bit == 51 ? "51" : "first");
             check(name, outcome(&trap, WINDOW), page_fault(9), "SDM 3A 4.5.4");
             if (width == 51) {
@@ -394,7 +339,7 @@ static void check_physical_width(void)
     }
     set_window(1, 0, 0, 0, P | BIT(width - 1));
     paging_set(0);
-    Trap trap = touch(READ, WINDOW, 0);
+    Trap trap = touch(READ, WINDOW, false);
     check("width-last-bit", outcome(&trap, WINDOW), DONE, "SDM 3A 4.5.4");
 }
 
@@ -572,7 +517,7 @@ static void check_flushes(void)
         seen();
         window_tables[size - 1][0] = 0;
         __asm__ volatile("invlpg (%0)" : : "r"(WINDOW + 0x1ff000) : "memory");
-        Trap trap = touch(READ, WINDOW, 0);
+        Trap trap = touch(READ, WINDOW, false);
         check(size == 2 ? "invlpg-2m" : "invlpg-1g", outcome(&trap, WINDOW), page_fault(0),
               "SDM 3A 4.10.4.1");
     }

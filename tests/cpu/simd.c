@@ -22,18 +22,6 @@ static void set_xcr0(uint64_t value)
     __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"(0));
 }
 
-static void load_mxcsr(uint32_t value)
-{
-    __asm__ volatile("ldmxcsr %0" : : "m"(value));
-}
-
-static uint32_t store_mxcsr(void)
-{
-    uint32_t value;
-    __asm__ volatile("stmxcsr %0" : "=m"(value));
-    return value;
-}
-
 /* Runs code with RAX, RCX, RDI at `memory` + `offset`, in the given segment; INT3 follows. */
 static Trap run_bytes(const uint8_t *code, unsigned size, uint16_t cs, unsigned offset, word flags)
 {

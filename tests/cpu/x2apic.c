@@ -176,16 +176,9 @@ static void listen(void *argument)
 /* Both CPUs' vectors after an ICR write: the other one's above. */
 static uint64_t send(uint64_t icr, unsigned expected_here, unsigned expected_there)
 {
-    taken[0] = taken[1] = 0;
-    taken_count[0] = taken_count[1] = 0;
+    forget_vectors_of_both();
     write_msr(X_ICR, icr);
-    wait_for_vectors(expected_here);
-    if (!WAIT_FOR(taken_count[1] >= expected_there)) {
-        return UINT64_MAX;
-    }
-    pm_delay(200);
-    window();
-    return taken[1] << 32 | taken[0];
+    return vectors_of_both(expected_here, expected_there);
 }
 
 static void test_messages(void)

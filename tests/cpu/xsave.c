@@ -46,18 +46,6 @@ static uint64_t get_xcr(uint32_t index)
     return low | (uint64_t)high << 32;
 }
 
-static void load_mxcsr(uint32_t value)
-{
-    __asm__ volatile("ldmxcsr %0" : : "m"(value));
-}
-
-static uint32_t store_mxcsr(void)
-{
-    uint32_t value;
-    __asm__ volatile("stmxcsr %0" : "=m"(value));
-    return value;
-}
-
 /* Known values in ST0, XMM1 and both halves of YMM1 and YMM9. */
 static const uint64_t pattern[4] = {0x1111111111111111, 0x2222222222222222, 0x3333333333333333,
                                     0x4444444444444444};

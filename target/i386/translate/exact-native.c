@@ -234,21 +234,6 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
     return result;
 }
 
-/* Is it an x87 or MMX instruction that first handles what earlier ones have left? */
-static bool is_waiting(const Insn *insn)
-{
-    switch (insn->mnemonic) {
-    case ZYDIS_MNEMONIC_FNSTCW:
-    case ZYDIS_MNEMONIC_FNSTSW:
-    case ZYDIS_MNEMONIC_FENI8087_NOP:
-    case ZYDIS_MNEMONIC_FDISI8087_NOP:
-    case ZYDIS_MNEMONIC_FSETPM287_NOP:
-        return false;
-    default:
-        return insn->gate == GATE_X87 || insn->gate == GATE_MMX;
-    }
-}
-
 /* FSW.ES: an unmasked x87 exception is pending, which goes before faults of a memory operand. */
 static bool x87_is_pending(X86Cpu *cpu)
 {
@@ -327,7 +312,7 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     unsigned access;
     InsnResult result;
 
-    if (is_waiting(insn) && x87_is_pending(cpu)) {
+    if (rehost_waits_for_x87(insn) && x87_is_pending(cpu)) {
         fpu_park(cpu);
         return cpu->ignores_x87_error ? run_ignoring_error(cpu, insn) : x87_report_error(cpu);
     }

@@ -321,10 +321,9 @@ unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOS
     return (unsigned)(p - out);
 }
 
-bool rehost_sets_x87_pointers(const Insn *insn)
+bool rehost_waits_for_x87(const Insn *insn)
 {
     switch (insn->mnemonic) {
-    case ZYDIS_MNEMONIC_FLDCW:
     case ZYDIS_MNEMONIC_FNSTCW:
     case ZYDIS_MNEMONIC_FNSTSW:
     case ZYDIS_MNEMONIC_FENI8087_NOP:
@@ -332,8 +331,14 @@ bool rehost_sets_x87_pointers(const Insn *insn)
     case ZYDIS_MNEMONIC_FSETPM287_NOP:
         return false;
     default:
-        return insn->gate == GATE_X87;
+        return insn->gate == GATE_X87 || insn->gate == GATE_MMX;
     }
+}
+
+bool rehost_sets_x87_pointers(const Insn *insn)
+{
+    return insn->gate == GATE_X87 && insn->mnemonic != ZYDIS_MNEMONIC_FLDCW &&
+           rehost_waits_for_x87(insn);
 }
 
 uint16_t rehost_x87_opcode(const Insn *insn)

@@ -46,6 +46,8 @@ typedef struct RehostMap {
  */
 unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES]);
 
+/* True for x87 and MMX instructions that first raise what an earlier one has left pending. */
+bool rehost_waits_for_x87(const Insn *insn);
 /* True for x87 instructions, not control instructions: FIP, FDP and FOP are theirs. */
 bool rehost_sets_x87_pointers(const Insn *insn);
 /* FOP: the low bits of the opcode byte, and ModRM. */
