@@ -282,7 +282,7 @@ GByteArray *acpi_dsdt_code(const AcpiConfig *config)
     add_board_resources(&aml);
     add_fw_cfg(&aml);
     aml_end(&aml);
-    if (config->hpet) {
+    if (config->hpet_timers) {
         add_hpet(&aml);
     }
     add_processors(&aml, config->cpu_count);

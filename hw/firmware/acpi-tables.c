@@ -313,15 +313,15 @@ static uint32_t add_madt(AcpiBuilder *b, const AcpiConfig *config)
     return start;
 }
 
-enum { HPET_TIMERS = 3, HPET_ADDRESS_MEMORY = 0 };
+enum { HPET_ADDRESS_MEMORY = 0 };
 
 /* IA-PC HPET specification, 3.2.4. */
-static uint32_t add_hpet(AcpiBuilder *b)
+static uint32_t add_hpet(AcpiBuilder *b, unsigned timers)
 {
     GByteArray *out = b->tables;
     uint32_t start = begin_table(b, "HPET", 1);
 
-    put(out, HPET_BLOCK_ID(HPET_TIMERS), 4);
+    put(out, HPET_BLOCK_ID(timers), 4);
     put(out, HPET_ADDRESS_MEMORY, 1);
     put_zeros(out, 3); /* width, offset, access size: not said of a block */
     put(out, HPET_BASE, 8);
@@ -386,8 +386,8 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
     unsigned count = 0;
     tables[count++] = add_fadt(&b, facs, dsdt);
     tables[count++] = add_madt(&b, config);
-    if (config->hpet) {
-        tables[count++] = add_hpet(&b);
+    if (config->hpet_timers) {
+        tables[count++] = add_hpet(&b, config->hpet_timers);
     }
     tables[count++] = add_waet(&b);
     uint32_t rsdt = add_root(&b, "RSDT", 4, tables, count);

@@ -146,7 +146,7 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         .apic_id = cpu_apic_id,
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
-        .hpet = pc->hpet,
+        .hpet_timers = pc->timers ? hpet_timer_count(pc->timers) : 0,
     };
     return describe_boot(pc, boot_rom, err) &&
            (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err)) &&

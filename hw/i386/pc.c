@@ -103,6 +103,11 @@ static bool create_hpet(PcMachine *pc, Error **err)
     return object_realize((Object *)pc->timers, err);
 }
 
+static void set_pit_heard(void *owner, unsigned n, bool level)
+{
+    i8254_set_heard(owner, level);
+}
+
 static bool create_timers(PcMachine *pc, Error **err)
 {
     Bus *isa = &pc->isa->bus;
@@ -111,6 +116,9 @@ static bool create_timers(PcMachine *pc, Error **err)
 
     i8254_set_output(pit,
                      pc->timers ? hpet_legacy_input(pc->timers, HPET_LEGACY_PIT) : pc_gsi(pc, 0));
+    if (pc->timers) {
+        hpet_set_pit_heard(pc->timers, (Irq){.set = set_pit_heard, .owner = pit});
+    }
     pc_speaker_set_pit(speaker, pit);
     pc->rtc = pc_device_new("mc146818rtc", isa, NULL);
     return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err) &&

@@ -68,6 +68,7 @@ struct Hpet {
     Region *memory;
     Region window;
     Irq outputs[HPET_OUTPUT_COUNT];
+    Irq pit_heard;
 
     uint64_t config, status;
     uint64_t counter; /* while halted, and at start_ns while not */
@@ -238,6 +239,7 @@ static void hpet_sync(Object *obj)
             irq_set(hpet->outputs[line], levels >> line & 1);
         }
     }
+    irq_set(hpet->pit_heard, !(hpet->config & CONFIG_LEGACY));
     next = ticks_to_wake(hpet, main_counter(hpet, now));
     if (!(hpet->config & CONFIG_ENABLE) || next > INT64_MAX / TICK_NS - hpet->seen) {
         timer_del(&hpet->timer);
@@ -448,6 +450,16 @@ void hpet_set_output(Hpet *hpet, unsigned n, Irq output)
     hpet->outputs[n] = output;
 }
 
+void hpet_set_pit_heard(Hpet *hpet, Irq heard)
+{
+    hpet->pit_heard = heard;
+}
+
+unsigned hpet_timer_count(const Hpet *hpet)
+{
+    return hpet->timers;
+}
+
 Irq hpet_legacy_input(Hpet *hpet, HpetLegacy which)
 {
     return (Irq){.set = set_legacy_input, .owner = hpet, .n = which};
@@ -507,6 +519,7 @@ static const Field hpet_fields[] = {
     LINK(Hpet, memory),
     DERIVED(Hpet, window),
     LINK(Hpet, outputs),
+    LINK(Hpet, pit_heard),
     STATE(Hpet, config),
     STATE(Hpet, status),
     STATE(Hpet, counter),

@@ -57,6 +57,7 @@ struct I8254 {
     uint32_t iobase;
     Region ports;
     Irq output;
+    bool is_heard;
     Channel channels[I8254_CHANNEL_COUNT];
     Timer timer;
 };
@@ -258,12 +259,24 @@ static int64_t next_deadline_ns(const Channel *c)
     return is_periodic(c) ? MAX(deadline, c->edge_ns + late_spacing_ns(c)) : deadline;
 }
 
+/* Nobody listens: edges go by, and nothing is owed. */
+static void let_edges_pass(Channel *c, int64_t now)
+{
+    apply_reload(c, now);
+    c->edges = edges_until(c, now);
+}
+
 static void i8254_sync(Object *obj)
 {
     I8254 *pit = (I8254 *)obj;
     Channel *c = &pit->channels[0];
     int64_t deadline, now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
 
+    if (!pit->is_heard) {
+        let_edges_pass(c, now);
+        timer_del(&pit->timer);
+        return;
+    }
     if (take_edge(c, now)) {
         irq_lower(pit->output);
     }
@@ -448,6 +461,16 @@ void i8254_set_output(I8254 *pit, Irq output)
     pit->output = output;
 }
 
+void i8254_set_heard(I8254 *pit, bool is_heard)
+{
+    if (pit->is_heard == is_heard) {
+        return;
+    }
+    let_edges_pass(&pit->channels[0], clock_now_ns(CLOCK_TYPE_VIRTUAL));
+    pit->is_heard = is_heard;
+    i8254_sync(&pit->isa.dev.obj);
+}
+
 void i8254_set_gate(I8254 *pit, unsigned channel, bool level)
 {
     Channel *c = &pit->channels[channel];
@@ -487,6 +510,7 @@ static void i8254_init(Object *obj)
     I8254 *pit = (I8254 *)obj;
 
     timer_init(&pit->timer, main_loop(), CLOCK_TYPE_VIRTUAL, timer_expired, pit);
+    pit->is_heard = true;
     fields_reset(obj->type->fields, obj); /* no channel may ever have a count of zero */
 }
 
@@ -539,6 +563,7 @@ static const Field i8254_fields[] = {
     PROP(I8254, iobase, .init = 0x40, .desc = "first of the four ports"),
     DERIVED(I8254, ports),
     LINK(I8254, output),
+    DERIVED(I8254, is_heard),
     STATE_STRUCTS(I8254, channels, channel_fields),
     STATE_TIMER(I8254, timer),
     FIELDS_END};

@@ -34,7 +34,7 @@ typedef struct AcpiConfig {
     uint32_t (*apic_id)(unsigned index); /* of a CPU, below 255 */
     unsigned serial_ports;               /* bit N: COM N+1 is there */
     uint64_t low_memory;                 /* where RAM below 4 GiB ends */
-    bool hpet;
+    unsigned hpet_timers;                /* 0: no HPET */
 } AcpiConfig;
 
 /* Adds "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */

@@ -25,6 +25,12 @@ void hpet_set_memory(Hpet *hpet, Region *memory);
 /* LINK: line `n` (0-23) a timer may be routed to. 0 and 8 are also where the legacy inputs go. */
 void hpet_set_output(Hpet *hpet, unsigned n, Irq output);
 
+/* LINK: told whether the interval timer's line is passed on (high) or cut off (low). */
+void hpet_set_pit_heard(Hpet *hpet, Irq heard);
+
+/* How many timers it has, and so what HPET_BLOCK_ID() is. */
+unsigned hpet_timer_count(const Hpet *hpet);
+
 /* Where the older timer's line goes instead of to the board: passed on to output 0 or 8 unless
  * legacy replacement is on. */
 Irq hpet_legacy_input(Hpet *hpet, HpetLegacy which);

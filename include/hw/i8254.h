@@ -13,6 +13,10 @@ typedef struct I8254 I8254; /* "isa-pit" */
 /* LINK: where OUT 0 goes; before realize. Edges of it count: a receiver must be edge triggered. */
 void i8254_set_output(I8254 *pit, Irq output);
 
+/* False while whoever is at OUT 0 does not listen: its edges are not worth waking the host for.
+ * Those of that time are not made up for. True from the start. */
+void i8254_set_heard(I8254 *pit, bool is_heard);
+
 /* Drives the GATE pin of a channel (0-2). */
 void i8254_set_gate(I8254 *pit, unsigned channel, bool level);
 

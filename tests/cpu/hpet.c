@@ -11,9 +11,18 @@ enum {
     TIMER0 = 0x100,
     TIMER1 = 0x120,
     TIMER2 = 0x140,
-    COMPARATOR = 8
+    COMPARATOR = 8,
+    ROUTE = 16
 };
-enum { LEVEL = 2, ENABLE = 4, PERIODIC = 8, SET_VALUE = 0x40, NARROW = 0x100 };
+enum {
+    LEVEL = 2,
+    ENABLE = 4,
+    PERIODIC = 8,
+    SET_VALUE = 0x40,
+    NARROW = 0x100,
+    FSB = 0x4000,
+    FSB_CAPABLE = 0x8000
+};
 enum { RUN = 1, LEGACY = 2 };
 
 #define SPEC "HPET "
@@ -241,6 +250,53 @@ static void test_route(void)
     halt_at(0);
 }
 
+/* Messages: present only where the machine was asked for them. */
+static void test_message(void)
+{
+    if (!(get(TIMER2) & FSB_CAPABLE)) {
+        set(TIMER2, FSB);
+        check("no-messages", get(TIMER2) & FSB, 0, SPEC "2.3.8");
+        set64(TIMER2 + ROUTE, 0xfee0000000000061);
+        check("no-message-route", get64(TIMER2 + ROUTE), 0, SPEC "2.3.10");
+        return;
+    }
+    halt_at(0);
+    set64(TIMER2 + ROUTE, 0xfee0000000000061);
+    check("message-route", get64(TIMER2 + ROUTE), 0xfee0000000000061, SPEC "2.3.10");
+    set(TIMER2, FSB | ENABLE | NARROW);
+    set64(TIMER2 + COMPARATOR, 1000);
+    set(CONFIG, RUN);
+    check("message", wait_for_vectors(1), 1, SPEC "2.3.10");
+    check("message-vector", vectors(), 0x61, SPEC "2.3.10");
+    check("message-edge", apic_bit(APIC_TMR, 0x61), 0, "SDM 3A 11.11.2");
+    check("message-no-status", get(STATUS), 0, SPEC "2.3.6");
+    eoi();
+    set64(TIMER2 + ROUTE, 0xfee0000000000400); /* NMI */
+    set(TIMER2 + COMPARATOR, get(COUNTER) + 20 * ticks_per_ms);
+    check("message-nmi", wait_for_vectors(1), 1, SPEC "2.3.10");
+    check("message-nmi-vector", vectors(), 2, "SDM 3A 11.11.2");
+    set64(TIMER0 + ROUTE, 0xfee0000000000062);
+    set(TIMER0, FSB | ENABLE | PERIODIC | SET_VALUE | NARROW);
+    set(TIMER0 + COMPARATOR, get(COUNTER) + ticks_per_ms);
+    set(TIMER0 + COMPARATOR, ticks_per_ms);
+    unsigned count = 0;
+    while (count < 5 && wait_for_vectors(1) && vectors() == 0x62) {
+        eoi();
+        count++;
+    }
+    check("message-periodic", count, 5, SPEC "2.3.10");
+    halt_at(0);
+    window();
+    vectors();
+    eoi();
+    unsigned timers = (get(CAPABILITIES) >> 8 & 31) + 1;
+    check("last-timer-writes",
+          (set64(TIMER0 + 0x20 * (timers - 1) + COMPARATOR, 0x1234),
+           get64(TIMER0 + 0x20 * (timers - 1) + COMPARATOR)),
+          0x1234, SPEC "2.3.4");
+    check("no-timer-behind", get64(TIMER0 + 0x20 * timers), 0, SPEC "2.3.4");
+}
+
 int main(void);
 int main(void)
 {
@@ -254,5 +310,6 @@ int main(void)
     test_status();
     test_legacy();
     test_route();
+    test_message();
     return 0;
 }

@@ -30,6 +30,8 @@ OPTIONS = {
         ("qemu64", "1"), ("kvm64", "2,sockets=2"), ("Nehalem", "4,cores=2,threads=2"),
         ("Haswell", "6,cores=3,threads=2"), ("Icelake-Server-v6", "1"), ("Opteron_G3", "3,cores=3"),
         ("EPYC", "8,sockets=2,cores=2,threads=2"), ("max", "5,cores=5"), ("tcg64", "2"))],
+    "hpet-64": [["-cpu", "max"],
+                ["-cpu", "max", "-global", "hpet.msi=on", "-global", "hpet.timers=5"]],
     "apic-messages-64": [["-cpu", "max", "-smp", "2"]],
     "x2apic-64": [["-cpu", "max", "-smp", "2"]],
     "framework-64": [["-smp", "2"]],

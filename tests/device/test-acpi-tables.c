@@ -172,12 +172,12 @@ static const AcpiConfig small = {.cpu_count = 1,
                                  .apic_id = same_number,
                                  .low_memory = 512 << 20,
                                  .serial_ports = 1,
-                                 .hpet = true};
+                                 .hpet_timers = 3};
 static const AcpiConfig large = {.cpu_count = 255,
                                  .apic_id = same_number,
                                  .low_memory = 3ull << 30,
                                  .serial_ports = 15,
-                                 .hpet = true};
+                                 .hpet_timers = 3};
 
 static void test_roots(void)
 {
@@ -246,7 +246,7 @@ static void test_hpet(void)
     g_assert_cmphex(get(hpet + 40, 4), ==, 0); /* in memory */
     g_assert_cmphex(get(hpet + 44, 8), ==, 0xfed00000);
     gsize size = blobs[0].size;
-    without.hpet = false;
+    without.hpet_timers = 0;
     load(&without);
     g_assert_cmpuint(blobs[0].size, <, size - 56);
     const uint8_t *xsdt = table_at(get(blobs[1].bytes + 24, 8), "XSDT");

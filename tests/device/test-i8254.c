@@ -332,6 +332,30 @@ static void test_reload_waits(void)
     tear_down();
 }
 
+/* While nobody listens no timer runs, and what was not heard is not made up for. */
+static void test_unheard(void)
+{
+    set_up();
+    program(0, 2, 1193);
+    advance_ticks(1193);
+    g_assert_cmpuint(bench.rises[0], ==, 1);
+    g_assert_cmpint(loop_deadline_ns(main_loop(), CLOCK_TYPE_VIRTUAL), !=, TIMER_OFF);
+    i8254_set_heard(pit, false);
+    g_assert_cmpint(loop_deadline_ns(main_loop(), CLOCK_TYPE_VIRTUAL), ==, TIMER_OFF);
+    advance_ticks(100 * 1193 - 100);
+    g_assert_cmpuint(read_latched(0), ==, 100);
+    g_assert_cmpint(loop_deadline_ns(main_loop(), CLOCK_TYPE_VIRTUAL), ==, TIMER_OFF);
+    i8254_set_heard(pit, true);
+    bench.rises[0] = 0;
+    advance_ticks(99);
+    g_assert_cmpuint(bench.rises[0], ==, 0);
+    advance_ticks(1);
+    g_assert_cmpuint(bench.rises[0], ==, 1);
+    advance_ticks(1193);
+    g_assert_cmpuint(bench.rises[0], ==, 2);
+    tear_down();
+}
+
 static void test_refresh(void)
 {
     unsigned toggles = 0;
@@ -366,6 +390,7 @@ int main(int argc, char **argv)
     g_test_add_func("/i8254/gate", test_gate_pauses);
     g_test_add_func("/i8254/bcd", test_bcd_and_read_back);
     g_test_add_func("/i8254/reload", test_reload_waits);
+    g_test_add_func("/i8254/unheard", test_unheard);
     g_test_add_func("/i8254/refresh", test_refresh);
     return g_test_run();
 }
