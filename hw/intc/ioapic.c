@@ -95,7 +95,13 @@ static void ioapic_sync(Object *obj)
     }
 }
 
-/* Polarity says how the board is wired; lines carry "asks" and not volts, so it changes nothing. */
+/*
+ * Polarity (3.2.4, INTPOL) tells the chip at which voltage a line asks. The lines of the machine
+ * carry no voltage: their drivers say "asks", whether the wire under it idles high, as INTx# and
+ * SCI do, or low, as the ISA timer does. So the bit is kept and read back, as firmware tables
+ * ("active high" for the PIIX's PCI interrupts, whose router inverts them) and systems disagree
+ * about it from board to board, and a pin asks when its driver does, whatever the bit says.
+ */
 static void set_pin(void *owner, unsigned n, bool level)
 {
     IoApic *ioapic = owner;

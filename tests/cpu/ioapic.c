@@ -6,7 +6,13 @@
 
 enum { INDEX_ID, INDEX_VERSION, INDEX_ARBITRATION, INDEX_ENTRIES = 0x10 };
 enum { TIMER_PIN = 2, CLOCK_PIN = 8 };
-enum { LOGICAL = 0x800, REMOTE_IRR = 0x4000, LEVEL = 0x8000, MASKED = 0x10000 };
+enum {
+    LOGICAL = 0x800,
+    ACTIVE_LOW = 0x2000,
+    REMOTE_IRR = 0x4000,
+    LEVEL = 0x8000,
+    MASKED = 0x10000
+};
 
 static volatile uint32_t *const window_select = (volatile uint32_t *)0xfec00000;
 static volatile uint32_t *const window_data = (volatile uint32_t *)0xfec00010;
@@ -123,6 +129,33 @@ static void test_levels(void)
     check("level-at-rest", entry(CLOCK_PIN), LEVEL | 0x51, "82093AA 3.2.4");
 }
 
+/* Boards tell systems how their lines are wired; both ways work, for whoever was told either. */
+static void test_polarity(void)
+{
+    irq8_lower();
+    set_entry(CLOCK_PIN, LEVEL | ACTIVE_LOW | 0x54);
+    check("active-low-kept", entry(CLOCK_PIN), LEVEL | ACTIVE_LOW | 0x54, "82093AA 3.2.4");
+    check("active-low-at-rest", taken_in_window(), 0, "82093AA 3.2.4");
+    irq8_raise();
+    check("active-low-level", taken_in_window(), 0x54, "82093AA 3.2.4");
+    irq8_lower();
+    eoi();
+    check("active-low-withdrawn", taken_in_window(), 0, "82093AA 3.2.4");
+    check("active-low-no-remote-irr", entry(CLOCK_PIN), LEVEL | ACTIVE_LOW | 0x54, "82093AA 3.2.4");
+    set_entry(CLOCK_PIN, MASKED);
+    irq0_lower();
+    set_entry(TIMER_PIN, ACTIVE_LOW | 0x44);
+    irq0_raise();
+    check("active-low-edge", taken_in_window(), 0x44, "82093AA 3.2.4");
+    eoi();
+    irq0_lower();
+    check("active-low-one-edge", taken_in_window(), 0, "82093AA 3.2.4");
+    set_entry(TIMER_PIN, 0x45); /* changing the bit is no edge */
+    set_entry(TIMER_PIN, ACTIVE_LOW | 0x45);
+    check("polarity-change", taken_in_window(), 0, "82093AA 3.2.4");
+    set_entry(TIMER_PIN, MASKED);
+}
+
 static void test_directed_eoi(void)
 {
     if ((get(INDEX_VERSION) & 0xff) < 0x20 || !(apic_read(APIC_VERSION) >> 24 & 1)) {
@@ -220,6 +253,8 @@ int main(void)
     test_registers();
     test_edges();
     test_levels();
+    test_polarity();
+    set_entry(CLOCK_PIN, LEVEL | 0x51);
     test_directed_eoi();
     test_delivery();
     test_msi();
