@@ -72,11 +72,11 @@ static ShadowSegment shadow_segment(unsigned i)
 }
 
 /*
- * D_CLS, which keeps the data accesses of SMM out of SMRAM, is not modelled: code and data have one
- * view.
+ * PAM (3.2.18) decides for reads and writes apart. "Read from PCI, write to RAM", by which old
+ * firmware copies itself, is RAM that only takes writes.
  *
- * "Read from PCI, write to RAM" is shown as PCI: such writes are dropped. Firmware that copies
- * itself into shadow RAM that way is older than any of the last 25 years.
+ * SMRAM (3.2.19): D_OPEN shows it to everybody, D_CLS hides it from the data accesses of SMM but
+ * not from its code, and D_LCK clears D_OPEN and leaves D_CLS alone writable until reset.
  */
 static void i440fx_sync(Object *obj)
 {
@@ -86,8 +86,9 @@ static void i440fx_sync(Object *obj)
     pci_device_sync(&d->pci);
     for (unsigned i = 0; i < SHADOW_COUNT; i++) {
         ShadowSegment segment = shadow_segment(i);
-        unsigned bits = d->pci.config[segment.offset] >> segment.shift;
-        region_set_enabled(&d->shadow[i], bits & PAM_READ);
+        unsigned bits = d->pci.config[segment.offset] >> segment.shift & (PAM_READ | PAM_WRITE);
+        region_set_enabled(&d->shadow[i], bits);
+        region_set_write_only(&d->shadow[i], bits == PAM_WRITE);
         region_set_read_only(&d->shadow[i], !(bits & PAM_WRITE));
     }
     uint8_t smram = d->pci.config[I440FX_SMRAM];

@@ -93,7 +93,7 @@ typedef struct RegionDesc {
 struct Region {
     const char *name;
     RegionKind kind;
-    bool enabled, read_only;
+    bool enabled, read_only, write_only;
     int priority;
     uint64_t address; /* in its container */
     uint64_t size;
@@ -123,6 +123,9 @@ void region_set_alias(Region *region, uint64_t target_offset);
 void region_set_read_only(Region *region,
                           bool read_only); /* of a RAM region or an alias: writes are dropped */
 
+/* Of a RAM region or an alias of one: it takes writes, and reads see what lies behind it. */
+void region_set_write_only(Region *region, bool write_only);
+
 /* Changes between the two are published once, by the outermost commit. */
 void region_transaction_begin(void);
 void region_transaction_commit(void);
@@ -134,7 +137,8 @@ typedef struct FlatRange {
     Region *region;         /* the leaf: RAM, ROM, IO; RESERVED reads all ones */
     uint64_t region_offset; /* of `start` in the region */
     uint8_t *host;          /* RAM, ROM: host address of `start`, else NULL */
-    bool read_only;         /* writes go to region->ops, if any, or nowhere */
+    bool read_only;         /* writes go to region->ops, if any, or nowhere... */
+    uint8_t *write_host;    /* ...or there: RAM of a write-only region in front, else NULL */
 } FlatRange;
 
 struct FlatView {

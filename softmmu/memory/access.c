@@ -220,10 +220,18 @@ MemResult address_space_store(AddressSpace *as, uint64_t address, uint64_t value
     }
     uint64_t offset = range->region_offset + (address - range->start);
 
-    if (!range->host || range->read_only) {
+    uint8_t *host = range_write_pointer(range, address);
+
+    if (!host) {
         return region_write(range->region, offset, size, value);
     }
-    host_store(range->host + (address - range->start), value, size);
-    ram_block_mark_dirty(range->region->ram, range->region->ram_offset + offset, size);
+    host_store(host, value, size);
+    if (range->read_only) {
+        RamBlock *beside = ram_block_from_host(host, &offset);
+
+        ram_block_mark_dirty(beside, offset, size);
+    } else {
+        ram_block_mark_dirty(range->region->ram, range->region->ram_offset + offset, size);
+    }
     return MEM_OK;
 }

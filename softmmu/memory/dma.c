@@ -93,12 +93,13 @@ MemResult address_space_write(AddressSpace *as, uint64_t address, const void *bu
 
         if (!range) {
             result |= MEM_UNASSIGNED;
-        } else if (range->host && !range->read_only) {
-            const Region *region = range->region;
-            uint64_t offset = range->region_offset + (at - range->start);
+        } else if (range_write_pointer(range, at)) {
+            uint8_t *host = range_write_pointer(range, at);
+            uint64_t offset;
+            RamBlock *block = ram_block_from_host(host, &offset);
 
-            memcpy(range->host + (at - range->start), from + done, step);
-            ram_block_mark_dirty(region->ram, region->ram_offset + offset, step);
+            memcpy(host, from + done, step);
+            ram_block_mark_dirty(block, offset, step);
         } else if (range->region->ops) {
             result |= write_registers(range, at, from + done, step, &step);
         }

@@ -14,6 +14,9 @@
  *       alias  "low"  000-fff  prio -1 -> ram+000  ram 000-9ff, ram d00-fff
  *     merged: ram 000-9ff, vga a00-bff, ram c00-fff
  *
+ * Write-only regions are left out of that. Where there are any, a second view is painted with them,
+ * and each range of the first takes from it where its writes go.
+ *
  * Readers do not lock: they load the pointer and use the view until their next safe point. So a
  * view never changes, and a replaced one goes through vcpu_defer(). It holds references on the RAM
  * blocks it shows, so that a host pointer found in it stays mapped as long as the view is in use.
@@ -37,6 +40,12 @@ typedef struct Listener {
     AddressSpaceListener *fn;
     void *opaque;
 } Listener;
+
+typedef struct Painting {
+    GArray *ranges;
+    bool is_of_writes;  /* write-only regions are painted as well */
+    bool lacks_regions; /* some were left out */
+} Painting;
 
 static FlatRange leaf_range(const Region *region, Position base, Window part, bool read_only)
 {
@@ -79,8 +88,8 @@ static void paint_leaf(GArray *ranges, const Region *region, Position base, Wind
     }
 }
 
-static void paint(GArray *ranges, const Region *region, Position base, Window window,
-                  bool read_only, unsigned depth)
+static void paint(Painting *to, const Region *region, Position base, Window window, bool read_only,
+                  unsigned depth)
 {
     Position end = base + region->size;
 
@@ -88,6 +97,10 @@ static void paint(GArray *ranges, const Region *region, Position base, Window wi
         return;
     }
     g_assert(depth < TREE_DEPTH_MAX);
+    if (region->write_only && !to->is_of_writes) {
+        to->lacks_regions = true;
+        return;
+    }
     window.start = MAX(base, window.start);
     window.end = MIN(end, window.end);
     read_only |= region->read_only;
@@ -96,30 +109,94 @@ static void paint(GArray *ranges, const Region *region, Position base, Window wi
         for (guint i = 0; i < region->children->len; i++) {
             const Region *child = g_ptr_array_index(region->children, i);
 
-            paint(ranges, child, base + child->address, window, read_only, depth + 1);
+            paint(to, child, base + child->address, window, read_only, depth + 1);
         }
         break;
     case REGION_ALIAS:
-        paint(ranges, region->target, base - region->target_offset, window, read_only, depth + 1);
+        paint(to, region->target, base - region->target_offset, window, read_only, depth + 1);
         break;
     default:
-        paint_leaf(ranges, region, base, window, read_only);
+        paint_leaf(to->ranges, region, base, window, read_only);
         break;
     }
+}
+
+/* The part of `range` from `start` to `end`. */
+static FlatRange range_part(const FlatRange *range, uint64_t start, uint64_t end)
+{
+    uint64_t skipped = start - range->start;
+    FlatRange part;
+
+    memcpy(&part, range, sizeof(part)); /* with its padding */
+    part.start = start;
+    part.size = end - start;
+    part.region_offset += skipped;
+    part.host = range->host ? range->host + skipped : NULL;
+    return part;
+}
+
+/* Ranges of `reads`, split where what lies in front of them in `writes` begins and ends. All that
+ * is in the former is covered by the latter. */
+static GArray *with_writes(const GArray *reads, const GArray *writes)
+{
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(FlatRange));
+    guint i = 0, n = 0;
+
+    while (i < reads->len && n < writes->len) {
+        const FlatRange *read = &g_array_index(reads, FlatRange, i);
+        const FlatRange *write = &g_array_index(writes, FlatRange, n);
+        uint64_t start = MAX(read->start, write->start);
+        uint64_t end = MIN(range_end(read), range_end(write));
+
+        if (start < end) {
+            FlatRange part = range_part(read, start, end);
+
+            if (write->region != read->region && write->host && !write->read_only) {
+                part.write_host = write->host + (start - write->start);
+                part.read_only = true;
+            }
+            g_array_append_val(ranges, part);
+        }
+        if (range_end(read) <= range_end(write)) {
+            i++;
+        } else {
+            n++;
+        }
+    }
+    return ranges;
+}
+
+static GArray *paint_all(const Region *root)
+{
+    const Window everywhere = {0, UINT64_MAX};
+    Painting reads = {.ranges = g_array_new(FALSE, FALSE, sizeof(FlatRange))};
+
+    paint(&reads, root, 0, everywhere, false, 0);
+    if (!reads.lacks_regions) {
+        return reads.ranges;
+    }
+    Painting writes = {.ranges = g_array_new(FALSE, FALSE, sizeof(FlatRange)),
+                       .is_of_writes = true};
+
+    paint(&writes, root, 0, everywhere, false, 0);
+    GArray *ranges = with_writes(reads.ranges, writes.ranges);
+
+    g_array_unref(reads.ranges);
+    g_array_unref(writes.ranges);
+    return ranges;
 }
 
 static bool ranges_join(const FlatRange *low, const FlatRange *high)
 {
     return range_end(low) == high->start && low->region == high->region &&
            low->region_offset + low->size == high->region_offset &&
-           low->read_only == high->read_only;
+           low->read_only == high->read_only &&
+           (low->write_host ? low->write_host + low->size : NULL) == high->write_host;
 }
 
 FlatView *flat_view_new(const Region *root)
 {
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(FlatRange));
-
-    paint(ranges, root, 0, (Window){0, UINT64_MAX}, false, 0);
+    g_autoptr(GArray) ranges = paint_all(root);
 
     FlatView *view = g_malloc0(sizeof(*view) + ranges->len * sizeof(FlatRange));
 
@@ -134,8 +211,13 @@ FlatView *flat_view_new(const Region *root)
         memcpy(&view->ranges[view->count++], range, sizeof(*range));
     }
     for (size_t i = 0; i < view->count; i++) {
+        uint64_t offset;
+
         if (view->ranges[i].host) {
             ram_block_ref(view->ranges[i].region->ram);
+        }
+        if (view->ranges[i].write_host) {
+            ram_block_ref(ram_block_from_host(view->ranges[i].write_host, &offset));
         }
     }
     return view;
@@ -148,6 +230,9 @@ static void range_release_ram(const FlatRange *range)
 
     if (range->host) {
         ram_block_unref(ram_block_from_host(range->host, &offset));
+    }
+    if (range->write_host) {
+        ram_block_unref(ram_block_from_host(range->write_host, &offset));
     }
 }
 

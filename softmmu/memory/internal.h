@@ -30,6 +30,14 @@ static inline uint64_t all_ones(unsigned size)
     return UINT64_MAX >> (64 - 8 * size);
 }
 
+/* RAM that a write to `address` of the range goes to; NULL: it goes to region_write(). */
+static inline uint8_t *range_write_pointer(const FlatRange *range, uint64_t address)
+{
+    uint8_t *start = range->read_only ? range->write_host : range->host;
+
+    return start ? start + (address - range->start) : NULL;
+}
+
 static inline uint64_t range_end(const FlatRange *range)
 {
     return range->start + range->size;

@@ -120,6 +120,15 @@ void region_set_alias(Region *region, uint64_t target_offset)
     }
 }
 
+void region_set_write_only(Region *region, bool write_only)
+{
+    g_assert(region->kind == REGION_RAM || region->kind == REGION_ALIAS);
+    if (region->write_only != write_only) {
+        region->write_only = write_only;
+        tree_changed();
+    }
+}
+
 void region_set_read_only(Region *region, bool read_only)
 {
     g_assert(region->kind == REGION_RAM || region->kind == REGION_ALIAS);

@@ -52,6 +52,7 @@ static void print_region(GString *out, const Region *region, uint64_t base, unsi
         g_string_append_printf(out, "%s): %s", kind_name(region->kind, region->read_only),
                                region->name);
     }
+    g_string_append(out, region->write_only ? " [write-only]" : "");
     g_string_append(out, region->enabled ? "\n" : " [disabled]\n");
     if (!region->children) {
         return;
@@ -79,7 +80,7 @@ static void print_view(GString *out, const AddressSpace *as)
         if (range->region_offset) {
             g_string_append_printf(out, " @%016" PRIx64, range->region_offset);
         }
-        g_string_append_c(out, '\n');
+        g_string_append(out, range->write_host ? " (writes go to RAM)\n" : "\n");
     }
 }
 

@@ -206,6 +206,11 @@ static void test_shadow_ram(void)
     g_assert_cmphex(mem_get(0xc8000, 4), ==, ALL_ONES);
 
     uint64_t rom = mem_get(0xf0000, 8);
+    config_put(HOST, 0x59, 0x20, 1); /* reads from PCI, writes to RAM */
+    mem_put(0xf0000, rom + 1, 8);
+    g_assert_cmphex(mem_get(0xf0000, 8), ==, rom);
+    config_put(HOST, 0x59, 0x10, 1);
+    g_assert_cmphex(mem_get(0xf0000, 8), ==, rom + 1);
     config_put(HOST, 0x59, 0x30, 1);
     mem_put(0xf0000, ~rom, 8);
     g_assert_cmphex(mem_get(0xf0000, 8), ==, ~rom);

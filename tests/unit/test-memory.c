@@ -191,6 +191,63 @@ static void test_shadowing(void)
     ram_block_unref(rom_block);
 }
 
+/* RAM that takes writes while reads see what lies behind, in part ROM, in part a device. */
+static void test_write_only(void)
+{
+    RamBlock *ram_block = new_ram(8 * PAGE), *rom_block = new_ram(2 * PAGE);
+    Region root, ram, rom, io, window;
+    AddressSpace as;
+    uint8_t bytes[3 * PAGE];
+
+    init_container(&root, "root", UINT64_MAX);
+    init_ram(&ram, REGION_RAM, ram_block, NULL);
+    init_ram(&rom, REGION_ROM, rom_block, NULL);
+    init_io(&io, "io", PAGE, &note_ops);
+    region_add(&root, 4 * PAGE, &rom, 0);
+    region_add(&root, 6 * PAGE, &io, 0);
+    init_alias(&window, &ram, 5 * PAGE, 2 * PAGE);
+    region_add(&root, 5 * PAGE, &window, 1);
+    memset(rom_block->host, 0x11, 2 * PAGE);
+    address_space_init(&as, &root, "test");
+    region_set_write_only(&window, true);
+
+    g_assert_cmpuint(as.view->count, ==, 3);
+    assert_range(&as, 0, 4 * PAGE, PAGE, &rom, 0);
+    assert_range(&as, 1, 5 * PAGE, PAGE, &rom, PAGE);
+    assert_range(&as, 2, 6 * PAGE, PAGE, &io, 0);
+    g_assert_true(as.view->ranges[1].read_only && as.view->ranges[2].read_only);
+    ram_block_test_and_clear_dirty(ram_block, DIRTY_VGA, 0, 8 * PAGE);
+    address_space_store(&as, 5 * PAGE + 8, 0x44332211, 4);
+    g_assert_cmphex(address_space_load(&as, 5 * PAGE + 8, 4, NULL), ==, 0x11111111);
+    g_assert_cmphex(ram_block->host[5 * PAGE + 9], ==, 0x22);
+    g_assert_true(ram_block_test_and_clear_dirty(ram_block, DIRTY_VGA, 5 * PAGE, PAGE));
+    address_space_store(&as, 4 * PAGE + 8, 0x44332211, 4); /* before it: ROM */
+    g_assert_cmphex(rom_block->host[8], ==, 0x11);
+
+    call_count = 0;
+    memset(bytes, 0x77, sizeof(bytes));
+    address_space_write(&as, 4 * PAGE, bytes, sizeof(bytes));
+    g_assert_cmpuint(call_count, ==, 0); /* the device has not seen it */
+    g_assert_cmphex(ram_block->host[4 * PAGE], ==, 0);
+    g_assert_cmphex(ram_block->host[5 * PAGE], ==, 0x77);
+    g_assert_cmphex(ram_block->host[7 * PAGE - 1], ==, 0x77);
+    g_assert_cmphex(address_space_load(&as, 6 * PAGE, 1, NULL), ==, 0x10);
+
+    region_set_write_only(&window, false);
+    g_assert_cmphex(address_space_load(&as, 6 * PAGE, 1, NULL), ==, 0x77);
+    region_set_write_only(&window, true);
+    region_fini(&window);
+    g_assert_cmpuint(as.view->count, ==, 2);
+    address_space_fini(&as);
+    region_fini(&root);
+    region_fini(&io);
+    region_fini(&ram);
+    region_fini(&rom);
+    g_assert_cmpuint(ram_block->references, ==, 1); /* views hold no more */
+    ram_block_unref(ram_block);
+    ram_block_unref(rom_block);
+}
+
 static unsigned publications;
 
 static void count_publication(AddressSpace *as, void *opaque)
@@ -638,6 +695,7 @@ int main(int argc, char **argv)
     machine_lock();
     g_test_add_func("/memory/view/priorities", test_priorities);
     g_test_add_func("/memory/view/shadowing", test_shadowing);
+    g_test_add_func("/memory/view/write-only", test_write_only);
     g_test_add_func("/memory/view/transactions", test_transactions);
     g_test_add_func("/memory/view/random", test_random_trees);
     g_test_add_func("/memory/access/split", test_access_split);
