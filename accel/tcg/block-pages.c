@@ -180,8 +180,7 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
     if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
         return NULL;
     }
-    page_protect(cpu, address_space_lookup(cpu_address_space(cpu), second.physical),
-                 second.ram_page);
+    page_protect(cpu, address_space_lookup(cpu_code_space(cpu), second.physical), second.ram_page);
     memcpy(bytes, target->host, room);
     memcpy(bytes + room, second.host, INSN_MAX_BYTES - room);
     block = block_begin(cpu, target->ram_page + offset);

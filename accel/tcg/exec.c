@@ -89,7 +89,7 @@ static Block *find_block(X86Cpu *cpu)
         if (!tlb_resolve(cpu, linear, ACCESS_EXEC, &target) || !target.host) {
             return NULL;
         }
-        range = address_space_lookup(cpu_address_space(cpu), target.physical);
+        range = address_space_lookup(cpu_code_space(cpu), target.physical);
         fpu_park(cpu);
         code_lock(cpu);
         block = block_lookup(target.ram_page + (linear - page), cpu->rip, mode, cpu_code_key(cpu));

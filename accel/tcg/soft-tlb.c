@@ -289,6 +289,19 @@ void tlb_mark_written(RamBlock *block, uint64_t ram_offset)
     }
 }
 
+/* SMRAM closed to data: code and data differ there, and no entry of the TLB can stand for both. */
+static bool code_lies_apart(const X86Cpu *cpu, uint64_t page)
+{
+    const FlatRange *code, *data;
+
+    if (!cpu->smm) {
+        return false;
+    }
+    code = address_space_lookup(cpu_code_space(cpu), page);
+    data = address_space_lookup(cpu_address_space(cpu), page);
+    return !code || !data || code->region != data->region;
+}
+
 bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target)
 {
     TcgCpu *own = cpu->tcg.own;
@@ -303,7 +316,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     own->refills++;
     page = walk.physical & ~(TARGET_PAGE_SIZE - 1);
     *ret_target = (PageTarget){.physical = walk.physical, .ram_page = UINT64_MAX};
-    range = address_space_lookup(cpu_address_space(cpu), page);
+    range = address_space_lookup(
+        access & ACCESS_EXEC ? cpu_code_space(cpu) : cpu_address_space(cpu), page);
     if (!range || !range->host || range->start > page ||
         range->start + range->size < page + TARGET_PAGE_SIZE) {
         return true;
@@ -316,7 +330,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     if (!range->read_only && MUTANT(70, walk.may_write, false)) {
         tlb_mark_written(range->region->ram, ram_offset);
     }
-    if (!(access & ACCESS_SYSTEM)) {
+    if (!(access & ACCESS_SYSTEM) && !code_lies_apart(cpu, page)) {
         entry_fill(&own->contexts[own->current], linear, &walk, ret_target, may_write);
     }
     if (access & ACCESS_WRITE && !may_write) {

@@ -84,9 +84,13 @@ static void listen_to_map(Vcpu *vcpu, bool listen)
         if (address_space_smm.root) {
             address_space_listen(&address_space_smm, on_map_changed, vcpu);
         }
+        if (address_space_smm_code.root) {
+            address_space_listen(&address_space_smm_code, on_map_changed, vcpu);
+        }
     } else {
         address_space_unlisten(&address_space_memory, vcpu);
         address_space_unlisten(&address_space_smm, vcpu);
+        address_space_unlisten(&address_space_smm_code, vcpu);
     }
     if (!held) {
         machine_unlock();

@@ -42,6 +42,17 @@ static void add_ram_alias(PcMachine *pc, Region *alias, const char *name, uint64
     region_add(&pc->memory, address, alias, 0);
 }
 
+/* A view of what CPUs see, in front of which the host bridge puts SMRAM. */
+static void create_smm_root(PcMachine *pc, Region *root, Region *system, const char *name)
+{
+    region_init(root, &(RegionDesc){.name = name, .kind = REGION_CONTAINER, .size = UINT64_MAX});
+    region_init(system, &(RegionDesc){.name = "smm-system",
+                                      .kind = REGION_ALIAS,
+                                      .size = UINT64_MAX,
+                                      .target = &pc->cpu_memory});
+    region_add(root, 0, system, 0);
+}
+
 static void create_roots(PcMachine *pc)
 {
     region_init(&pc->memory,
@@ -49,16 +60,12 @@ static void create_roots(PcMachine *pc)
     region_init(&pc->cpu_memory,
                 &(RegionDesc){.name = "cpu-memory", .kind = REGION_CONTAINER, .size = UINT64_MAX});
     region_add(&pc->cpu_memory, 0, &pc->memory, 0);
-    region_init(&pc->smm_memory,
-                &(RegionDesc){.name = "smm-memory", .kind = REGION_CONTAINER, .size = UINT64_MAX});
-    region_init(&pc->smm_system, &(RegionDesc){.name = "smm-system",
-                                               .kind = REGION_ALIAS,
-                                               .size = UINT64_MAX,
-                                               .target = &pc->cpu_memory});
-    region_add(&pc->smm_memory, 0, &pc->smm_system, 0);
+    create_smm_root(pc, &pc->smm_memory, &pc->smm_system, "smm-memory");
+    create_smm_root(pc, &pc->smm_code_memory, &pc->smm_code_system, "smm-code-memory");
     region_init(&pc->io, &(RegionDesc){.name = "io", .kind = REGION_CONTAINER, .size = 0x10000});
     address_space_init(&address_space_memory, &pc->cpu_memory, "memory");
     address_space_init(&address_space_smm, &pc->smm_memory, "SMM");
+    address_space_init(&address_space_smm_code, &pc->smm_code_memory, "SMM code");
     address_space_init(&address_space_io, &pc->io, "I/O");
     apic_set_memory(&pc->cpu_memory, &pc->memory);
 }
@@ -103,12 +110,15 @@ void pc_memory_destroy(PcMachine *pc)
     region_fini(&pc->ram_low);
     region_fini(&pc->ram);
     region_fini(&pc->io);
+    region_fini(&pc->smm_code_system);
+    region_fini(&pc->smm_code_memory);
     region_fini(&pc->smm_system);
     region_fini(&pc->smm_memory);
     region_fini(&pc->cpu_memory);
     region_fini(&pc->memory);
     region_transaction_commit();
     address_space_fini(&address_space_io);
+    address_space_fini(&address_space_smm_code);
     address_space_fini(&address_space_smm);
     address_space_fini(&address_space_memory);
     ram_block_unref(pc->ram_block);

@@ -40,6 +40,7 @@ static bool create_bridges(PcMachine *pc, Error **err)
 {
     const I440fxWiring wiring = {.system_memory = &pc->memory,
                                  .smm_memory = &pc->smm_memory,
+                                 .smm_code = &pc->smm_code_memory,
                                  .io = &pc->io,
                                  .ram = &pc->ram};
 
@@ -224,6 +225,8 @@ static const Field pc_fields[] = {
     DERIVED(PcMachine, cpu_memory),
     DERIVED(PcMachine, smm_memory),
     DERIVED(PcMachine, smm_system),
+    DERIVED(PcMachine, smm_code_memory),
+    DERIVED(PcMachine, smm_code_system),
     DERIVED(PcMachine, ram_block),
     DERIVED(PcMachine, ram),
     DERIVED(PcMachine, ram_low),

@@ -39,7 +39,8 @@ typedef struct I440fx {
     Region *pci_memory;
     Region legacy_pci, legacy_void;
     Region shadow[SHADOW_COUNT];
-    Region smram_open, smram; /* in front of PCI for everybody; for SMM */
+    Region smram_open;        /* in front of PCI for everybody */
+    Region smram, smram_code; /* for SMM's data and its code */
 } I440fx;
 
 struct I440fxHost {
@@ -92,8 +93,10 @@ static void i440fx_sync(Object *obj)
         region_set_read_only(&d->shadow[i], !(bits & PAM_WRITE));
     }
     uint8_t smram = d->pci.config[I440FX_SMRAM];
-    region_set_enabled(&d->smram_open, smram & SMRAM_OPEN);
-    region_set_enabled(&d->smram, smram & SMRAM_ENABLE);
+    bool is_there = smram & SMRAM_ENABLE;
+    region_set_enabled(&d->smram_open, is_there && smram & SMRAM_OPEN);
+    region_set_enabled(&d->smram, is_there && !(smram & SMRAM_CLOSE));
+    region_set_enabled(&d->smram_code, is_there);
     d->pci.write_mask[I440FX_SMRAM] =
         smram & SMRAM_LOCK ? SMRAM_CLOSE : SMRAM_ENABLE | SMRAM_LOCK | SMRAM_CLOSE | SMRAM_OPEN;
     region_transaction_commit();
@@ -151,6 +154,8 @@ static bool i440fx_realize(Object *obj, Error **err)
               PRIORITY_SHADOW);
     add_alias(d->wiring.smm_memory, &d->smram, "smram", d->wiring.ram, LEGACY_START, SMRAM_SIZE,
               PRIORITY_SHADOW);
+    add_alias(d->wiring.smm_code, &d->smram_code, "smram-code", d->wiring.ram, LEGACY_START,
+              SMRAM_SIZE, PRIORITY_SHADOW);
     i440fx_sync(obj);
     region_transaction_commit();
     return true;
@@ -161,6 +166,7 @@ static void i440fx_unrealize(Object *obj)
     I440fx *d = (I440fx *)obj;
 
     region_transaction_begin();
+    region_fini(&d->smram_code);
     region_fini(&d->smram);
     region_fini(&d->smram_open);
     for (unsigned i = 0; i < SHADOW_COUNT; i++) {
@@ -177,10 +183,9 @@ static void i440fx_reset_hold(Object *obj)
 }
 
 static const Field i440fx_fields[] = {
-    LINK(I440fx, wiring),        LINK(I440fx, pci_memory),
-    DERIVED(I440fx, legacy_pci), DERIVED(I440fx, legacy_void),
-    DERIVED(I440fx, shadow),     DERIVED(I440fx, smram_open),
-    DERIVED(I440fx, smram),      FIELDS_END,
+    LINK(I440fx, wiring),         LINK(I440fx, pci_memory),    DERIVED(I440fx, legacy_pci),
+    DERIVED(I440fx, legacy_void), DERIVED(I440fx, shadow),     DERIVED(I440fx, smram_open),
+    DERIVED(I440fx, smram),       DERIVED(I440fx, smram_code), FIELDS_END,
 };
 
 static const PciDeviceInfo i440fx_info = {

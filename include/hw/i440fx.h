@@ -10,6 +10,7 @@ typedef struct I440fxHost I440fxHost;
 
 typedef struct I440fxWiring {
     Region *smm_memory;    /* what SMM alone sees, in front of system memory */
+    Region *smm_code;      /* the same for its instruction fetches */
     Region *system_memory; /* what CPUs see */
     Region *io;            /* port space */
     Region *ram;           /* RAM from address 0 up, at least 1 MiB */

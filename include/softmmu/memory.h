@@ -156,8 +156,9 @@ struct AddressSpace {
 };
 
 /* What CPUs see in system management mode is a view of its own where the board has one (root set);
- * elsewhere they see address_space_memory. */
-extern AddressSpace address_space_memory, address_space_smm, address_space_io;
+ * elsewhere they see address_space_memory. Their instruction fetches may see another one still. */
+extern AddressSpace address_space_memory, address_space_smm, address_space_smm_code,
+    address_space_io;
 
 void address_space_init(AddressSpace *as, Region *root, const char *name);
 void address_space_fini(AddressSpace *as);

@@ -33,7 +33,7 @@ typedef struct Window {
     uint64_t start, end; /* of the address space; end is exclusive */
 } Window;
 
-AddressSpace address_space_memory, address_space_smm, address_space_io;
+AddressSpace address_space_memory, address_space_smm, address_space_smm_code, address_space_io;
 GPtrArray *address_spaces;
 
 typedef struct Listener {

@@ -166,6 +166,55 @@ static void check_smram(void)
     smm_area.map = SMRAM + 0xfe00;
 }
 
+/* In SMM: closes SMRAM, reads and writes data there, opens it again and looks. */
+volatile uint32_t closed_read, closed_turns, open_read, open_written;
+extern const uint8_t closing_handler[], closing_handler_end[];
+__asm__("    .code16\n"
+        "closing_handler:\n"
+        "    movl $0x80000070, %eax\n"
+        "    movw $0xcf8, %dx\n"
+        "    outl %eax, %dx\n"
+        "    movw $0xcfe, %dx\n"
+        "    movb $0x2a, %al\n"
+        "    addr32 movl 0xa9000, %ecx\n"
+        "    outb %al, %dx\n"
+        "    movl $100, %ecx\n"
+        "1:  addr32 movl 0xa9000, %ebx\n"
+        "    addr32 movl $0x11111111, 0xa9004\n"
+        "    addr32 incl closed_turns\n"
+        "    decl %ecx\n"
+        "    jnz 1b\n"
+        "    movb $0x0a, %al\n"
+        "    outb %al, %dx\n"
+        "    addr32 movl %ebx, closed_read\n"
+        "    addr32 movl 0xa9000, %ebx\n"
+        "    addr32 movl %ebx, open_read\n"
+        "    addr32 movl 0xa9004, %ebx\n"
+        "    addr32 movl %ebx, open_written\n"
+        "    rsm\n"
+        "closing_handler_end:\n"
+#ifdef __x86_64__
+        "    .code64\n"
+#else
+        "    .code32\n"
+#endif
+);
+
+static void check_closed(void)
+{
+    set_host_smram(SMRAM_USUAL | SMRAM_OPEN);
+    memcpy((void *)(word)(SMRAM + SMM_ENTRY), closing_handler,
+           (size_t)(closing_handler_end - closing_handler));
+    memset((void *)(word)(SMRAM + 0x9000), 0x5a, 16);
+    set_host_smram(SMRAM_USUAL);
+    outb(0xb2, 0);
+    check("d-cls-code-runs", closed_turns, 100, "290549 3.2.19");
+    check("d-cls-hides-data", closed_read == 0x5a5a5a5a, false, "290549 3.2.19");
+    check("d-cls-off-again", open_read, 0x5a5a5a5a, "290549 3.2.19");
+    check("d-cls-keeps-writes-out", open_written, 0x5a5a5a5a, "290549 3.2.19");
+    install();
+}
+
 static void check_lock(void)
 {
     set_host_smram(SMRAM_USUAL | SMRAM_LOCK);
@@ -486,6 +535,7 @@ int main(void)
     install();
     check_map();
     check_smram();
+    check_closed();
     check_rsm_outside();
     check_modes();
     check_blocked();

@@ -232,6 +232,34 @@ static void test_smram(void)
     config_put(HOST, 0x72, 0x4a, 1);
     g_assert_cmphex(config_get(HOST, 0x72, 1), ==, 0x1a);
     g_assert_cmphex(mem_get(0xa0000, 4), ==, ALL_ONES);
+    machine_reset(pc);
+    config_put(HOST, 0x72, 0x42, 1); /* D_OPEN without G_SMRAME opens nothing */
+    g_assert_cmphex(mem_get(0xa0000, 4), ==, ALL_ONES);
+    pc_bench_free();
+}
+
+static uint32_t smm_get(AddressSpace *as)
+{
+    return (uint32_t)address_space_load(as, 0xa0000, 4, NULL);
+}
+
+/* D_CLS hides SMRAM from the data accesses of SMM, and can be changed after the lock. */
+static void test_smram_closed(void)
+{
+    pc_bench_make("16M");
+    config_put(HOST, 0x72, 0x4a, 1);
+    mem_put(0xa0000, 0x12345678, 4);
+    config_put(HOST, 0x72, 0x0a, 1);
+    g_assert_cmphex(smm_get(&address_space_smm), ==, 0x12345678);
+    g_assert_cmphex(smm_get(&address_space_smm_code), ==, 0x12345678);
+    config_put(HOST, 0x72, 0x1a, 1);
+    config_put(HOST, 0x72, 0x2a, 1);
+    g_assert_cmphex(config_get(HOST, 0x72, 1), ==, 0x3a);
+    g_assert_cmphex(smm_get(&address_space_smm), ==, 0xffffffff);
+    g_assert_cmphex(smm_get(&address_space_smm_code), ==, 0x12345678);
+    config_put(HOST, 0x72, 0, 1); /* G_SMRAME is locked */
+    g_assert_cmphex(config_get(HOST, 0x72, 1), ==, 0x1a);
+    g_assert_cmphex(smm_get(&address_space_smm), ==, 0x12345678);
     pc_bench_free();
 }
 
@@ -426,6 +454,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pci/taken", test_addresses_taken);
     g_test_add_func("/i440fx/shadow", test_shadow_ram);
     g_test_add_func("/i440fx/smram", test_smram);
+    g_test_add_func("/i440fx/smram-closed", test_smram_closed);
     g_test_add_func("/pc/memory", test_memory_split);
     g_test_add_func("/piix3/routing", test_interrupt_routing);
     g_test_add_func("/piix3/rotation", test_slot_rotation);

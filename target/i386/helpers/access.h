@@ -30,6 +30,13 @@ static inline AddressSpace *cpu_address_space(const X86Cpu *cpu)
     return cpu->smm && address_space_smm.root ? &address_space_smm : &address_space_memory;
 }
 
+/* The same for its instruction fetches. */
+static inline AddressSpace *cpu_code_space(const X86Cpu *cpu)
+{
+    return cpu->smm && address_space_smm_code.root ? &address_space_smm_code
+                                                   : &address_space_memory;
+}
+
 /* Linear addresses; `size` up to 4096. In 64-bit mode the caller has checked that the address is
  * canonical. */
 bool access_read(X86Cpu *cpu, uint64_t linear, void *buffer, unsigned size, unsigned access);
