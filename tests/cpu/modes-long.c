@@ -21,6 +21,7 @@ enum {
 };
 #define FLAT64(access) (0x00af00000000ffff | (uint64_t)(access) << 40)
 #define FLAT32(access) (0x00cf00000000ffff | (uint64_t)(access) << 40)
+#define ARITHMETIC_FLAGS 0x8d5u
 #define HOLE 0x800000000000 /* the first address that is not canonical */
 
 static uint8_t stack1[0x1000] __attribute__((aligned(16)));
@@ -74,6 +75,7 @@ SNIPPET(lret_32, "lretl");
 SNIPPET(push_mem, "pushq (%rax)");
 SNIPPET(pop_mem, "popq (%rax)");
 SNIPPET(jump_rax, "jmp *%rax");
+SNIPPET(set_and_jump, "stc; jmp *%rax");
 SNIPPET(call_rax, "call *%rax");
 SNIPPET(jump_mem, "jmp *(%rax)");
 SNIPPET(push_ret, "push %rax; ret");
@@ -121,6 +123,7 @@ static const struct {
     {"push-mem", push_mem, HOLE, "a", 13, 0},
     {"pop-mem", pop_mem, HOLE, "a", 13, 0},
     {"jump", jump_rax, HOLE, "a", 13, 0},
+    {"jump-behind-flags", set_and_jump, HOLE, "a", 13, 1},
     {"call-register", call_rax, HOLE, "a", 13, 0},
     {"jump-memory", jump_mem, HOLE, "a", 13, 0},
     {"ret-target", push_ret, HOLE, "a", 13, 1},
@@ -143,6 +146,7 @@ static void canonical_checks(void)
         word good = (word)data;
         in.ax = in.bx = in.bp = in.si = in.di = in.r12 = in.r13 = good;
         in.bp = in.sp;
+        in.flags |= ARITHMETIC_FLAGS;
         *(canonical[i].where[0] == 'a'   ? &in.ax
           : canonical[i].where[0] == 'b' ? &in.bx
           : canonical[i].where[0] == 's' ? &in.sp
@@ -156,10 +160,11 @@ static void canonical_checks(void)
         check_trap(name, &trap, canonical[i].vector, 0, canonical[i].offset, "silicon");
         if (canonical[i].vector != INT3) {
             format(name, sizeof(name), "canonical-%s-registers", canonical[i].name);
-            word moved = canonical[i].offset ? 8 : 0;
+            word moved = canonical[i].code == push_ret ? 8 : 0;
             check(name,
                   trap.regs.sp == in.sp - moved && trap.regs.bp == in.bp && trap.regs.ax == in.ax &&
-                      trap.regs.si == in.si && trap.regs.di == in.di,
+                      trap.regs.si == in.si && trap.regs.di == in.di &&
+                      !((trap.regs.flags ^ in.flags) & ARITHMETIC_FLAGS),
                   true, "SDM 3A 6.6");
         }
     }

@@ -98,6 +98,7 @@ static void emit_lookup_indirect(Translator *t)
     emit_patch8(other_key, e->p);
     emit_gs_index(e, 64, 0x8b, HOST_T1, cache + offsetof(JumpCacheEntry, rip), HOST_T2, 2);
     emit_patch8(other_rip, e->p);
+    flags_destroyed(t); /* by the comparisons: they are in saved_flags only */
     translate_mark(t);
     emit_branch_to(e, 0xe8, stubs.exit_branch);
 }
