@@ -8,7 +8,7 @@
 
 /* -- Vectors taken ----------------------------------------------------------------------------- */
 
-enum { LOG_CPUS = 2, PATIENCE_TURNS = 200000000 };
+enum { LOG_CPUS = 2, PATIENCE_TURNS = 2000000000 };
 
 static volatile uint64_t taken[LOG_CPUS]; /* a byte each, the latest lowest */
 static volatile unsigned taken_count[LOG_CPUS];

@@ -189,6 +189,7 @@ static void append_gs(GString *out, uint64_t offset)
     } fields[] = {
         {offsetof(X86Cpu, gpr), 128, "gpr"},
         {offsetof(X86Cpu, rip), 8, "rip"},
+        {offsetof(X86Cpu, eflags), 8, "eflags"},
         {offsetof(X86Cpu, tcg.tlb), 8, "tlb"},
         {offsetof(X86Cpu, tcg.jump_key), 8, "jump_key"},
         {offsetof(X86Cpu, tcg.poll), 8, "poll"},

@@ -271,10 +271,31 @@ static void emit_insn(Translator *t)
     default:
         if (insn->mnemonic == ZYDIS_MNEMONIC_PAUSE && !tcg_overcommitted) {
             emit_native(t);
-        } else if (insn->mnemonic != ZYDIS_MNEMONIC_CLD || MUTANT(11, t->mode & CPU_MODE_DF, 0u)) {
+        } else if (insn->mnemonic == ZYDIS_MNEMONIC_CLD &&
+                   MUTANT(11, !(t->mode & CPU_MODE_DF), true)) {
+            break;
+        } else if (!system_emit(t)) {
             control_exit_insn(t);
         }
         break;
+    }
+}
+
+/* One instruction of the path, and the end of the shadow of an STI before it. */
+static void emit_step(Translator *t)
+{
+    bool ends_shadow = t->opened_shadow;
+
+    if (ends_shadow && t->insn->row && t->insn->row->carry == CARRY_BRANCH) {
+        system_end_shadow(t);
+    }
+    if (t->follow[t->at] != FOLLOW_NONE) {
+        control_follow(t);
+    } else {
+        emit_insn(t);
+    }
+    if (ends_shadow && !t->ended) {
+        system_end_shadow(t);
     }
 }
 
@@ -305,6 +326,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->mark_count = t->cold_count = t->loop_at = 0;
     t->recipe.kind = RECIPE_NONE;
     t->ended = false;
+    t->opened_shadow = false;
 }
 
 /* Emits the path; returns the RIP behind its last instruction. */
@@ -320,11 +342,7 @@ static uint64_t emit_path(Translator *t)
             control_loop_label(t);
         }
         translate_log_insn(t);
-        if (t->follow[i] != FOLLOW_NONE) {
-            control_follow(t);
-        } else {
-            emit_insn(t);
-        }
+        emit_step(t);
         next_rip = t->insn->rip + t->insn->length;
         block->insn_count++;
     }

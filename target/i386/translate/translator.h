@@ -78,8 +78,9 @@ typedef struct Translator {
     unsigned mark_count;
     Cold colds[MAX_COLDS];
     unsigned cold_count;
-    bool ended;        /* control has left; nothing may follow */
-    bool goes_careful; /* jumps made now lead to a block that checks each access */
+    bool ended;         /* control has left; nothing may follow */
+    bool goes_careful;  /* jumps made now lead to a block that checks each access */
+    bool opened_shadow; /* by STI: the next instruction ends it */
 } Translator;
 
 /* Host register of a guest GPR, or INSN_NO_REG for R13-R15, which live in cpu->gpr. */
@@ -185,6 +186,13 @@ void trace_after_insn(Translator *t);
 
 /* CARRY_STRING: inline where it is simple, else ends the block. */
 void string_emit(Translator *t);
+
+/* -- system-emit.c ----------------------------------------------------------------------------- */
+
+/* A helper's instruction in translated code; false: C has to do it. */
+bool system_emit(Translator *t);
+/* The instruction behind an STI has ended, or is a branch and about to. */
+void system_end_shadow(Translator *t);
 
 /* -- stack-emit.c ------------------------------------------------------------------------------ */
 
