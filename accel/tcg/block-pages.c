@@ -9,14 +9,15 @@
  * it is queued, the vCPUs are kicked, and they drop the blocks before they run on.
  */
 #include "accel/tcg/block-pool.h"
+#include "accel/tcg/jit-dump.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
 #include "accel/tcg/perf-map.h"
 #include "target/i386/helpers/access.h"
 #include "util/bitmap.h"
+#include "util/trace.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -29,7 +30,6 @@
 static uint8_t *arena;
 static size_t arena_used;
 static GHashTable *pages; /* ram_page -> CodePage */
-static uint64_t stat_translated, stat_invalidated, stat_flushes, stat_misses_of_granules;
 
 static void *reserve(size_t size)
 {
@@ -126,6 +126,7 @@ static bool make_room(X86Cpu *cpu)
     exclusive_begin(cpu);
     is_safe = flush_is_safe();
     if (is_safe) {
+        block_statistics.flushes_full++;
         blocks_flush();
     }
     exclusive_end();
@@ -159,8 +160,12 @@ static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned
     }
     code_cache.used = ((size_t)(e.p - code_cache.write) + 15) & ~(size_t)15;
     block_insert(block);
-    perf_map_add(block);
-    stat_translated++;
+    perf_map_add(cpu, block);
+    jit_dump_add(cpu, block);
+    block_statistics.translated++;
+    block_statistics.guest_insns += block->insn_count;
+    block_statistics.guest_bytes += block->guest_size;
+    block_statistics.host_bytes += block->code_size;
     return true;
 }
 
@@ -219,7 +224,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
     unsigned kept = 0;
 
     if (!(page->granules & block_granules(first, last))) {
-        stat_misses_of_granules++;
+        block_statistics.beside_code++;
         return;
     }
     for (unsigned i = 0; i < page->blocks->len; i++) {
@@ -231,7 +236,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
         block_extent(block, page->ram_page, &block_first, &block_last);
         if (block_first <= last && MUTANT(80, block_last >= first, block_last > first)) {
             block_drop(block);
-            stat_invalidated++;
+            block_statistics.invalidated++;
         } else {
             granules |= block_granules(block_first, block_last);
             page->blocks->pdata[kept++] = block;
@@ -268,7 +273,7 @@ void tcg_drop_code_at(uint64_t linear)
         }
         if (block->valid && from_start < block->guest_size) {
             block_drop(block);
-            stat_invalidated++;
+            block_statistics.invalidated++;
         }
     }
 }
@@ -282,6 +287,8 @@ bool blocks_page_is_clear(uint64_t ram_address)
 
 void blocks_flush(void)
 {
+    size_t blocks = block_pool_count, bytes = code_cache.used - code_cache.blocks_start;
+
     g_hash_table_remove_all(pages);
     memset(block_hash, 0, sizeof(block_hash));
     __atomic_store_n(&block_pool_count, 0, __ATOMIC_RELEASE);
@@ -292,7 +299,9 @@ void blocks_flush(void)
         X86Cpu *cpu = vcpu_get(i)->cpu;
         memset(cpu->tcg.jump_cache, 0, sizeof(cpu->tcg.jump_cache));
     }
-    stat_flushes++;
+    block_statistics.dropped = block_statistics.chained = 0;
+    LOG(LOG_MMU, "mmu: all translated code is dropped\n");
+    TRACE(tcg_flush, "blocks %zu bytes %zu", blocks, bytes);
 }
 
 void blocks_flush_and_release(void)
@@ -398,18 +407,4 @@ bool blocks_init(Error **err)
     queue = g_array_new(FALSE, FALSE, sizeof(CodeWrite));
     ram_code_written = code_written;
     return true;
-}
-
-char *blocks_info_text(void)
-{
-    return g_strdup_printf("Translation buffer state:\n"
-                           "gen code size       %zu/%zu\n"
-                           "TB count            %zu\n"
-                           "\nStatistics:\n"
-                           "TB flush count      %" PRIu64 "\n"
-                           "TB invalidate count %" PRIu64 "\n"
-                           "TB translated       %" PRIu64 "\n"
-                           "writes beside code  %" PRIu64 "\n",
-                           code_cache.used, code_cache.size, block_pool_count, stat_flushes,
-                           stat_invalidated, stat_translated, stat_misses_of_granules);
 }

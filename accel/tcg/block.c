@@ -8,10 +8,12 @@
 #include "accel/tcg/block-pool.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
+#include "util/log.h"
 
 Block *block_pool;
 size_t block_pool_count;
 Block *block_hash[1u << BLOCK_HASH_BITS];
+BlockStatistics block_statistics;
 
 static Block **hash_slot(uint64_t ram_address, uint64_t rip, uint32_t mode)
 {
@@ -96,8 +98,9 @@ void block_link(JumpSlot *slot, Block *to)
     Block *from = slot->from;
 
     /* an interrupt may have come between the jump and the block that was run next */
-    if (!tcg_options.opt_chain || to->second_page != BLOCK_NO_PAGE || slot->to || !from->valid ||
-        !to->valid || to->rip != slot->target || ((from->mode ^ to->mode) & ~BLOCK_CAREFUL) ||
+    if (!tcg_options.opt_chain || log_enabled(LOG_NOCHAIN) || to->second_page != BLOCK_NO_PAGE ||
+        slot->to || !from->valid || !to->valid || to->rip != slot->target ||
+        ((from->mode ^ to->mode) & ~BLOCK_CAREFUL) ||
         slot->careful != !!(to->mode & BLOCK_CAREFUL) || from->cs_key != to->cs_key ||
         page_of(from, from->rip) != page_of(to, to->rip)) {
         return;
@@ -105,6 +108,7 @@ void block_link(JumpSlot *slot, Block *to)
     slot->to = to;
     slot->next_in = to->incoming;
     to->incoming = slot;
+    block_statistics.chained++;
     slot_set(slot, code_cache_writable(entry_for(slot, MUTANT(73, to, from))));
 }
 
@@ -119,6 +123,7 @@ static void slot_unlink(JumpSlot *slot)
     }
     *link = slot->next_in;
     slot->to = NULL;
+    block_statistics.chained--;
     slot_set(slot, MUTANT(74, slot->stub, slot->place + 4));
 }
 
@@ -138,6 +143,7 @@ void block_drop(Block *block)
     Block **link = hash_slot(block->ram_address, block->rip, block->mode);
 
     __atomic_store_n(&block->valid, false, __ATOMIC_SEQ_CST);
+    block_statistics.dropped++;
     while (*link != block) {
         link = &(*link)->next_hash;
     }

@@ -110,7 +110,5 @@ void code_writes_process(void);
 Block *block_from_host(const void *host_pc);
 /* The last mark at or before a host address of the block. */
 const InsnMark *block_find_mark(const Block *block, const void *host_pc);
-/* Number of writes to pages with code that hit none, translations...: text of info jit. */
-char *blocks_info_text(void);
 
 #endif

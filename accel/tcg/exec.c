@@ -35,7 +35,7 @@ static void remember(X86Cpu *cpu, const Block *block)
 {
     JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
 
-    if (!tcg_options.opt_jump_cache) {
+    if (!tcg_options.opt_jump_cache || log_enabled(LOG_NOCHAIN)) {
         return;
     }
     entry->rip = cpu->rip;
@@ -76,7 +76,7 @@ static Block *find_block(X86Cpu *cpu)
     uint32_t mode = cpu->mode | (own->careful ? BLOCK_CAREFUL : 0);
     Block *block;
 
-    own->lookups++;
+    own->statistics.lookups++;
     if (table->entries[i].tag_exec != page) {
         if (!paging_is_canonical(cpu, linear) || !tlb_resolve(cpu, linear, ACCESS_EXEC, &target) ||
             !target.host) {
@@ -152,9 +152,13 @@ static void retire_hot(X86Cpu *cpu, Block *block)
 /* Runs translated code once; returns the slot to chain when a direct jump led out. */
 static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 {
+    unsigned reason;
+
     fpu_unpark(cpu);
     target_save_flags(cpu);
-    switch (stubs.enter(cpu, code)) {
+    reason = stubs.enter(cpu, code);
+    cpu->tcg.own->statistics.exits[reason]++;
+    switch (reason) {
     case EXIT_CHAIN:
         target_restore_saved_flags(cpu);
         return (JumpSlot *)cpu->tcg.exit_value;
@@ -212,6 +216,9 @@ static bool needs_exact_step(X86Cpu *cpu)
     bool waiting = cpu->interrupt_shadow && __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
 
     if (waiting || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS | CPU_MODE_AC)) {
+        cpu->tcg.own->statistics.steps[waiting                   ? STEP_SHADOW
+                                       : cpu->mode & CPU_MODE_AC ? STEP_ALIGNMENT
+                                                                 : STEP_TRAP]++;
         return true;
     }
     cpu->interrupt_shadow = false;
@@ -304,6 +311,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
         own->careful = pending->slot && pending->slot->careful && pending->slot->target == cpu->rip;
         block = find_block(cpu);
         if (!block) {
+            cpu->tcg.own->statistics.steps[STEP_NO_BLOCK]++;
             exact_step(cpu);
             pending->slot = NULL;
             return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /tmp/perf-PID.map: names of translated blocks for `perf report`, by -accel tcg,perfmap=on. */
 #include "accel/tcg/perf-map.h"
+#include "accel/tcg/jit-dump.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,10 +18,10 @@ bool perf_map_enable(Error **err)
     return map || error_set_errno(err, errno, "perfmap=on: cannot write '%s'", path);
 }
 
-void perf_map_add(const Block *block)
+void perf_map_add(const X86Cpu *cpu, const Block *block)
 {
     if (map) {
-        fprintf(map, "%" PRIxPTR " %x guest_%" PRIx64 "_mode_%x\n", (uintptr_t)block->code,
-                block->code_size, block->rip, block->mode);
+        g_autofree char *name = jit_block_name(cpu, block);
+        fprintf(map, "%" PRIxPTR " %x %s\n", (uintptr_t)block->code, block->code_size, name);
     }
 }

@@ -8,6 +8,6 @@
 /* Opens the file; the kernel's tools find it by the process number. */
 bool perf_map_enable(Error **err);
 /* Adds a finished block; no-op unless enabled. Under the code lock. */
-void perf_map_add(const Block *block);
+void perf_map_add(const X86Cpu *cpu, const Block *block);
 
 #endif

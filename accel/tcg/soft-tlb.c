@@ -12,6 +12,22 @@
 #include "accel/tcg/options.h"
 #include "target/i386/helpers/paging.h"
 #include "util/bitmap.h"
+#include "util/log.h"
+
+#include <inttypes.h>
+
+/* For -d mmu. The guest's FPU state may be live, and translated code may come next. */
+#define TLB_LOG(cpu, ...)                                                                          \
+    do {                                                                                           \
+        if (log_enabled(LOG_MMU)) {                                                                \
+            bool was_live = (cpu)->fpu_live;                                                       \
+            fpu_park(cpu);                                                                         \
+            log_printf(__VA_ARGS__);                                                               \
+            if (was_live) {                                                                        \
+                fpu_unpark(cpu);                                                                   \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
 
 static unsigned tlb_index(uint64_t linear)
 {
@@ -92,7 +108,6 @@ static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
         }
     }
     new_epoch(own, context);
-    own->flushes++;
 }
 
 static unsigned context_select(TcgCpu *own, uint64_t key)
@@ -108,6 +123,9 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
             (own->contexts[oldest].valid && context->last_use < own->contexts[oldest].last_use)) {
             oldest = i;
         }
+    }
+    if (own->contexts[oldest].valid) {
+        own->statistics.tlb_flushes[TLB_FLUSH_REPLACED]++;
     }
     context_flush(own, &own->contexts[oldest], false);
     own->contexts[oldest].key = key;
@@ -155,6 +173,8 @@ void tcg_flush_tlb(X86Cpu *cpu)
     if (!own) {
         return;
     }
+    own->statistics.tlb_flushes[TLB_FLUSH_ALL]++;
+    TLB_LOG(cpu, "mmu: CPU %u flushes its TLB\n", cpu->vcpu.index);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         if (own->contexts[i].valid) {
             context_flush(own, &own->contexts[i], false);
@@ -171,6 +191,9 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     if (!own) {
         return;
     }
+    own->statistics.tlb_flushes[TLB_FLUSH_NON_GLOBAL]++;
+    TLB_LOG(cpu, "mmu: CPU %u flushes what is not global, PCID %" PRIu64 ", CR3 0x%" PRIx64 "\n",
+            cpu->vcpu.index, pcid, cpu->cr3);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         TlbContext *context = &own->contexts[i];
         if (context->valid && (context->key & 0xfff) == pcid) {
@@ -218,6 +241,8 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
     if (!own) {
         return;
     }
+    own->statistics.tlb_flushes[TLB_FLUSH_PAGE]++;
+    TLB_LOG(cpu, "mmu: CPU %u flushes page 0x%" PRIx64 "\n", cpu->vcpu.index, linear);
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
         TlbContext *context = &own->contexts[c];
         uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
@@ -226,6 +251,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
             continue;
         }
         if (may_be_large(context, linear)) {
+            own->statistics.tlb_flushes[TLB_FLUSH_LARGE_PAGE]++;
             context_flush(own, context, false);
             continue;
         }
@@ -313,7 +339,9 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     if (!paging_walk(cpu, linear, access, &walk)) {
         return false;
     }
-    own->refills++;
+    own->statistics.refills++;
+    TLB_LOG(cpu, "mmu: CPU %u fills 0x%" PRIx64 " -> 0x%" PRIx64 ", access %u\n", cpu->vcpu.index,
+            linear, walk.physical, access);
     page = walk.physical & ~(TARGET_PAGE_SIZE - 1);
     *ret_target = (PageTarget){.physical = walk.physical, .ram_page = UINT64_MAX};
     range = address_space_lookup(
@@ -346,21 +374,53 @@ static bool entry_permits(const TlbEntry *entry, uint64_t page, unsigned access)
            (!(access & 2) || entry->tag_write == page);
 }
 
-bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
+static SlowAccess why_not_permitted(const PageTarget *target, unsigned access)
+{
+    return target->ram_page == UINT64_MAX ? SLOW_DEVICE
+           : !(access & 2)                ? SLOW_FAULT
+           : target->beside_code          ? SLOW_CODE
+                                          : SLOW_ROM;
+}
+
+/* SLOW_COUNT: filled; else why exact mode has to do the access. */
+static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access)
 {
     const TlbEntry *entry = &cpu->tcg.tlb[tlb_index(linear)];
     PageTarget target;
     uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
 
     /* An entry that was there already means that the operand crosses into the next page. */
-    if (entry_permits(entry, page, access) || !paging_is_canonical(cpu, linear)) {
-        return false;
+    if (entry_permits(entry, page, access)) {
+        return SLOW_CROSSING;
     }
-    if (!tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, &target)) {
-        return false; /* exact mode finds the same fault again and delivers it */
+    if (!paging_is_canonical(cpu, linear) ||
+        !tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, &target)) {
+        return SLOW_FAULT; /* exact mode finds the same fault again and delivers it */
+    }
+    if (!entry_permits(entry, page, access)) {
+        return why_not_permitted(&target, access);
     }
     /* Parked: the walk went to a device, or set bits in code that may be this very block. */
-    return entry_permits(entry, page, access) && cpu->fpu_live;
+    return cpu->fpu_live ? SLOW_COUNT : SLOW_WALK;
+}
+
+bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    SlowAccess why = refill(cpu, linear, access);
+
+    if (why != SLOW_COUNT) {
+        cpu->tcg.own->statistics.slow[why]++;
+    }
+    return why == SLOW_COUNT;
+}
+
+bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    bool filled = (linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
+                  refill(cpu, linear, access) == SLOW_COUNT;
+
+    cpu->tcg.own->statistics.windows_left += !filled;
+    return filled;
 }
 
 static void entry_protect(TlbTable *table, unsigned i, uint64_t ram_first, uint64_t size)
@@ -383,12 +443,6 @@ static void table_protect(TlbTable *table, uint64_t ram_first, uint64_t size, un
     for (unsigned n = 0; n < count && (*writers || size != TARGET_PAGE_SIZE); n++) {
         entry_protect(table, table->overflowed ? n : table->filled[n], ram_first, size);
     }
-}
-
-bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
-{
-    return (linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
-           tlb_refill(cpu, linear, access);
 }
 
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)

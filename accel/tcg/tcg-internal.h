@@ -6,6 +6,7 @@
 
 #include "accel/tcg/block.h"
 #include "accel/tcg/emit-branch.h"
+#include "accel/tcg/statistics.h"
 #include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 
@@ -59,7 +60,7 @@ typedef struct TcgCpu {
     bool has_operand;  /* between exclusive_operand_begin() and _end() */
     bool careful;      /* find_block(): the block that shares no checks */
     uint64_t hot_rip;  /* to be translated as a trace */
-    uint64_t flushes, refills, exact_steps, lookups; /* statistics of info jit */
+    TcgStatistics statistics;
 } TcgCpu;
 
 /* Walks, fills the entry of the current context and describes the target; `access` as in
@@ -155,9 +156,10 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
                       unsigned max_insns, Emitter *e);
 /* cpu->tcg.window: where exact mode lets the silicon say which pages an operand touches. */
 #define WINDOW_PAGES 4u
-/* Bytes of cpu->tcg.thunks and kept_insns, zeroed by the owner. */
+/* Bytes of cpu->tcg.thunks, kept_insns and insn_counts, zeroed by the owner. */
 size_t target_thunk_cache_size(void);
 size_t target_kept_insns_size(void);
+size_t target_insn_counts_size(void);
 /* Runs exactly one instruction at RIP, faults included. */
 void target_exact_step(X86Cpu *cpu);
 /* Runs a helper's instruction that was decoded before. */
@@ -176,7 +178,7 @@ void target_restore_saved_flags(X86Cpu *cpu);
 void target_save_flags(X86Cpu *cpu);
 /* Makes the arithmetic flags in eflags by a recipe and the general registers. */
 void target_make_flags(X86Cpu *cpu, const FlagsRecipe *recipe);
-/* Appends what the target counts (instructions not carried) to `info jit`. */
+/* Appends what the target counts (instructions run by C, or not carried) to `info jit`. */
 void target_append_jit_info(GString *text);
 /* Loads guest FPU state into the registers if it is parked. */
 void fpu_unpark(X86Cpu *cpu);

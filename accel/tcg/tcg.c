@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The tcg accelerator: options, per-CPU set-up, `info jit`. */
+/* The tcg accelerator: start, per-CPU set-up, what a machine asks of it. */
+#include "accel/tcg/guest-symbols.h"
+#include "accel/tcg/jit-dump.h"
 #include "accel/tcg/options.h"
 #include "accel/tcg/perf-map.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/access.h"
 
 #include <asm/prctl.h>
-#include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,7 +44,9 @@ static bool tcg_init(Error **err)
     if (!tcg_options.split_wx) {
         return error_set(err, "split-wx=off: translated code is never writable and executable");
     }
-    if (tcg_options.perfmap && !perf_map_enable(err)) {
+    if ((tcg_options.symbols && !guest_symbols_load(tcg_options.symbols, err)) ||
+        (tcg_options.perfmap && !perf_map_enable(err)) ||
+        (tcg_options.jitdump && !jit_dump_enable(err))) {
         return false;
     }
     if (!tcg_options.cache_mib) {
@@ -57,7 +60,12 @@ static bool tcg_init(Error **err)
 
 static void flush_posted(Vcpu *vcpu, void *opaque)
 {
-    tcg_flush_tlb(vcpu->cpu);
+    X86Cpu *cpu = vcpu->cpu;
+
+    if (cpu->tcg.own) {
+        cpu->tcg.own->statistics.map_changes++;
+    }
+    tcg_flush_tlb(cpu);
 }
 
 /* The map of guest memory changed: entries point at what was there before. */
@@ -66,7 +74,7 @@ static void on_map_changed(AddressSpace *as, void *opaque)
     Vcpu *vcpu = opaque;
 
     if (vcpu_self() == vcpu) {
-        tcg_flush_tlb(vcpu->cpu);
+        flush_posted(vcpu, NULL);
     } else {
         vcpu_post(vcpu, flush_posted, NULL);
     }
@@ -158,6 +166,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     cpu->tcg.self = cpu;
     cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());
     cpu->tcg.kept_insns = g_malloc0(target_kept_insns_size());
+    cpu->tcg.insn_counts = g_malloc0(target_insn_counts_size());
     select_cpu(cpu);
     listen_to_map(vcpu, true);
     return tlb_init(cpu);
@@ -171,6 +180,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     listen_to_map(vcpu, false);
     cpu->tcg.own = NULL;
     g_clear_pointer(&cpu->tcg.kept_insns, g_free);
+    g_clear_pointer(&cpu->tcg.insn_counts, g_free);
     g_clear_pointer(&cpu->tcg.thunks, g_free);
     munmap(cpu->tcg.window, WINDOW_PAGES * TARGET_PAGE_SIZE);
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
@@ -199,28 +209,9 @@ static void tcg_kick(Vcpu *vcpu)
 static void tcg_machine_reset(void)
 {
     if (flush_is_safe()) {
+        block_statistics.flushes_reset++;
         blocks_flush_and_release();
     }
-}
-
-static char *tcg_info(void)
-{
-    GString *text = g_string_new(NULL);
-    char *blocks = blocks_info_text();
-
-    g_string_append(text, blocks);
-    g_free(blocks);
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        TcgCpu *own = ((X86Cpu *)vcpu_get(i)->cpu)->tcg.own;
-        if (own) {
-            g_string_append_printf(text,
-                                   "CPU %u: TLB refills %" PRIu64 ", flushes %" PRIu64
-                                   ", exact steps %" PRIu64 ", lookups %" PRIu64 "\n",
-                                   i, own->refills, own->flushes, own->exact_steps, own->lookups);
-        }
-    }
-    target_append_jit_info(text);
-    return g_string_free(text, FALSE);
 }
 
 static const VcpuOps tcg_vcpu_ops = {
@@ -240,8 +231,9 @@ static const Accel tcg_accel = {
     .desc = "same-architecture translator; needs nothing of the host",
     .options = tcg_option_rows,
     .init = tcg_init,
+    .use_kernel = guest_symbols_offer,
     .vcpu_ops = &tcg_vcpu_ops,
-    .info_jit = tcg_info,
+    .info_jit = tcg_info_jit,
 };
 
 ACCEL(tcg_accel);

@@ -32,6 +32,8 @@ typedef struct Accel {
     const AccelOption *options; /* may be NULL */
     /* Options are read already; fails when the host cannot; before the machine is made. */
     bool (*init)(Error **err);
+    /* Hears of -kernel, whose symbols may be of use; may be NULL. */
+    void (*use_kernel)(const char *path);
     const VcpuOps *vcpu_ops;
     char *(*info_jit)(void); /* text of `info jit`, caller frees; may be NULL */
 } Accel;

@@ -56,6 +56,7 @@ typedef struct TcgState {
     X86Cpu *self;        /* this CPU: the value of GS base */
     void *thunks;        /* exact mode's pieces of code: the target's */
     void *kept_insns;    /* exact mode's decoded instructions: the target's */
+    void *insn_counts;   /* how often C ran which instruction: the target's */
     uint64_t host_flags; /* RFLAGS when translated code was left */
     uint8_t *window;     /* exact mode's: a page without rights, one with, two without */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));

@@ -18,7 +18,8 @@ typedef enum LogItem {
     LOG_MMU = 1 << 7,         /* mmu: TLB refills, page walks */
     LOG_GUEST_ERROR = 1 << 8, /* guest_errors */
     LOG_UNIMP = 1 << 9,       /* unimp: what a guest asked for and we do not offer */
-    LOG_TRACE = 1 << 10       /* trace points enabled by -trace write in any case */
+    LOG_TRACE = 1 << 10,      /* trace points enabled by -trace write in any case */
+    LOG_NOCHAIN = 1 << 11     /* nochain: writes nothing, exec and cpu see every block */
 } LogItem;
 
 /* Bits of enabled items; read-only outside util/base/log.c. */

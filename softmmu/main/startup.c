@@ -292,6 +292,9 @@ Machine *startup_machine(const Config *config, Error **err)
         return NULL;
     }
     Machine *machine = (Machine *)obj;
+    if (machine->kernel && accel_current()->use_kernel) {
+        accel_current()->use_kernel(machine->kernel);
+    }
     if (machine->process_name) {
         prctl(PR_SET_NAME, machine->process_name);
     }

@@ -267,7 +267,7 @@ void target_exact_step(X86Cpu *cpu)
     DebugStart start = debug_regs_start(cpu);
     const Insn *insn;
 
-    cpu->tcg.own->exact_steps++;
+    cpu->tcg.own->statistics.exact_steps++;
     if (cpu->mode & CPU_MODE_BREAKPOINTS && debug_regs_stops_before(cpu)) {
         exception_deliver(cpu);
         cpu->debug_pending = 0;
@@ -281,6 +281,7 @@ void target_run_insn(X86Cpu *cpu, const void *insn)
 {
     DebugStart start = debug_regs_start(cpu);
 
+    jit_info_run_by_c(cpu, insn);
     finish(cpu, insn, run_repeats(cpu, insn), cpu->interrupt_shadow, &start);
 }
 

@@ -43,7 +43,7 @@ void translate_log_block(const Block *block)
     const uint8_t *at = block->code, *end = block->code + block->code_size;
     ZydisDisassembledInstruction insn;
 
-    if (!log_enabled(LOG_OUT_ASM) || (g_getenv("TRACES") && !block->is_trace)) {
+    if (!log_enabled(LOG_OUT_ASM)) {
         return;
     }
     log_printf("OUT: [size=%u] for 0x%" PRIx64 "\n", block->code_size, block->rip);

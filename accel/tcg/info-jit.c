@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* `info jit`: what was translated, why it was thrown away, and what leaves translated code. The
+ * first lines have the names that users of QEMU know; then come sums over all CPUs, a counter a
+ * line. Numbers are read while the CPUs go on. */
+#include "accel/tcg/block-pool.h"
+
+#include <inttypes.h>
+
+typedef struct Row {
+    const char *name;
+    size_t offset; /* of a uint64_t in TcgStatistics */
+} Row;
+
+#define ROW(name, member)                                                                          \
+    {                                                                                              \
+        name, offsetof(TcgStatistics, member)                                                      \
+    }
+
+static const Row rows[] = {
+    ROW("TLB refills", refills),
+    ROW("TLB flushes, all", tlb_flushes[TLB_FLUSH_ALL]),
+    ROW("TLB flushes, map changed", map_changes),
+    ROW("TLB flushes, not global", tlb_flushes[TLB_FLUSH_NON_GLOBAL]),
+    ROW("TLB flushes, page", tlb_flushes[TLB_FLUSH_PAGE]),
+    ROW("TLB flushes, large page", tlb_flushes[TLB_FLUSH_LARGE_PAGE]),
+    ROW("TLB flushes, context reused", tlb_flushes[TLB_FLUSH_REPLACED]),
+    ROW("lookups", lookups),
+    ROW("exits, jump to be chained", exits[EXIT_CHAIN]),
+    ROW("exits, jump not in cache", exits[EXIT_LOOKUP]),
+    ROW("exits, indirect not in cache", exits[EXIT_BRANCH]),
+    ROW("exits, instruction for C", exits[EXIT_INSN]),
+    ROW("exits, access for exact mode", exits[EXIT_EXACT]),
+    ROW("exits, host fault", exits[EXIT_FAULT]),
+    ROW("exits, block is hot", exits[EXIT_HOT]),
+    ROW("exits, kick", exits[EXIT_POLL]),
+    ROW("shared checks that failed", windows_left),
+    ROW("slow accesses, device", slow[SLOW_DEVICE]),
+    ROW("slow accesses, page crossing", slow[SLOW_CROSSING]),
+    ROW("slow accesses, beside code", slow[SLOW_CODE]),
+    ROW("slow accesses, read-only", slow[SLOW_ROM]),
+    ROW("slow accesses, page fault", slow[SLOW_FAULT]),
+    ROW("slow accesses, page walk", slow[SLOW_WALK]),
+    ROW("exact steps", exact_steps),
+    ROW("exact steps, no block", steps[STEP_NO_BLOCK]),
+    ROW("exact steps, trap", steps[STEP_TRAP]),
+    ROW("exact steps, alignment", steps[STEP_ALIGNMENT]),
+    ROW("exact steps, shadow", steps[STEP_SHADOW]),
+};
+
+static const TcgStatistics *statistics_of(unsigned cpu_index)
+{
+    const TcgCpu *own = ((X86Cpu *)vcpu_get(cpu_index)->cpu)->tcg.own;
+    return own ? &own->statistics : NULL;
+}
+
+static uint64_t sum_of(size_t offset)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const TcgStatistics *statistics = statistics_of(i);
+        if (statistics) {
+            sum += *(const uint64_t *)((const uint8_t *)statistics + offset);
+        }
+    }
+    return sum;
+}
+
+/* Segment limits, masks that leave bytes out: accesses that asked for no refill. */
+static uint64_t other_slow_accesses(void)
+{
+    uint64_t other = sum_of(offsetof(TcgStatistics, exits[EXIT_EXACT]));
+
+    for (unsigned cause = 0; cause < SLOW_COUNT; cause++) {
+        uint64_t known = sum_of(offsetof(TcgStatistics, slow[0]) + cause * sizeof(uint64_t));
+        other = other > known ? other - known : 0;
+    }
+    return other;
+}
+
+static void append_blocks(GString *text)
+{
+    const BlockStatistics *s = &block_statistics;
+    uint64_t made = MAX(s->translated, 1);
+    uint64_t flushes = s->flushes_full + s->flushes_reset;
+
+    g_string_append_printf(
+        text,
+        "Translation buffer state:\n"
+        "gen code size       %zu/%zu\n"
+        "TB count            %" PRIu64 "\n"
+        "TB avg target size  %" PRIu64 " bytes, %.1f instructions\n"
+        "TB avg host size    %" PRIu64 " bytes (expansion ratio: %.1f)\n"
+        "direct jump count   %" PRIu64 " chained\n",
+        code_cache.used - code_cache.blocks_start, code_cache.size - code_cache.blocks_start,
+        block_pool_count - s->dropped, s->guest_bytes / made, (double)s->guest_insns / (double)made,
+        s->host_bytes / made, (double)s->host_bytes / (double)MAX(s->guest_bytes, 1), s->chained);
+    g_string_append_printf(
+        text,
+        "\nStatistics:\n"
+        "TB flush count      %" PRIu64 " (cache full %" PRIu64 ", machine reset %" PRIu64 ")\n"
+        "TB invalidate count %" PRIu64 "\n"
+        "TB translated       %" PRIu64 "\n"
+        "writes beside code  %" PRIu64 "\n",
+        flushes, s->flushes_full, s->flushes_reset, s->invalidated, s->translated, s->beside_code);
+}
+
+static void append_row(GString *text, const char *name, uint64_t value)
+{
+    g_string_append_printf(text, "%-31s %" PRIu64 "\n", name, value);
+}
+
+char *tcg_info_jit(void)
+{
+    GString *text = g_string_new(NULL);
+
+    append_blocks(text);
+    g_string_append(text, "\nAll CPUs:\n");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        append_row(text, rows[i].name, sum_of(rows[i].offset));
+        if (rows[i].offset == offsetof(TcgStatistics, slow[SLOW_COUNT - 1])) {
+            append_row(text, "slow accesses, other", other_slow_accesses());
+        }
+    }
+    for (unsigned i = 0; vcpu_count() > 1 && i < vcpu_count(); i++) {
+        const TcgStatistics *s = statistics_of(i);
+        if (s) {
+            g_string_append_printf(text,
+                                   "CPU %u: TLB refills %" PRIu64 ", exact steps %" PRIu64
+                                   ", lookups %" PRIu64 "\n",
+                                   i, s->refills, s->exact_steps, s->lookups);
+        }
+    }
+    target_append_jit_info(text);
+    return g_string_free(text, FALSE);
+}

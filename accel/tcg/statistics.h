@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* What `info jit` shows. Only C on slow paths counts: translated code is not made longer by it. */
+#ifndef ACCEL_TCG_STATISTICS_H
+#define ACCEL_TCG_STATISTICS_H
+
+#include <stdint.h>
+
+/* Why a refill could not help and exact mode has to do the access. */
+typedef enum SlowAccess {
+    SLOW_DEVICE,   /* no RAM there */
+    SLOW_CROSSING, /* operand in two pages */
+    SLOW_CODE,     /* a write to a page with translated code */
+    SLOW_ROM,      /* a write to memory that is read-only for the guest */
+    SLOW_FAULT,    /* page fault, address not canonical */
+    SLOW_WALK,     /* page tables in a device, or beside code that may be the running one */
+    SLOW_COUNT
+} SlowAccess;
+
+/* Why the loop had exact mode run an instruction instead of a block. */
+typedef enum SlowStep {
+    STEP_NO_BLOCK,  /* its bytes are no RAM, lie in two pages that changed, or cannot be fetched */
+    STEP_TRAP,      /* EFLAGS.TF or breakpoints */
+    STEP_ALIGNMENT, /* EFLAGS.AC in ring 3 */
+    STEP_SHADOW,    /* an interrupt waits behind MOV SS or STI */
+    STEP_COUNT
+} SlowStep;
+
+typedef enum TlbFlush {
+    TLB_FLUSH_ALL, /* control registers, MSRs, SMM, A20, the map of memory */
+    TLB_FLUSH_NON_GLOBAL,
+    TLB_FLUSH_PAGE,
+    TLB_FLUSH_LARGE_PAGE, /* INVLPG of one: the whole context */
+    TLB_FLUSH_REPLACED,   /* a context gave way to another */
+    TLB_FLUSH_COUNT
+} TlbFlush;
+
+#define STATISTICS_EXITS 16 /* room for ExitReason */
+
+/* Of one CPU, written by its thread only. */
+typedef struct TcgStatistics {
+    uint64_t refills, map_changes, exact_steps, lookups;
+    uint64_t windows_left; /* shared checks that failed: the careful block runs */
+    uint64_t slow[SLOW_COUNT], steps[STEP_COUNT], tlb_flushes[TLB_FLUSH_COUNT];
+    uint64_t exits[STATISTICS_EXITS];
+} TcgStatistics;
+
+/* Of all blocks, under the code lock. */
+typedef struct BlockStatistics {
+    uint64_t translated, guest_insns, guest_bytes, host_bytes, invalidated, beside_code;
+    uint64_t dropped; /* of those in the cache */
+    uint64_t chained; /* jumps that lead to a block now */
+    uint64_t flushes_full, flushes_reset;
+} BlockStatistics;
+
+extern BlockStatistics block_statistics;
+
+/* Text of `info jit`; caller frees. */
+char *tcg_info_jit(void);
+
+#endif
