@@ -128,3 +128,8 @@ void host_signals_select(X86Cpu *cpu)
 {
     signal_cpu = cpu;
 }
+
+X86Cpu *host_signals_selected(void)
+{
+    return signal_cpu;
+}

@@ -43,6 +43,7 @@ const AccelOption tcg_option_rows[] = {
            "entries after which a block is translated as a trace; 0: never"),
     FLAG("perfmap", perfmap, "write /tmp/perf-PID.map for perf report"),
     FLAG("jitdump", jitdump, "write jit-PID.dump for perf inject --jit"),
+    FLAG("profile", profile, "sample what the CPUs run from the start on: info hot"),
     {"symbols", ACCEL_OPTION_TEXT, "FILE",
      "names of guest code for profiles: an ELF file, or a list like the guest's /proc/kallsyms",
      &tcg_options.symbols},

@@ -12,7 +12,7 @@ typedef struct TcgOptions {
     unsigned thread; /* TCG_THREAD_* */
     uint64_t cache_mib, block_insns, hot;
     char *symbols;
-    bool perfmap, jitdump, split_wx;
+    bool perfmap, jitdump, profile, split_wx;
     /* One for each optimisation, all on: a wrong one is found by switching off one after the other.
      * Set before the first block is made. */
     bool opt_chain, opt_contexts, opt_flags, opt_global, opt_jump_cache, opt_keep, opt_recipes,

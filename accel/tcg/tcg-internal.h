@@ -237,6 +237,8 @@ bool host_signals_init(Error **err);
 bool host_signals_init_thread(Error **err);
 /* The CPU whose translated code this thread runs from now on. */
 void host_signals_select(X86Cpu *cpu);
+/* The same for a handler; NULL: no vCPU thread. */
+X86Cpu *host_signals_selected(void);
 
 #define POLL_TRAP_ADDRESS 16
 

@@ -4,6 +4,7 @@
 #include "accel/tcg/jit-dump.h"
 #include "accel/tcg/options.h"
 #include "accel/tcg/perf-map.h"
+#include "accel/tcg/profile.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/access.h"
 
@@ -46,7 +47,8 @@ static bool tcg_init(Error **err)
     }
     if ((tcg_options.symbols && !guest_symbols_load(tcg_options.symbols, err)) ||
         (tcg_options.perfmap && !perf_map_enable(err)) ||
-        (tcg_options.jitdump && !jit_dump_enable(err))) {
+        (tcg_options.jitdump && !jit_dump_enable(err)) ||
+        (tcg_options.profile && !profile_control("start", err))) {
         return false;
     }
     if (!tcg_options.cache_mib) {
@@ -169,6 +171,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     cpu->tcg.insn_counts = g_malloc0(target_insn_counts_size());
     select_cpu(cpu);
     listen_to_map(vcpu, true);
+    profile_cpu_begin();
     return tlb_init(cpu);
 }
 
@@ -178,6 +181,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     TcgCpu *own = cpu->tcg.own;
 
     listen_to_map(vcpu, false);
+    profile_cpu_end();
     cpu->tcg.own = NULL;
     g_clear_pointer(&cpu->tcg.kept_insns, g_free);
     g_clear_pointer(&cpu->tcg.insn_counts, g_free);
@@ -234,6 +238,8 @@ static const Accel tcg_accel = {
     .use_kernel = guest_symbols_offer,
     .vcpu_ops = &tcg_vcpu_ops,
     .info_jit = tcg_info_jit,
+    .info_hot = profile_text,
+    .control_profile = profile_control,
 };
 
 ACCEL(tcg_accel);

@@ -35,7 +35,11 @@ typedef struct Accel {
     /* Hears of -kernel, whose symbols may be of use; may be NULL. */
     void (*use_kernel)(const char *path);
     const VcpuOps *vcpu_ops;
-    char *(*info_jit)(void); /* text of `info jit`, caller frees; may be NULL */
+    /* May be NULL. Text of `info jit`, and of `info hot` with so many lines, the caller frees it;
+     * "start", "stop", "clear" of `hot`. */
+    char *(*info_jit)(void);
+    char *(*info_hot)(unsigned lines, Error **err);
+    bool (*control_profile)(const char *what, Error **err);
 } Accel;
 
 /* Reads what is given and refuses what is not in the table, naming the nearest. */

@@ -201,3 +201,50 @@ static const MonitorCommand info_jit_command = {
     .run = run_info_jit,
 };
 MONITOR_COMMAND(info_jit_command);
+
+#define HOT_LINES 20
+#define HOT_LINES_MAX 10000
+
+static bool run_info_hot(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const Accel *accel = accel_current();
+    int64_t lines = values[0].present ? values[0].number : HOT_LINES;
+
+    if (!accel || !accel->info_hot) {
+        return error_set(err, "a profile is only available with accel=tcg");
+    }
+    if (lines < 1 || lines > HOT_LINES_MAX) {
+        return error_set(err, "lines: 1 to %d", HOT_LINES_MAX);
+    }
+    g_autofree char *text = accel->info_hot((unsigned)lines, err);
+    if (text) {
+        monitor_printf(monitor, "%s", text);
+    }
+    return text;
+}
+
+static const MonitorCommand info_hot_command = {
+    .name = "info hot",
+    .help = "show the guest code that takes most time, after 'hot start'",
+    .args = {{"lines", MONITOR_ARG_INT, .optional = true}},
+    .run = run_info_hot,
+};
+MONITOR_COMMAND(info_hot_command);
+
+static bool run_hot(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const Accel *accel = accel_current();
+
+    if (!accel || !accel->control_profile) {
+        return error_set(err, "a profile is only available with accel=tcg");
+    }
+    return accel->control_profile(values[0].text, err);
+}
+
+static const MonitorCommand hot_command = {
+    .name = "hot",
+    .help = "start, stop or clear the profile of guest code",
+    .args = {{"start|stop|clear", MONITOR_ARG_WORD}},
+    .run = run_hot,
+};
+MONITOR_COMMAND(hot_command);

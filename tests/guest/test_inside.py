@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Looking into the translator: `info jit`, its switches, logs, files for perf, and its mappings.
+"""Looking into the translator: `info jit`, `info hot`, switches, logs, files for perf, and its mappings.
 
 Run alone: python3 tests/guest/test_inside.py [NAME...]
 """
@@ -71,6 +71,52 @@ def test_switches_are_seen():
         text, found = counters(guest)
         expect_in("direct jump count   0 chained", text)
         expect(found["lookups"] > 10 * found["TB translated"], text)
+
+
+# -- Profile --
+
+LOOP = "while :; do :; done"
+
+
+def samples(guest):
+    """Rows of `info hot`: percentage, samples, CPL, address, symbol."""
+    text = guest.monitor("info hot 50")
+    rows = re.findall(r"^ *([0-9.]+)% +(\d+) +\d+ +\d+ +\d+  (\d)  ([0-9a-f]{16}) +\d+ (?:trace)? *(\S*)",
+                      text, re.M)
+    return text, [(float(share), int(count), int(ring), int(address, 16), name)
+                  for share, count, ring, address, name in rows]
+
+
+def test_info_hot():
+    with start() as guest:
+        wait_shell(guest)
+        expect_in("no samples: 'hot start'", guest.monitor("info hot"))
+        expect_in("it is start, stop or clear", guest.monitor("hot begin"))
+        guest.monitor("hot start")
+        guest.type(LOOP + "\n")
+        deadline = time.monotonic() + 60
+        while sum(row[1] for row in samples(guest)[1]) < 300 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        text, rows = samples(guest)
+        user = sum(share for share, _, ring, _, _ in rows if ring == 3)
+        expect(user > 50 and all(row[3] >= 1 << 63 for row in rows if row[2] == 0), text)
+        expect([row[1] for row in rows] == sorted((row[1] for row in rows), reverse=True), text)
+        guest.monitor("hot stop")
+        first, second = guest.monitor("info hot"), guest.monitor("info hot")
+        expect("(stopped)" in first and first == second, first)
+        guest.monitor("hot clear")
+        expect_in("no samples", guest.monitor("info hot"))
+        expect(len(guest.monitor("info hot 0")) < 100, "info hot 0")
+
+
+def test_info_hot_names_code():
+    with in_folder() as (folder, drive):
+        (folder / "names").write_text("00000000000e0000 T rom_code\n0000000000007c00 T sector\n")
+        with Machine(["-m", "64", "-smp", "2", "-drive", drive],
+                     accel=f"{ACCEL},profile=on,symbols=names") as guest:
+            guest.wait_for("boot sector done", 180)
+            text, rows = samples(guest)
+            expect(any(re.fullmatch(r"rom_code\+0x[0-9a-f]+", row[4]) for row in rows), text)
 
 
 # -- Mappings --
