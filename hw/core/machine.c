@@ -150,7 +150,11 @@ RamBlock *machine_new_ram(const Machine *machine, const char *name, Error **err)
         MemoryBackend *backend = memory_backend_find(machine->memory_backend, err);
         return backend ? ram_block_ref(backend->block) : NULL;
     }
-    return ram_block_new(&desc, err);
+    RamBlock *block = ram_block_new(&desc, err);
+    if (!block) {
+        error_prefix(err, machine->ram_path ? "-mem-path: " : "-m: ");
+    }
+    return block;
 }
 
 /* -- Firmware ---------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@ Run alone: python3 tests/guest/test_startup.py [NAME...]
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -89,6 +90,18 @@ def test_failure_leaves_nothing():
         expect(result.returncode == 1, f"status {result.returncode}: {result.stderr}")
         expect_in("unknown device 'nonsense'", result.stderr)
         expect_empty(folder)
+
+
+def test_too_much_memory():
+    """What the host cannot give is named by its option."""
+    if b"__asan_init" in Path(emulator()).read_bytes():
+        return  # needs far more address space than any limit leaves
+    result = subprocess.run(
+        [emulator(), *QUIET, "-m", "512G", "-device", "nonsense"], stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=60 * SCALE, check=False, encoding="utf-8",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30)))
+    expect(result.returncode == 1, f"status {result.returncode}")
+    expect_in("-m: cannot allocate 524288 MiB of guest memory", result.stderr)
 
 
 def test_memory_file_cut_short():
