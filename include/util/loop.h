@@ -122,6 +122,15 @@ void loop_post(Loop *loop, LoopCallback *callback, void *opaque);
 bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque,
                        Error **err);
 
+/* Between the two SIGINT, SIGTERM and SIGHUP wait: what was made can be taken away again. */
+void signals_hold(void);
+void signals_release(void);
+
+/* While they are held: waits outside of any loop until `fd` can be read or has failed. False with
+ * an error that names the signal when one comes first; it is taken, the caller gives up in order.
+ */
+bool signal_wait_readable(int fd, Error **err);
+
 /* -- The main loop ----------------------------------------------------------------------------- */
 
 /* The process's main loop; set by main() and by tests. Always pass a Loop explicitly where a

@@ -83,6 +83,22 @@ def test_signals():
             expect_empty(folder)
 
 
+def test_signals_while_waiting():
+    """A server that waits for its first client ends at once, and takes its files away."""
+    with tempfile.TemporaryDirectory() as folder:
+        pidfile, path = Path(folder, "pid"), Path(folder, "socket")
+        arguments = [*QUIET, "-pidfile", pidfile, "-serial", f"unix:{path},server=on,wait=on"]
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = subprocess.Popen([emulator(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, encoding="utf-8")
+            expect_in("waiting for connection", process.stderr.readline())
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30 * SCALE)
+            expect_in(f"waiting for a client: ended by signal {number.value} ", errors)
+            expect(process.returncode == 1, f"status {process.returncode}: {errors}")
+            expect_empty(folder)
+
+
 def test_failure_leaves_nothing():
     with tempfile.TemporaryDirectory() as folder:
         result = run([*QUIET, "-pidfile", f"{folder}/pid", "-serial",

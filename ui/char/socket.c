@@ -274,17 +274,22 @@ static void socket_acceptable(void *opaque)
     }
 }
 
-static void wait_for_client(SocketChardev *self)
+static bool wait_for_client(SocketChardev *self, Error **err)
 {
     int fd;
 
     info_report("QEMU waiting for connection on: disconnected:%s", self->chardev.filename);
     do {
+        if (!signal_wait_readable(self->listen_fd, err)) {
+            error_prefix(err, "waiting for a client: ");
+            return false;
+        }
         fd = accept4(self->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
     if (fd >= 0) {
         socket_connected(self, fd);
     }
+    return true;
 }
 
 static bool open_server(SocketChardev *self, bool wait, Error **err)
@@ -300,8 +305,8 @@ static bool open_server(SocketChardev *self, bool wait, Error **err)
     if (!is_listening && listen(self->listen_fd, 1) < 0) {
         return error_set_errno(err, errno, "cannot listen on fd=%d", self->listen_fd);
     }
-    if (wait) {
-        wait_for_client(self);
+    if (wait && !wait_for_client(self, err)) {
+        return false;
     }
     self->listen_watch = loop_watch_fd(main_loop(), self->listen_fd, socket_acceptable, NULL, self);
     return true;
@@ -348,7 +353,13 @@ static bool socket_open(Chardev *chardev, KeyVal *options, Error **err)
     }
     g_autofree char *where = socket_address_text(&self->address);
     chardev->filename = g_strdup_printf("%s%s", where, self->is_server ? ",server=on" : "");
-    return self->is_server ? open_server(self, wait, err) : open_client(self, err);
+    if (!self->is_server) {
+        return open_client(self, err);
+    }
+    signals_hold();
+    bool is_open = open_server(self, wait, err);
+    signals_release();
+    return is_open;
 }
 
 static void socket_close(Chardev *chardev)

@@ -3,8 +3,10 @@
 #include "loop-private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -42,6 +44,53 @@ bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, vo
     signal->watch = loop_watch_fd(loop, fd, signal_readable, NULL, signal);
     g_ptr_array_add(loop->signals, signal);
     return true;
+}
+
+static sigset_t mask_before_hold;
+
+static sigset_t ending_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void signals_hold(void)
+{
+    sigset_t set = ending_signals();
+
+    pthread_sigmask(SIG_BLOCK, &set, &mask_before_hold);
+}
+
+void signals_release(void)
+{
+    pthread_sigmask(SIG_SETMASK, &mask_before_hold, NULL);
+}
+
+bool signal_wait_readable(int fd, Error **err)
+{
+    struct signalfd_siginfo info;
+    sigset_t set = ending_signals();
+    bool is_ended = false;
+
+    int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signal_fd < 0) {
+        return error_set_errno(err, errno, "cannot watch signals");
+    }
+    struct pollfd events[] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+    while (!is_ended && !events[0].revents) {
+        if (poll(events, 2, -1) < 0 && errno != EINTR) {
+            break;
+        }
+        is_ended = read(signal_fd, &info, sizeof(info)) == sizeof(info);
+    }
+    close(signal_fd);
+    return !is_ended || error_set(err, "ended by signal %u (%s)", info.ssi_signo,
+                                  strsignal((int)info.ssi_signo));
 }
 
 void loop_remove_signals(Loop *loop)
