@@ -230,7 +230,7 @@ static bool is_of(const Object *obj, const char *type_name)
 
 static void gather(Qtree *tree, Object *obj)
 {
-    if (is_of(obj, "device")) {
+    if (is_of(obj, "device") || is_of(obj, "x86_64-cpu")) {
         g_ptr_array_add(tree->devices, obj);
     } else if (is_of(obj, "bus")) {
         g_ptr_array_add(tree->buses, obj);

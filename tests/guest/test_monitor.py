@@ -62,6 +62,7 @@ def test_clock_options_reach_the_chip():
 def test_trees():
     with booted() as guest:
         tree = guest.monitor("info qtree")
+        expect(re.search(r'dev: \S+-x86_64-cpu, id ""\n\s+apic-id = 0', tree), tree)
         for wanted in ["dev: piix3-ide", "dev: ide-hd", "bus: ide.0", "dev: isa-serial"]:
             expect_in(wanted, tree)
         expect_in("pc.ram", guest.monitor("info mtree"))
