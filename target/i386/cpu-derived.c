@@ -118,6 +118,22 @@ static uint32_t host_mxcsr_mask(void)
     return mask ? mask : 0xffbf;
 }
 
+/*
+ * A TSC whose rate is fixed, by tsc-frequency= or because it is invariant, can be named. Intel has
+ * a leaf for it, AMD none: models that end before it are given it, unless they were told where to
+ * end.
+ */
+static void set_frequency_leaves(CpuModel *model)
+{
+    bool is_fixed = model->tsc_hz || cpu_model_has(model, FEATURE_INVTSC);
+
+    model->has_frequency = is_fixed && cpu_model_has(model, FEATURE_TSC);
+    model->known_hz = model->has_frequency ? model->tsc_hz : 0;
+    if (model->has_frequency && !model->is_amd && !model->level_given) {
+        model->level = MAX(model->level, 0x16);
+    }
+}
+
 void cpu_model_finish(CpuModel *model)
 {
     const uint32_t amd_aliases = 0x0183f3ff; /* bits of 1.EDX repeated in 80000001.EDX */
@@ -139,6 +155,7 @@ void cpu_model_finish(CpuModel *model)
     if (cpu_model_has(model, FEATURE_TOPOEXT)) {
         model->xlevel = MAX(model->xlevel, 0x8000001e);
     }
+    set_frequency_leaves(model);
     model->phys_mask = (1ull << model->phys_bits) - 1;
     model->cr4_mask = compute_cr4_mask(model);
     model->efer_mask = 0;

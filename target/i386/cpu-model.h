@@ -63,6 +63,7 @@ typedef enum FeatureWord {
 #define FEATURE_LM FEATURE(FEATURE_80000001_EDX, 29)
 #define FEATURE_ABM FEATURE(FEATURE_80000001_ECX, 5)
 #define FEATURE_TOPOEXT FEATURE(FEATURE_80000001_ECX, 22)
+#define FEATURE_INVTSC FEATURE(FEATURE_80000007_EDX, 8)
 #define FEATURE_AMD_IBPB FEATURE(FEATURE_80000008_EBX, 12)
 #define FEATURE_AMD_IBRS FEATURE(FEATURE_80000008_EBX, 14)
 #define FEATURE_AMD_STIBP FEATURE(FEATURE_80000008_EBX, 15)
@@ -120,11 +121,15 @@ typedef struct CpuModel {
     CacheSet caches;
     bool legacy_cache; /* asked for: the legacy set whatever the model has */
     bool no_l3_cache, no_leaf_b;
+    bool host_caches;  /* asked for: sizes and ways are the host's */
+    bool no_frequency; /* leaf 40000010h says nothing */
     bool level_given;  /* asked for: not raised for what needs a higher one */
     bool no_signature; /* leaf 40000000h names no hypervisor */
     uint32_t features[FEATURE_WORD_COUNT];
     /* DERIVED of the above by cpu_model_finish(). */
     bool is_amd;        /* AMD or Hygon: leaves out of range read zero */
+    bool has_frequency; /* leaves name that of the TSC: it is fixed */
+    uint64_t known_hz;  /* what they say; 0: see cpu_model_needs_frequency() */
     uint64_t phys_mask; /* address bits below phys_bits */
     uint64_t cr4_mask, xcr0_mask, efer_mask;
     uint32_t mxcsr_mask;
@@ -162,6 +167,13 @@ void cpu_model_finish(CpuModel *model);
 
 /* Answers CPUID leaf/subleaf for a CPU in its present state: EAX EBX ECX EDX. Built without SSE. */
 void cpu_cpuid(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
+
+/* Must known_hz be set before such a leaf is asked for? Finding it out takes what CPUID must not.
+ */
+static inline bool cpu_model_needs_frequency(const CpuModel *model, uint32_t leaf)
+{
+    return model->has_frequency && !model->known_hz && leaf >= 0x15 && leaf <= 0x40000010;
+}
 
 /* Bytes of an XSAVE area with these components. Built without SSE. */
 uint32_t xsave_area_size(const CpuModel *model, uint64_t components, bool compacted);

@@ -15,7 +15,7 @@ typedef struct ModelParser {
     uint32_t available[FEATURE_WORD_COUNT];
     GPtrArray *missing; /* texts: what was asked for and is not offered */
     bool enforce, check;
-    bool pmu, host_cache_info, force;
+    bool pmu, force;
     bool host_phys_bits;
     uint32_t host_phys_bits_limit; /* 0: none */
     uint32_t min_level, min_xlevel;
@@ -84,16 +84,16 @@ static const Property properties[] = {
     HAS("l3-cache", no_l3_cache),
     HAS("cpuid-0xb", no_leaf_b),
     HAS("tcg-cpuid", no_signature),
+    HAS("vmware-cpuid-freq", no_frequency),
+    {.name = "host-cache-info", .kind = PROPERTY_SWITCH, .offset = offsetof(CpuModel, host_caches)},
     {.name = "legacy-cache", .kind = PROPERTY_SWITCH, .offset = offsetof(CpuModel, legacy_cache)},
     IGNORED("migratable"),
     IGNORED("kvm"),
     IGNORED("kvm-no-smi-migration"),
-    IGNORED("vmware-cpuid-freq"),
     IGNORED("x-intel-pt-auto-level"),
     IGNORED("x-migrate-smi-count"),
     IGNORED("x-vendor-cpuid-only"),
     PARSER("pmu", PROPERTY_SWITCH, pmu, 0),
-    PARSER("host-cache-info", PROPERTY_SWITCH, host_cache_info, 0),
     PARSER("x-force-features", PROPERTY_SWITCH, force, 0),
     IGNORED("full-cpuid-auto-level"),
     IGNORED("fill-mtrr-mask"),
@@ -320,9 +320,6 @@ static bool check_switches(const ModelParser *parser, Error **err)
     }
     if (parser->pmu && parser->check) {
         warn_report("-cpu: 'pmu': TCG has no performance counters");
-    }
-    if (parser->host_cache_info && parser->check) {
-        warn_report("-cpu: 'host-cache-info': the caches stay those of the model");
     }
     return true;
 }

@@ -57,6 +57,38 @@ static void test_one_shot(void)
     stop();
 }
 
+/* Within a tenth of what was promised. */
+static bool is_about(uint64_t value, uint64_t promised)
+{
+    return value > promised - promised / 10 && value < promised + promised / 10;
+}
+
+/* Kilohertz of the TSC and of this timer, as leaf 40000010h has them. */
+static void test_named_frequency(void)
+{
+    if (cpuid(0x40000000, 0).eax < 0x40000010) {
+        check_skip("frequency", "no leaf 40000010h");
+        return;
+    }
+    Cpuid named = cpuid(0x40000010, 0);
+    uint64_t tsc = 0, count = 0;
+    uint32_t ticks = 0;
+    QUICKLY(PM_TIMER_HZ * 11 / 200, {
+        start(VECTOR | LVT_MASK, 0xffffffff);
+        uint64_t first = read_tsc();
+        uint32_t begin = pm_timer();
+        pm_delay(PM_TIMER_HZ / 20);
+        count = 0xffffffff - apic_read(APIC_CURRENT_COUNT);
+        tsc = read_tsc() - first;
+        ticks = pm_elapsed(begin);
+    })
+    check("tsc-frequency", is_about(tsc * PM_TIMER_HZ / 1000 / ticks, named.eax), true,
+          "leaf 40000010h");
+    check("apic-timer-frequency", is_about(count * PM_TIMER_HZ / 1000 / ticks, named.ebx), true,
+          "leaf 40000010h");
+    stop();
+}
+
 static void test_periodic(void)
 {
     on_vector = end_each;
@@ -195,6 +227,7 @@ int main(void)
     log_interrupts();
     apic_start();
     test_one_shot();
+    test_named_frequency();
     test_periodic();
     test_divide();
     test_deadline();

@@ -72,6 +72,77 @@ static uint32_t host(uint32_t number, uint32_t subleaf, unsigned reg)
     return regs[reg];
 }
 
+/* Frequencies are named where they are fixed; Intel's leaves only by Intel's models. */
+static void test_frequency(void)
+{
+    select_model("Skylake-Client,tsc-frequency=2400000000");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0x16);
+    g_assert_cmpuint(leaf(0x15, 0, EAX), ==, 5);
+    g_assert_cmpuint(leaf(0x15, 0, EBX), ==, 12);
+    g_assert_cmpuint(leaf(0x15, 0, ECX), ==, 1000000000);
+    g_assert_cmpuint(leaf(0x16, 0, EAX), ==, 2400);
+    g_assert_cmpuint(leaf(0x16, 0, EBX), ==, 2400);
+    g_assert_cmpuint(leaf(0x16, 0, ECX), ==, 100);
+    g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0x40000010);
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 2400000);
+    g_assert_cmpuint(leaf(0x40000010, 0, EBX), ==, 1000000);
+
+    select_model("Skylake-Client,tsc-frequency=5000000001");
+    uint64_t hz = (uint64_t)((double)leaf(0x15, 0, ECX) * leaf(0x15, 0, EBX) / leaf(0x15, 0, EAX));
+    g_assert_cmpuint(hz / 100, ==, 50000000);
+
+    select_model("Skylake-Client,tsc-frequency=2400000000,vmware-cpuid-freq=off,level=13");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 13);
+    g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0x40000001);
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 0);
+
+    select_model("Skylake-Client,+invtsc");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0x16);
+    g_assert_true(cpu_model_needs_frequency(cpu.model, 0x15));
+    cpu.model->known_hz = 3000000000;
+    g_assert_false(cpu_model_needs_frequency(cpu.model, 0x15));
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 3000000);
+    g_assert_cmpuint(leaf(0x16, 0, EAX), ==, 3000);
+
+    select_model("Skylake-Client");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0xd);
+    g_assert_cmphex(leaf(0x40000000, 0, EAX), ==, 0x40000001);
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 0);
+    select_model("EPYC,+invtsc");
+    g_assert_cmphex(leaf(0, 0, EAX), ==, 0xd);
+    cpu.model->known_hz = 3000000000;
+    g_assert_cmpuint(leaf(0x15, 0, ECX), ==, 0);
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 3000000);
+}
+
+/* The host's caches, shared by as many as the guest's topology says. */
+static void test_host_caches(void)
+{
+    const uint32_t number =
+        host(0x80000000, 0, EAX) >= 0x8000001d && host(0x8000001d, 0, EAX) & 31 ? 0x8000001d : 4;
+
+    select_model("Skylake-Client,host-cache-info=on");
+    set_topology(1, 4, 2);
+    for (unsigned i = 0; i < 5; i++) {
+        bool is_there = host(number, i, EAX) & 31;
+        g_assert_cmphex(leaf(4, i, EAX) & 0x3fff, ==, host(number, i, EAX) & 0x3fff);
+        g_assert_cmphex(leaf(4, i, EBX), ==, is_there ? host(number, i, EBX) : 0);
+        g_assert_cmphex(leaf(4, i, ECX), ==, is_there ? host(number, i, ECX) : 0);
+        if (is_there) {
+            bool is_last = (leaf(4, i, EAX) >> 5 & 7) == 3;
+            g_assert_cmpuint(leaf(4, i, EAX) >> 14 & 0xfff, ==, is_last ? 7 : 1);
+            g_assert_cmpuint(leaf(4, i, EAX) >> 26, ==, 3);
+        }
+    }
+    select_model("max,host-cache-info=on");
+    for (unsigned reg = EAX; reg <= EDX; reg++) {
+        g_assert_cmphex(leaf(0x80000005, 0, reg), ==, host(0x80000005, 0, reg));
+        g_assert_cmphex(leaf(0x80000006, 0, reg), ==, host(0x80000006, 0, reg));
+    }
+    select_model("max");
+    g_assert_cmphex(leaf(0x80000005, 0, ECX), ==, 0x40020140);
+}
+
 static void test_qemu64(void)
 {
     char text[49], vendor[13];
@@ -652,6 +723,8 @@ static void test_table(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpuid/frequency", test_frequency);
+    g_test_add_func("/cpuid/host-caches", test_host_caches);
     g_test_add_func("/cpuid/qemu64", test_qemu64);
     g_test_add_func("/cpuid/promises", test_promises);
     g_test_add_func("/cpuid/named-models", test_named_models);

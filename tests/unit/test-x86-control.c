@@ -15,6 +15,12 @@
 
 int64_t tsc_machine_offset;
 uint64_t tsc_ratio;
+
+uint64_t cpu_tsc_frequency_hz(void)
+{
+    return 3000000000;
+}
+
 static uint64_t flushed_page;
 
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)

@@ -28,6 +28,10 @@ InsnResult helper_cpuid(X86Cpu *cpu, const Insn *insn)
         fault_gp(cpu, 0);
         return INSN_FAULT;
     }
+    if (cpu_model_needs_frequency(cpu->model, leaf)) {
+        fpu_park(cpu);
+        cpu->model->known_hz = cpu_tsc_frequency_hz();
+    }
     cpu_cpuid(cpu, leaf, (uint32_t)cpu->gpr[R_RCX], regs);
     if (leaf == 1) {
         regs[EDX] &= apic_is_off(cpu) ? ~APIC_BIT : UINT32_MAX;

@@ -3,9 +3,12 @@
 #include "target/i386/cpu-model.h"
 #include "target/i386/cpu-topology.h"
 
+#include <cpuid.h>
+
 /*
  * Caches and TLBs are those QEMU shows: L1 64 KiB (AMD leaves) or 32 KiB (leaves 2 and 4), L2 512
- * KiB or 4 MiB, L3 16 MiB. Guests size their copy loops by them.
+ * KiB or 4 MiB, L3 16 MiB; with host-cache-info=on the host's, shared as the guest's topology says.
+ * Guests size their copy loops by them.
  */
 
 #define HYPERVISOR_LEAF 0x40000000u
@@ -16,6 +19,10 @@
 #define MONITOR_BIT (1u << 3)
 #define NX_BIT (1u << 20)
 #define LIMITED_LEVEL 2
+#define FREQUENCY_LEAF 0x40000010u
+#define APIC_TIMER_HZ 1000000000u /* of the local APIC's timer: the crystal of leaf 15h */
+#define SHARING_MASK 0xffffc000u  /* leaf 4, EAX: threads that share the cache, cores */
+#define AMD_CACHE_LEAF 0x8000001du
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -34,13 +41,79 @@ static void vendor_words(const char *vendor, uint32_t regs[4])
 }
 
 /* Unlike the vendor, the name is in the order of the registers' names. */
-static void hypervisor_leaf(uint32_t regs[4])
+static void hypervisor_leaf(const CpuModel *model, uint32_t regs[4])
 {
     static const char name[] = "TCGTCGTCGTCG";
 
-    regs[EAX] = HYPERVISOR_LEAF + 1;
+    regs[EAX] = model->has_frequency && !model->no_frequency ? FREQUENCY_LEAF : HYPERVISOR_LEAF + 1;
     for (unsigned i = 0; i < 3; i++) {
         regs[EBX + i] = text_word(name + 4 * i);
+    }
+}
+
+/* VMware's leaf, which others look at too: kilohertz of the TSC and of the APIC timer. */
+static void frequency_leaf(const CpuModel *model, uint32_t regs[4])
+{
+    if (model->known_hz && !model->no_frequency) {
+        regs[EAX] = (uint32_t)(model->known_hz / 1000);
+        regs[EBX] = APIC_TIMER_HZ / 1000;
+    }
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* TSC = crystal * EBX / EAX. */
+static void leaf_15(const CpuModel *model, uint32_t regs[4])
+{
+    uint64_t divisor, numerator;
+    uint32_t denominator;
+
+    if (!model->known_hz) {
+        return;
+    }
+    divisor = common_divisor(model->known_hz, APIC_TIMER_HZ);
+    numerator = model->known_hz / divisor;
+    denominator = (uint32_t)(APIC_TIMER_HZ / divisor);
+    for (; numerator > UINT32_MAX; numerator /= 2) { /* above 4 GHz and no round number */
+        denominator /= 2;
+    }
+    regs[EAX] = denominator;
+    regs[EBX] = (uint32_t)numerator;
+    regs[ECX] = APIC_TIMER_HZ;
+}
+
+/* Megahertz: base, maximum, bus. */
+static void leaf_16(const CpuModel *model, uint32_t regs[4])
+{
+    if (model->known_hz) {
+        regs[EAX] = regs[EBX] = (uint32_t)(model->known_hz / 1000000) & 0xffff;
+        regs[ECX] = 100;
+    }
+}
+
+/* The host's answer, of a maker that has the leaf; else zeros. */
+static void host_leaf(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    if (__get_cpuid_max(leaf & 0x80000000, NULL) >= leaf) {
+        __cpuid_count(leaf, subleaf, regs[EAX], regs[EBX], regs[ECX], regs[EDX]);
+    }
+}
+
+/* A cache of the host, by whichever leaf its maker has for that: they have one layout. */
+static void host_cache(uint32_t subleaf, uint32_t regs[4])
+{
+    host_leaf(4, subleaf, regs);
+    if (!(regs[EAX] & 31)) {
+        host_leaf(AMD_CACHE_LEAF, subleaf, regs);
     }
 }
 
@@ -80,7 +153,9 @@ static void leaf_1(const X86Cpu *cpu, uint32_t regs[4])
 /* Descriptors of the caches of leaf 4; AMD has neither. */
 static void leaf_2(const CpuModel *model, uint32_t regs[4])
 {
-    if (!model->is_amd) {
+    if (model->host_caches) {
+        host_leaf(2, 0, regs);
+    } else if (!model->is_amd) {
         regs[EAX] = 1;
         regs[ECX] = model->no_l3_cache ? 0 : 0x4d;
         regs[EDX] = 0x2c307d;
@@ -105,7 +180,20 @@ static void leaf_4(const CpuModel *model, uint32_t subleaf, uint32_t regs[4])
     unsigned core_ids = 1u << (topology_package_shift(topology) - core_shift);
     unsigned shared_by;
 
-    if (model->is_amd || subleaf >= (model->no_l3_cache ? 3 : 4)) {
+    if (model->is_amd) {
+        return;
+    }
+    if (model->host_caches) {
+        host_cache(subleaf, regs);
+        if (regs[EAX] & 31) {
+            bool is_shared = (regs[EAX] >> 5 & 7) >= 3;
+            shared_by = 1u << (is_shared ? topology_die_shift(topology) : core_shift);
+            regs[EAX] = (regs[EAX] & ~SHARING_MASK) | (shared_by - 1) << 14 |
+                        (core_ids > 64 ? 63 : core_ids - 1) << 26;
+        }
+        return;
+    }
+    if (subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
     shared_by = 1u << (caches[subleaf].shared ? topology_die_shift(topology) : core_shift);
@@ -235,6 +323,12 @@ static void basic_leaf(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
     case 7:
         leaf_7(cpu, subleaf, regs);
         break;
+    case 0x15:
+        leaf_15(model, regs);
+        break;
+    case 0x16:
+        leaf_16(model, regs);
+        break;
     case 0xb:
     case 0x1f:
         extended_topology(cpu, leaf, subleaf, regs);
@@ -292,6 +386,17 @@ static void leaf_8000001d(const CpuModel *model, uint32_t subleaf, uint32_t regs
     const AmdCache *cache;
     unsigned shared_by;
 
+    if (model->host_caches) {
+        host_cache(subleaf, regs);
+        if (regs[EAX] & 31) {
+            bool is_of_die = (regs[EAX] >> 5 & 7) >= 3;
+            shared_by = is_of_die ? topology_countable(topology_per_die(topology),
+                                                       topology_die_shift(topology))
+                                  : topology->threads;
+            regs[EAX] = (regs[EAX] & ~SHARING_MASK) | (shared_by - 1) << 14;
+        }
+        return;
+    }
     if (subleaf >= (model->no_l3_cache ? 3 : 4)) {
         return;
     }
@@ -309,6 +414,10 @@ static void leaf_8000001d(const CpuModel *model, uint32_t subleaf, uint32_t regs
 /* L1 caches, and TLBs of 255 entries. */
 static void leaf_80000005(const CpuModel *model, uint32_t regs[4])
 {
+    if (model->host_caches) {
+        host_leaf(0x80000005, 0, regs);
+        return;
+    }
     regs[EAX] = regs[EBX] = 0x01ff01ff;
     for (unsigned i = 0; i < 2; i++) {
         const AmdCache *cache = &amd_caches[model->caches][i];
@@ -322,6 +431,10 @@ static void leaf_80000006(const CpuModel *model, uint32_t regs[4])
 {
     const AmdCache *l2 = &amd_caches[model->caches][2], *l3 = &amd_caches[model->caches][3];
 
+    if (model->host_caches) {
+        host_leaf(0x80000006, 0, regs);
+        return;
+    }
     regs[EBX] = 0x42004200;
     regs[ECX] = cache_kib(l2) << 16 | encoded_ways(l2) << 12 | 1 << 8 | 64;
     if (!model->no_l3_cache) {
@@ -425,7 +538,9 @@ void cpu_cpuid(const X86Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t ret_
     if (leaf >= HYPERVISOR_LEAF && leaf < HYPERVISOR_LEAF + 0x10000 &&
         (model->features[FEATURE_1_ECX] & 1u << 31)) {
         if (leaf == HYPERVISOR_LEAF && !model->no_signature) {
-            hypervisor_leaf(ret_regs);
+            hypervisor_leaf(model, ret_regs);
+        } else if (leaf == FREQUENCY_LEAF && !model->no_signature) {
+            frequency_leaf(model, ret_regs);
         }
         return;
     }
