@@ -127,8 +127,8 @@ const FeatureRow feature_rows[] = {
     OWN("rdpid", FEATURE_7_ECX, 22),
     ABSENT("bus-lock-detect", FEATURE_7_ECX, 24),
     OWN("cldemote", FEATURE_7_ECX, 25), /* a hint */
-    ABSENT("movdiri", FEATURE_7_ECX, 27),
-    ABSENT("movdir64b", FEATURE_7_ECX, 28),
+    HOST("movdiri", FEATURE_7_ECX, 27),
+    HOST("movdir64b", FEATURE_7_ECX, 28),
     ABSENT("enqcmd", FEATURE_7_ECX, 29),
     ABSENT("sgxlc", FEATURE_7_ECX, 30),
     OWN("pks", FEATURE_7_ECX, 31),
@@ -198,7 +198,7 @@ const FeatureRow feature_rows[] = {
 
     OWN("invtsc", FEATURE_80000007_EDX, 8),
 
-    ABSENT("clzero", FEATURE_80000008_EBX, 0),
+    OWN("clzero", FEATURE_80000008_EBX, 0),
     HOST("xsaveerptr", FEATURE_80000008_EBX, 2),
     OWN("wbnoinvd", FEATURE_80000008_EBX, 9), /* an F3 prefix that WBINVD ignores */
     OWN("ibpb", FEATURE_80000008_EBX, 12),

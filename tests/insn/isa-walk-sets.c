@@ -264,6 +264,11 @@ IsaEnd isa_walk_end(const Insn *insn)
     case ZYDIS_MNEMONIC_RDRAND:
     case ZYDIS_MNEMONIC_RDSEED:
         return (IsaEnd){"another number each time", true, BIT(VECTOR_BP)};
+    case ZYDIS_MNEMONIC_CLZERO: /* RAX points at nothing, and so does a register of MOVDIR64B */
+    case ZYDIS_MNEMONIC_MOVDIRI:
+    case ZYDIS_MNEMONIC_MOVDIR64B:
+        return (IsaEnd){"not every host has it", true,
+                        BIT(VECTOR_BP) | BIT(VECTOR_PF) | BIT(VECTOR_GP)};
     case ZYDIS_MNEMONIC_PAUSE:
         return (IsaEnd){"shows nothing", true, BIT(VECTOR_BP)};
     case ZYDIS_MNEMONIC_NOP: /* codes of prefetches with a register */

@@ -701,6 +701,53 @@ static void test_real_environment(void)
     mock_cpu_free(cpu);
 }
 
+/* CLZERO takes the line of the linear address; MOVDIR64B an aligned one in ES. */
+static void test_line_stores(void)
+{
+    X86Cpu *cpu = new_cpu();
+    Insn clzero = {.segment = SEG_GS, .address_bits = 64, .memory_operand = INSN_NO_REG};
+    Insn movdir = {.segment = SEG_DS,
+                   .address_bits = 32,
+                   .displacement = AREA + 0x105,
+                   .operands = {{.kind = OPERAND_REG, .reg = R_RDI}}};
+
+    memset(mock_memory + AREA, 0x77, 0x200);
+    cpu->seg[SEG_GS].base = 0x10;
+    cpu->gpr[R_RAX] = AREA + 0x7f - 0x10;
+    g_assert_cmpint(helper_clzero(cpu, &clzero), ==, INSN_NEXT);
+    for (unsigned i = 0; i < 0x200; i++) {
+        g_assert_cmphex(mock_memory[AREA + i], ==, i / 64 == 1 ? 0 : 0x77);
+    }
+    clzero.address_bits = 32;
+    cpu->gpr[R_RAX] = 0x500000000 + AREA + 0xc0 - 0x10;
+    g_assert_cmpint(helper_clzero(cpu, &clzero), ==, INSN_NEXT);
+    g_assert_cmphex(mock_memory[AREA + 0xc0], ==, 0);
+    mock_absent_page = AREA;
+    g_assert_cmpint(helper_clzero(cpu, &clzero), ==, INSN_FAULT);
+    g_assert_cmpuint(cpu->fault.vector, ==, VECTOR_PF);
+    mock_absent_page = UINT64_MAX;
+
+    cpu->model->features[FEATURE_7_ECX] &= ~(3u << 27);
+    g_assert_cmpint(helper_movdir64b(cpu, &movdir), ==, INSN_FAULT);
+    g_assert_cmpuint(cpu->fault.vector, ==, VECTOR_UD);
+    cpu->model->features[FEATURE_7_ECX] |= 3u << 27;
+    cpu->gpr[R_RDI] = AREA + 0x20;
+    g_assert_cmpint(helper_movdir64b(cpu, &movdir), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_GP, 0);
+    cpu->gpr[R_RDI] = 0x100000000 + AREA + 0x1000;
+    mock_absent_page = AREA + 0x1000;
+    g_assert_cmpint(helper_movdir64b(cpu, &movdir), ==, INSN_FAULT);
+    g_assert_cmpuint(cpu->fault.vector, ==, VECTOR_PF);
+    mock_absent_page = UINT64_MAX;
+    if (__builtin_cpu_supports("movdir64b")) {
+        memset(mock_memory + AREA + 0x105, 0x55, 64);
+        g_assert_cmpint(helper_movdir64b(cpu, &movdir), ==, INSN_NEXT);
+        g_assert_cmphex(mock_memory[AREA + 0x103f], ==, 0x55);
+        g_assert_cmphex(mock_memory[AREA + 0x1040], ==, 0);
+    }
+    mock_cpu_free(cpu);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -712,6 +759,7 @@ int main(int argc, char **argv)
     g_test_add_func("/control/task-register", test_task_register);
     g_test_add_func("/control/invpcid", test_invpcid);
     g_test_add_func("/control/xcr0", test_xcr0);
+    g_test_add_func("/stores/lines", test_line_stores);
     g_test_add_func("/msr/efer", test_efer);
     g_test_add_func("/msr/tsc", test_tsc);
     g_test_add_func("/fpu/like-host", test_fpu_like_host);

@@ -40,6 +40,8 @@ InsnHelper helper_daa, helper_das, helper_aaa, helper_aas, helper_aam, helper_aa
 /* vector-memory.c: memory operands named by implicit registers, masks or index vectors */
 InsnHelper helper_xlat, helper_maskmov, helper_gather, helper_scatter, helper_vzero,
     helper_cache_line;
+/* direct-stores.c */
+InsnHelper helper_movdiri, helper_movdir64b, helper_clzero;
 /* pause.c */
 InsnHelper helper_pause;
 /* smm.c */

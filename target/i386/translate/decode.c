@@ -193,6 +193,27 @@ static void set_override(Insn *insn, const ZydisDecodedInstruction *from)
     }
 }
 
+/* CLZERO's address is in RAX alone, and Zydis knows of no segment; the processor heeds one. */
+static void set_clzero_segment(Insn *insn, const ZydisDecodedInstruction *from)
+{
+    static const struct {
+        uint8_t prefix, segment;
+    } overrides[] = {{0x26, SEG_ES}, {0x2e, SEG_CS}, {0x36, SEG_SS},
+                     {0x3e, SEG_DS}, {0x64, SEG_FS}, {0x65, SEG_GS}};
+
+    if (from->mnemonic != ZYDIS_MNEMONIC_CLZERO) {
+        return;
+    }
+    for (unsigned i = 0; i < from->raw.prefix_count; i++) {
+        for (size_t n = 0; n < sizeof(overrides) / sizeof(overrides[0]); n++) {
+            bool counts = insn->stack_bits != 64 || overrides[n].segment >= SEG_FS;
+            if (counts && from->raw.prefixes[i].value == overrides[n].prefix) {
+                insn->segment = overrides[n].segment;
+            }
+        }
+    }
+}
+
 /* Outside of 64-bit code the 3Eh that Zydis takes for NOTRACK names DS as well. */
 static void set_notrack_segment(Insn *insn, const ZydisDecodedInstruction *from)
 {
@@ -417,6 +438,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_operands(ret_insn, &decoded, operands);
     set_missing_base(ret_insn, &decoded);
     set_override(ret_insn, &decoded);
+    set_clzero_segment(ret_insn, &decoded);
     set_notrack_segment(ret_insn, &decoded);
     set_flags(ret_insn, &decoded);
     ret_insn->masked = is_masked(ret_insn);

@@ -67,6 +67,7 @@ static const struct {
     NEEDS(SMAP, 7_EBX, 20),
     NEEDS(CLFLUSHOPT, 7_EBX, 23),
     NEEDS(CLWB, 7_EBX, 24),
+    NEEDS(CLZERO, 80000008_EBX, 0),
     NEEDS(SHA, 7_EBX, 29),
     NEEDS(PKU, 7_ECX, 3),
     NEEDS(GFNI, 7_ECX, 8),
@@ -74,6 +75,7 @@ static const struct {
     NEEDS(VAES, 7_ECX, 9),
     NEEDS(VPCLMULQDQ, 7_ECX, 10),
     NEEDS(RDPID, 7_ECX, 22),
+    NEEDS(MOVDIR, 7_ECX, 27), /* MOVDIR64B looks at its own bit besides */
     NEEDS(AVX_VNNI, 7_1_EAX, 4),
     NEEDS(XSAVEOPT, D_1_EAX, 0),
     NEEDS(XSAVEC, D_1_EAX, 1),

@@ -321,6 +321,9 @@ static const RehostRow rows[] = {
     HELPER(CLFLUSH, helper_cache_line),
     HELPER(CLFLUSHOPT, helper_cache_line),
     HELPER(CLWB, helper_cache_line),
+    HELPER(CLZERO, helper_clzero),
+    HELPER(MOVDIRI, helper_movdiri),
+    HELPER(MOVDIR64B, helper_movdir64b),
     /* ISA sets */
     NATIVE_SET(ADOX_ADCX),
     NATIVE_SET(AES),
