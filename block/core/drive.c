@@ -4,6 +4,7 @@
 #include "util/object.h"
 #include "util/suggest.h"
 
+#include <errno.h>
 #include <string.h>
 
 typedef enum DriveMedia { MEDIA_DISK, MEDIA_CDROM } DriveMedia;
@@ -13,10 +14,12 @@ struct Drive {
     char *interface;
     int32_t media;
     uint32_t bus, unit;
-    bool taken; /* a device uses it */
+    int32_t werror, rerror; /* DriveErrorAction */
+    bool taken;             /* a device uses it */
     BlockNode *node;
 };
 
+static const char *const error_names[] = {"report", "ignore", "stop", "enospc", NULL};
 static const char *const media_names[] = {"disk", "cdrom", NULL};
 
 /* Interfaces and how many drives each of their buses has. */
@@ -27,9 +30,10 @@ static const struct Interface {
     {"none", 1}, {"ide", 2}, {"scsi", 7}, {"floppy", 2}, {"virtio", 1}, {"pflash", 1}, {"sd", 1},
 };
 
-static const char *const known_keys[] = {
-    "file",  "format", "driver",   "if",      "index",  "bus",  "unit",      "media", "id",
-    "cache", "aio",    "readonly", "discard", "offset", "size", "node-name", NULL};
+static const char *const known_keys[] = {"file",      "format",   "driver",  "if",     "index",
+                                         "bus",       "unit",     "media",   "id",     "cache",
+                                         "aio",       "readonly", "discard", "offset", "size",
+                                         "node-name", "werror",   "rerror",  NULL};
 
 static const Field drive_fields[] = {
     PROP(Drive, interface, .desc = "bus the drive is for", .read_only = true),
@@ -37,6 +41,10 @@ static const Field drive_fields[] = {
               .read_only = true),
     PROP(Drive, bus, .desc = "number of the bus", .read_only = true),
     PROP(Drive, unit, .desc = "place on the bus", .read_only = true),
+    PROP_ENUM(Drive, werror, .desc = "what a failed write leads to", .choices = error_names,
+              .read_only = true),
+    PROP_ENUM(Drive, rerror, .desc = "what a failed read leads to", .choices = error_names,
+              .read_only = true),
     DERIVED(Drive, taken),
     DERIVED(Drive, node),
     FIELDS_END,
@@ -197,6 +205,23 @@ static KeyVal *image_options(KeyVal *kv, DriveMedia media, Error **err)
     return options;
 }
 
+static bool parse_error_action(KeyVal *kv, const char *key, DriveErrorAction usual,
+                               int32_t *ret_action, Error **err)
+{
+    const char *text = keyval_get(kv, key);
+    bool is_read = key[0] == 'r';
+
+    *ret_action = (int32_t)usual;
+    for (int32_t i = 0; text && i <= DRIVE_ERROR_ENOSPC; i++) {
+        if (strcmp(text, error_names[i]) == 0 && !(is_read && i == DRIVE_ERROR_ENOSPC)) {
+            *ret_action = i;
+            return true;
+        }
+    }
+    return !text || error_set(err, "'%s' is no %s: it is 'report', 'ignore'%s", text, key,
+                              is_read ? " or 'stop'" : ", 'stop' or 'enospc'");
+}
+
 static bool parse_placement(KeyVal *kv, Placement *place, Error **err)
 {
     const char *interface = keyval_get(kv, "if");
@@ -212,10 +237,13 @@ Drive *drive_new(const char *text, Error **err)
     g_autoptr(KeyVal) options = NULL;
     g_autofree char *id = NULL;
     Placement place = {0};
+    int32_t werror, rerror;
     BlockNode *node = NULL;
     Drive *drive;
 
-    if (!kv || !parse_placement(kv, &place, err)) {
+    if (!kv || !parse_placement(kv, &place, err) ||
+        !parse_error_action(kv, "werror", DRIVE_ERROR_ENOSPC, &werror, err) ||
+        !parse_error_action(kv, "rerror", DRIVE_ERROR_REPORT, &rerror, err)) {
         return NULL;
     }
     id = keyval_get(kv, "id") ? g_strdup(keyval_get(kv, "id")) : default_id(&place);
@@ -235,6 +263,8 @@ Drive *drive_new(const char *text, Error **err)
     drive->media = (int32_t)place.media;
     drive->bus = (uint32_t)place.bus;
     drive->unit = (uint32_t)place.unit;
+    drive->werror = werror;
+    drive->rerror = rerror;
     drive->node = node;
     object_add_child(object_container("/drives"), id, &drive->obj);
     return drive;
@@ -253,6 +283,16 @@ const char *drive_interface(Drive *drive)
 bool drive_is_cdrom(Drive *drive)
 {
     return drive->media == MEDIA_CDROM;
+}
+
+DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status)
+{
+    DriveErrorAction action = (DriveErrorAction)(is_read ? drive->rerror : drive->werror);
+
+    if (action == DRIVE_ERROR_ENOSPC) {
+        return status == -ENOSPC || status == -EDQUOT ? DRIVE_ERROR_STOP : DRIVE_ERROR_REPORT;
+    }
+    return action;
 }
 
 bool drive_is_read_only(Drive *drive)

@@ -11,8 +11,13 @@
  * A DMA transfer is the list of guest segments, copied when the engine started, and is moved in
  * chunks. A chunk goes straight between the image and guest RAM where all of its segments are RAM,
  * which stays referenced meanwhile, and through a buffer otherwise.
+ *
+ * A request that fails where the drive is told to stop the machine is held as it is, with its
+ * memory, and submitted again when the machine goes on; a reset drops it.
  */
 #include "hw/ide/ide-drive.h"
+
+#include "softmmu/run.h"
 #include "util/trace.h"
 
 #include <errno.h>
@@ -126,12 +131,59 @@ static void request_free(IdeRequest *own, bool written)
     g_free(own);
 }
 
+static void request_submit(IdeDrive *drive, IdeRequest *own)
+{
+    drive->status = ATA_BSY | ATA_DSC;
+    block_submit(drive->node, &own->request);
+}
+
+static GPtrArray *holders; /* drives that hold a request */
+
+static void retry_held(void *opaque)
+{
+    while (run_state_is_running() && holders->len) {
+        IdeDrive *drive = g_ptr_array_remove_index(holders, holders->len - 1);
+
+        request_submit(drive, g_steal_pointer(&drive->held));
+    }
+}
+
+static void hold_request(IdeDrive *drive, IdeRequest *own, int status)
+{
+    if (!holders) {
+        holders = g_ptr_array_new();
+        run_state_listen(retry_held, NULL);
+    }
+    g_ptr_array_add(holders, drive);
+    drive->held = own;
+    warn_report("drive '%s': %s: the machine stops; `cont` tries again",
+                ((Object *)drive->drive)->name, g_strerror(-status));
+    vm_stop_request(RUN_STATE_IO_ERROR);
+}
+
+static void drop_held(IdeDrive *drive)
+{
+    if (drive->held) {
+        g_ptr_array_remove(holders, drive);
+        request_free(g_steal_pointer(&drive->held), false);
+    }
+}
+
 static void request_done(BlockRequest *request, int status)
 {
     IdeRequest *own = request->opaque;
     IdeDrive *drive = own->drive;
     bool is_current = own->generation == drive->generation;
+    DriveErrorAction action = DRIVE_ERROR_REPORT;
 
+    if (is_current && status < 0) {
+        action = drive_error_action(drive->drive, request->op == BLOCK_READ, status);
+    }
+    if (action == DRIVE_ERROR_STOP) {
+        hold_request(drive, own, status);
+        return;
+    }
+    status = action == DRIVE_ERROR_IGNORE ? 0 : status;
     if (is_current) {
         own->done(drive, own, status);
     }
@@ -158,12 +210,6 @@ static IdeRequest *request_new(IdeDrive *drive, BlockOp op,
     return own;
 }
 
-static void request_submit(IdeDrive *drive, IdeRequest *own)
-{
-    drive->status = ATA_BSY | ATA_DSC;
-    block_submit(drive->node, &own->request);
-}
-
 static void dma_free(IdeDrive *drive)
 {
     if (drive->dma) {
@@ -176,6 +222,7 @@ static void dma_free(IdeDrive *drive)
 void ide_drive_cancel(IdeDrive *drive)
 {
     drive->generation++;
+    drop_held(drive);
     dma_free(drive);
     if (drive->node) {
         block_drain(drive->node);
@@ -573,6 +620,7 @@ static const Field ide_drive_fields[] = {
     STATE(IdeDrive, is_fua),
     DERIVED(IdeDrive, generation),
     DERIVED(IdeDrive, dma),
+    DERIVED(IdeDrive, held),
     FIELDS_END,
 };
 

@@ -70,6 +70,8 @@ struct IdeDrive {
 
     uint32_t generation; /* of requests: older ones are orphans */
     struct IdeDma *dma;  /* the running DMA transfer */
+    /* Has failed, and is made again when the machine goes on. */
+    struct IdeRequest *held;
 };
 
 extern const Type ide_drive_type; /* "ide-device", abstract */

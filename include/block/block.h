@@ -93,7 +93,7 @@ typedef struct Drive Drive;
 extern const struct Type drive_type; /* "drive", objects below /drives */
 
 /* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=,
- * aio=, discard=. */
+ * aio=, discard=, werror=, rerror=. */
 Drive *drive_new(const char *text, Error **err);
 BlockNode *drive_node(Drive *drive);       /* NULL: an empty removable drive */
 const char *drive_interface(Drive *drive); /* "ide", "none"... */
@@ -101,6 +101,16 @@ bool drive_is_cdrom(Drive *drive);
 bool drive_is_read_only(Drive *drive);
 /* Drive with that interface, bus and unit, or NULL; marks it as taken by a device when `take`. */
 Drive *drive_get(const char *interface, int bus, int unit, bool take);
+/* What the guest's device does about an error of the image, -drive werror= and rerror=. */
+typedef enum DriveErrorAction {
+    DRIVE_ERROR_REPORT, /* the guest is told */
+    DRIVE_ERROR_IGNORE, /* as if it had gone well */
+    DRIVE_ERROR_STOP,   /* the machine stops; when it goes on, the request is made again */
+    DRIVE_ERROR_ENOSPC  /* of writes: stop when the host's disk is full, else report */
+} DriveErrorAction;
+
+/* For a negative errno: REPORT, IGNORE or STOP. */
+DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status);
 /* A device takes the drive it was given by drive=ID; fails when another device has it. */
 bool drive_take(Drive *drive, Error **err);
 void drive_release(Drive *drive);

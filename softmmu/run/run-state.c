@@ -19,6 +19,7 @@ static const char *const names[RUN_STATE_COUNT] = {
     [RUN_STATE_INTERNAL_ERROR] = "internal-error",
     [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
     [RUN_STATE_DEBUG] = "debug",
+    [RUN_STATE_IO_ERROR] = "io-error",
 };
 
 RunState run_state_get(void)

@@ -4,7 +4,9 @@
 #include "block/block.h"
 #include "hw/isa.h"
 #include "hw/pci.h"
+#include "softmmu/run.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -78,9 +80,9 @@ static void make_board(void)
 }
 
 /* A fresh controller with one disk, as after power-on. */
-static void set_up(void)
+static void set_up_with(const char *options)
 {
-    g_autofree char *text = g_strdup_printf("file=%s,format=raw", image);
+    g_autofree char *text = g_strdup_printf("file=%s,format=raw%s", image, options);
     Error *err = NULL;
 
     make_image();
@@ -95,6 +97,11 @@ static void set_up(void)
     pci_config_write(&pci, 0, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER, 2);
     memset(irq_edges, 0, sizeof(irq_edges));
     memset(ram->host, 0, RAM_SIZE);
+}
+
+static void set_up(void)
+{
+    set_up_with("");
 }
 
 static void tear_down(void)
@@ -710,6 +717,135 @@ static void test_garbage(void)
     tear_down();
 }
 
+/* -- A host that fails ------------------------------------------------------------------------- */
+
+static int failing_status, failures; /* atomic */
+static BlockDriver failing_driver;
+static int (*real_execute)(BlockNode *node, BlockRequest *request);
+
+static int execute_or_fail(BlockNode *node, BlockRequest *request)
+{
+    int status = __atomic_load_n(&failing_status, __ATOMIC_SEQ_CST);
+
+    if (!status) {
+        return real_execute(node, request);
+    }
+    __atomic_fetch_add(&failures, 1, __ATOMIC_SEQ_CST);
+    return status;
+}
+
+static void fail_with(int status)
+{
+    BlockNode *file = drive_node(drive)->file;
+
+    if (file->driver != &failing_driver) {
+        failing_driver = *file->driver;
+        real_execute = file->driver->execute;
+        failing_driver.execute = execute_or_fail;
+        file->driver = &failing_driver;
+    }
+    __atomic_store_n(&failing_status, status, __ATOMIC_SEQ_CST);
+    failures = 0;
+}
+
+static void wait_for_stop(void)
+{
+    int status;
+
+    while (run_state_is_running()) {
+        main_loop_wait(true);
+        g_assert_false(run_handle_requests(&status));
+    }
+}
+
+static void write_sector(uint32_t lba)
+{
+    command28(0x30, lba, 1);
+    g_assert_cmphex(wait_idle() & DRQ, ==, DRQ);
+    for (unsigned i = 0; i < 256; i++) {
+        out(DATA, 0x5a5a, 2);
+    }
+}
+
+static uint8_t byte_of_image(uint32_t lba)
+{
+    g_autofree char *bytes = NULL;
+
+    g_assert_true(g_file_get_contents(image, &bytes, NULL, NULL));
+    return (uint8_t)bytes[lba * 512];
+}
+
+/* A full host disk stops the machine; the write is made again as often as it goes on. */
+static void test_full_disk(void)
+{
+    set_up();
+    vm_start();
+    fail_with(-ENOSPC);
+    write_sector(7);
+    wait_for_stop();
+    g_assert_cmpstr(run_state_name(run_state_get()), ==, "io-error");
+    g_assert_cmphex(in(CONTROL, 1) & BSY, ==, BSY);
+    vm_start(); /* still full */
+    wait_for_stop();
+    g_assert_cmpint(failures, ==, 2);
+    fail_with(0);
+    vm_start();
+    g_assert_cmphex(wait_idle() & ERR, ==, 0);
+    g_assert_cmphex(byte_of_image(7), ==, 0x5a);
+    fail_with(-EIO); /* another error is the guest's */
+    write_sector(8);
+    g_assert_cmphex(wait_idle() & ERR, ==, ERR);
+    g_assert_true(run_state_is_running());
+    vm_stop(RUN_STATE_PAUSED);
+    tear_down();
+}
+
+/* A reset drops what was held, and so does the end. */
+static void test_full_disk_and_reset(void)
+{
+    set_up();
+    vm_start();
+    fail_with(-ENOSPC);
+    write_sector(7);
+    wait_for_stop();
+    object_reset(object_container("/machine/unattached"));
+    fail_with(0);
+    vm_start();
+    g_assert_cmphex(wait_idle() & ERR, ==, 0);
+    g_assert_cmphex(byte_of_image(7), ==, 0);
+    fail_with(-ENOSPC);
+    write_sector(7);
+    wait_for_stop();
+    tear_down();
+    vm_start();
+    vm_stop(RUN_STATE_PAUSED);
+}
+
+static void test_error_actions(void)
+{
+    set_up_with(",werror=report,rerror=stop");
+    vm_start();
+    fail_with(-ENOSPC);
+    write_sector(7);
+    g_assert_cmphex(wait_idle() & ERR, ==, ERR);
+    command28(0x20, 3, 1);
+    wait_for_stop();
+    fail_with(0);
+    vm_start();
+    g_assert_cmphex(wait_idle() & (ERR | DRQ), ==, DRQ);
+    g_assert_cmphex(in(DATA, 2), ==, 0x0300);
+    vm_stop(RUN_STATE_PAUSED);
+    tear_down();
+
+    set_up_with(",werror=ignore");
+    fail_with(-EIO);
+    write_sector(7);
+    g_assert_cmphex(wait_idle() & ERR, ==, 0);
+    tear_down();
+    g_assert_null(drive_new("if=none,rerror=enospc", NULL));
+    g_assert_null(drive_new("if=none,werror=maybe", NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_autofree char *folder = g_dir_make_tmp("test-ide-XXXXXX", NULL);
@@ -736,6 +872,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/cd/dma", test_cd_dma);
     g_test_add_func("/ide/cd/errors", test_cd_errors);
     g_test_add_func("/ide/cd/garbage", test_cd_garbage);
+    g_test_add_func("/ide/full-disk", test_full_disk);
+    g_test_add_func("/ide/full-disk-and-reset", test_full_disk_and_reset);
+    g_test_add_func("/ide/error-actions", test_error_actions);
     g_test_add_func("/ide/reset/soft", test_soft_reset);
     g_test_add_func("/ide/reset/in-flight", test_reset_in_flight);
     g_test_add_func("/ide/reset/stopped-engine", test_stopped_engine);
