@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -163,6 +164,28 @@ def test_unseen_guest():
     expect_in(hint, run(["-device", "nonsense"]).stderr)
     for options in (["-display", "none"], ["-nographic"], ["-serial", "null"]):
         expect(hint not in run([*options, "-device", "nonsense"]).stderr, f"hint with {options}")
+
+
+def test_socket_in_use():
+    """Nobody's socket is taken away, but what a killed process left is no obstacle."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "socket")
+        arguments = [*QUIET, "-monitor", f"unix:{path},server,nowait"]
+        for _ in range(2):
+            process = subprocess.Popen([emulator(), *arguments], stdin=subprocess.DEVNULL)
+            wait_until(lambda: is_open(path), "monitor socket")
+            second = run(arguments)
+            expect(second.returncode == 1, f"status {second.returncode}")
+            expect_in(f"UNIX socket '{path}' is in use", second.stderr)
+            expect(is_open(path), "the second process has taken the socket of the first")
+            process.kill()
+            process.wait()
+            expect(path.exists() and not is_open(path), "no socket was left to start upon")
+
+
+def is_open(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 if __name__ == "__main__":

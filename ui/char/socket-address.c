@@ -117,6 +117,20 @@ static socklen_t unix_address(const SocketAddress *address, struct sockaddr_un *
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
 }
 
+/* Asks without a connection that the listener would see: a datagram socket is refused as the wrong
+ * type by a stream socket that is open, and as nobody by a file that is left over. */
+static bool is_listened_to(const struct sockaddr_un *name, socklen_t size)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_open =
+        fd >= 0 && connect(fd, (const struct sockaddr *)name, size) < 0 && errno == EPROTOTYPE;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_open;
+}
+
 static void remove_socket_file(const char *path)
 {
     struct stat status;
@@ -142,6 +156,12 @@ static int unix_open(SocketAddress *address, bool listens, Error **err)
 
     if (fd >= 0 && listens) {
         if (!address->is_abstract) {
+            if (is_listened_to(&name, size)) {
+                close(fd);
+                error_set(err, "UNIX socket '%s' is in use", address->path);
+                error_hint(err, "Somebody listens on it now; another path is free.");
+                return -1;
+            }
             remove_socket_file(address->path);
         }
         if (bind(fd, (struct sockaddr *)&name, size) == 0 && listen(fd, 1) == 0) {
