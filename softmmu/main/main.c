@@ -47,6 +47,7 @@ static bool build_machine(const Config *config, Error **err)
     }
     system_set_reset_handler(machine_reset, machine);
     machine_reset(machine);
+    startup_warn_if_unseen(config);
     return process_ready(err);
 }
 

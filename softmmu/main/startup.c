@@ -168,8 +168,7 @@ static bool check_daemon(const Config *config, Error **err)
             config_foreach(config, OPT_DEBUGCON, check_no_stdio, NULL, err));
 }
 
-/* Who gives no option about it expects a window. */
-static void warn_if_unseen(const Config *config)
+void startup_warn_if_unseen(const Config *config)
 {
     const ConfigItem *serial = config_last(config, OPT_SERIAL);
     bool is_default = serial && g_str_has_prefix(serial->origin, "default device");
@@ -183,7 +182,6 @@ static void warn_if_unseen(const Config *config)
 
 bool startup_settings(const Config *config, Error **err)
 {
-    warn_if_unseen(config);
     return check_daemon(config, err) &&
            config_foreach(config, OPT_DISPLAY, check_only_none, (void *)"there is no such display",
                           err) &&

@@ -27,6 +27,9 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err);
 /* -device, -debugcon, -monitor, -mon: after the board is realized. */
 bool startup_devices(const Config *config, Error **err);
 
+/* Who gives no option about a display expects a window: says how to see the guest. */
+void startup_warn_if_unseen(const Config *config);
+
 /* -- The process (process.c) ------------------------------------------------------------------- */
 
 /* -daemonize: returns in the child; the parent waits for process_ready() or the child's end and

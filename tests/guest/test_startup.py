@@ -161,9 +161,11 @@ def test_daemon_without_terminal():
 def test_unseen_guest():
     """Without a display and without a word about it, a user is told how to see the guest."""
     hint = "-nographic shows its serial console"
-    expect_in(hint, run(["-device", "nonsense"]).stderr)
+    ends = ["-boot", "reboot-timeout=1", "-no-reboot"]
+    expect_in(hint, run(ends).stderr)
     for options in (["-display", "none"], ["-nographic"], ["-serial", "null"]):
-        expect(hint not in run([*options, "-device", "nonsense"]).stderr, f"hint with {options}")
+        expect(hint not in run([*options, *ends]).stderr, f"hint with {options}")
+    expect(hint not in run(["-device", "nonsense"]).stderr, "hint before an error")
 
 
 def test_socket_in_use():
