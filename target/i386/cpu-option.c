@@ -218,7 +218,9 @@ static bool unknown_item(const char *name, Error **err)
         suggest_offer(&suggest, properties[i].name);
     }
     cpu_foreign_foreach(offer_foreign, &suggest);
-    return error_set(err, "-cpu: unknown feature or property '%s'%s", name, suggest_text(&suggest));
+    error_set(err, "-cpu: unknown feature or property '%s'%s", name, suggest_text(&suggest));
+    error_hint(err, "-cpu help lists the features");
+    return false;
 }
 
 /* A name that is no feature of the table. */
@@ -386,7 +388,9 @@ bool cpu_model_unknown(const char *name, Error **err)
 
     suggest_init(&suggest, name);
     cpu_model_foreach(offer_name, &suggest);
-    return error_set(err, "unknown CPU model '%s'%s", name, suggest_text(&suggest));
+    error_set(err, "-cpu: unknown CPU model '%s'%s", name, suggest_text(&suggest));
+    error_hint(err, "-cpu help lists the models");
+    return false;
 }
 
 static bool parse_model(const char *text, ModelParser *parser, Error **err)

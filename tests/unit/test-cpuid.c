@@ -481,7 +481,7 @@ static void test_parsing(void)
 
 static void test_errors(void)
 {
-    expect_error("qemu46", "unknown CPU model 'qemu46'; did you mean 'qemu64'?");
+    expect_error("qemu46", "-cpu: unknown CPU model 'qemu46'; did you mean 'qemu64'?");
     expect_error("qemu64,+pcdi", "-cpu: unknown feature or property 'pcdi'; did you mean 'pcid'?");
     expect_error("qemu64,vendro=x",
                  "-cpu: unknown feature or property 'vendro'; did you mean 'vendor'?");
@@ -539,7 +539,7 @@ static void test_missing(void)
     g_assert_nonnull(strstr(haswell, "\n  CPUID.07H:EBX.hle [bit 4]\n"));
     g_assert_null(strstr(haswell, ".rtm"));
     g_assert_null(cpu_models_missing_text("Haswel", &err));
-    g_assert_cmpstr(error_message(err), ==, "unknown CPU model 'Haswel'; did you mean 'Haswell'?");
+    g_assert_cmpstr(error_message(err), ==, "-cpu: unknown CPU model 'Haswel'; did you mean 'Haswell'?");
     error_free(err);
     g_assert_null(cpu_model_describe("Haswel,help", NULL));
 }

@@ -16,12 +16,17 @@ static void offer_property(const Field *field, void *opaque)
     }
 }
 
-static bool unknown_property(const Type *type, const char *property, Error **err)
+/* `others`: further names that are known where the property stands, NULL-terminated, or NULL. */
+static bool unknown_property(const Type *type, const char *property, const char *const *others,
+                             Error **err)
 {
     Suggest suggest;
 
     suggest_init(&suggest, property);
     type_foreach_field(type, offer_property, &suggest);
+    for (; others && *others; others++) {
+        suggest_offer(&suggest, *others);
+    }
     return error_set(err, "%s has no property '%s'%s", type->name, property,
                      suggest_text(&suggest));
 }
@@ -32,7 +37,7 @@ static const Field *find_writable(const Type *type, const char *property, Error 
     const Field *field = type_find_property(type, property);
 
     if (!field) {
-        unknown_property(type, property, err);
+        unknown_property(type, property, NULL, err);
         return NULL;
     }
     if (field->read_only || !field->type->parse) {
@@ -75,6 +80,9 @@ bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, E
             continue;
         }
         pair->used = true;
+        if (!type_find_property(obj->type, pair->key)) {
+            return unknown_property(obj->type, pair->key, except, err);
+        }
         if (!object_set(obj, pair->key, pair->value, err)) {
             return false;
         }
