@@ -229,6 +229,7 @@ static void hpet_sync(Object *obj)
 {
     Hpet *hpet = (Hpet *)obj;
     int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
+    uint64_t max_ticks = (uint64_t)(INT64_MAX - hpet->start_ns) / TICK_NS; /* the clock's end */
     uint64_t next;
     uint32_t levels;
 
@@ -241,7 +242,7 @@ static void hpet_sync(Object *obj)
     }
     irq_set(hpet->pit_heard, !(hpet->config & CONFIG_LEGACY));
     next = ticks_to_wake(hpet, main_counter(hpet, now));
-    if (!(hpet->config & CONFIG_ENABLE) || next > INT64_MAX / TICK_NS - hpet->seen) {
+    if (!(hpet->config & CONFIG_ENABLE) || next > max_ticks - hpet->seen) {
         timer_del(&hpet->timer);
     } else {
         timer_mod_ns(&hpet->timer, hpet->start_ns + (int64_t)((hpet->seen + next) * TICK_NS));

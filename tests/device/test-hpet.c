@@ -253,6 +253,20 @@ static void test_flood(void)
     drop();
 }
 
+/* A match beyond the end of the guest clock is not one in the past. */
+static void test_far(void)
+{
+    make("3", "off");
+    set(TIMER0, ENABLE);
+    set(TIMER0 + COMPARATOR, INT64_MAX / 10);
+    advance_ns(1000);
+    set(CONFIG, 1);
+    advance_ns(1000);
+    g_assert_cmpint(loop_deadline_ns(main_loop(), CLOCK_TYPE_VIRTUAL), ==, TIMER_OFF);
+    g_assert_cmpuint(rises[0], ==, 0);
+    drop();
+}
+
 /* 2.3.6, 2.3.5 */
 static void test_level(void)
 {
@@ -382,6 +396,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/periodic", test_periodic);
     g_test_add_func("/hpet/periodic-32", test_periodic_32);
     g_test_add_func("/hpet/flood", test_flood);
+    g_test_add_func("/hpet/far", test_far);
     g_test_add_func("/hpet/level", test_level);
     g_test_add_func("/hpet/routes", test_routes);
     g_test_add_func("/hpet/legacy", test_legacy);
