@@ -57,13 +57,6 @@ void fw_cfg_set_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned siz
     fw_cfg_set(fw_cfg, key, bytes);
 }
 
-void fw_cfg_set_string(FwCfg *fw_cfg, uint16_t key, const char *text)
-{
-    g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text) + 1);
-
-    fw_cfg_set(fw_cfg, key, bytes);
-}
-
 typedef struct DirectoryEntry {
     uint32_t size; /* big endian, as all of it */
     uint16_t key, reserved;

@@ -537,11 +537,6 @@ void ide_bus_stop_dma(IdeBus *bus)
     }
 }
 
-bool ide_bus_dma_is_running(const IdeBus *bus)
-{
-    return (bus->drives[0] && bus->drives[0]->dma) || (bus->drives[1] && bus->drives[1]->dma);
-}
-
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static bool choose_unit(IdeDrive *drive, IdeBus *bus, Error **err)

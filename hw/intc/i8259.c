@@ -324,11 +324,6 @@ void i8259_set_slave(I8259 *master, I8259 *slave)
     master->slave = slave;
 }
 
-bool i8259_output_level(const I8259 *pic)
-{
-    return pending_pin(pic) >= 0;
-}
-
 static const RegionOps ports_ops = {
     .read = ports_read, .write = ports_write, .impl_min = 1, .impl_max = 1};
 static const RegionOps elcr_ops = {

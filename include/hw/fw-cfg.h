@@ -44,9 +44,8 @@ void fw_cfg_set_io(FwCfg *fw_cfg, Region *io);
 
 /* Sets or replaces the bytes of a key; `bytes` is referenced. */
 void fw_cfg_set(FwCfg *fw_cfg, uint16_t key, GBytes *bytes);
-/* The same with a little-endian number of `size` 2, 4 or 8 bytes, or a string with its zero. */
+/* The same with a little-endian number of `size` 2, 4 or 8 bytes. */
 void fw_cfg_set_number(FwCfg *fw_cfg, uint16_t key, uint64_t value, unsigned size);
-void fw_cfg_set_string(FwCfg *fw_cfg, uint16_t key, const char *text);
 
 /* Adds a file or replaces its bytes; fails when the name is empty or too long, or there are too
  * many. */

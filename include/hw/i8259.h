@@ -19,9 +19,6 @@ void i8259_set_output(I8259 *pic, Irq output);
 /* LINK: the controller on the master's pin 2; before realize. */
 void i8259_set_slave(I8259 *master, I8259 *slave);
 
-/* INT of the controller is asserted. */
-bool i8259_output_level(const I8259 *pic);
-
 /* Runs the CPU's acknowledge cycle through the cascade and returns the vector (0-255). With nothing
  * pending any more that is the one of input 7, and no bit is put in service. */
 uint8_t i8259_acknowledge(I8259 *master);

@@ -73,7 +73,5 @@ bool ide_bus_dma_is_wanted(const IdeBus *bus);
 void ide_bus_run_dma(IdeBus *bus, bool to_memory, IdeSegment *segments, size_t count);
 /* The guest stopped the engine: what is under way is given up. */
 void ide_bus_stop_dma(IdeBus *bus);
-/* True between ide_bus_run_dma() and dma_ended. */
-bool ide_bus_dma_is_running(const IdeBus *bus);
 
 #endif

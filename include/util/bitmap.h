@@ -19,11 +19,6 @@ static inline void bitmap_set(uint64_t *map, size_t bit)
     map[bit / 64] |= 1ull << (bit % 64);
 }
 
-static inline void bitmap_clear(uint64_t *map, size_t bit)
-{
-    map[bit / 64] &= ~(1ull << (bit % 64));
-}
-
 static inline bool bitmap_test_and_set_atomic(uint64_t *map, size_t bit)
 {
     uint64_t mask = 1ull << (bit % 64);
