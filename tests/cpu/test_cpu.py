@@ -10,6 +10,7 @@ With --reference PROGRAM: under that emulator as well; prints where it differs, 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,9 @@ def run_guest(emulator, image, options):
 
 def images(folder, names):
     found = {path.stem: path for path in sorted(folder.glob("*.elf"))}
+    if not found:
+        sys.exit(f"no guests in {folder}; `ninja -C build meson-test-prereq` builds them, "
+                 "CPU_GUESTS= names another folder")
     for name in names:
         if name not in found:
             sys.exit(f"no guest {name} in {folder}: {', '.join(found)}")
@@ -177,6 +181,8 @@ def main():
     emulator = os.environ.get("EMULATOR", str(ROOT / "build" / "qemu-system-x86_64"))
     guests = images(Path(os.environ.get("CPU_GUESTS", str(ROOT / "build" / "tests" / "cpu"))),
                     arguments.guests)
+    if not shutil.which(emulator):
+        sys.exit(f"no emulator at {emulator}; `make` builds it, EMULATOR= names another one")
     if arguments.reference:
         compare(emulator, arguments.reference, guests, arguments.page)
         return 0
