@@ -230,7 +230,7 @@ static void check_intel(void)
     check("no-hwcr", try_read_msr(0xc0010015, &value), 13, "SDM 4");
     write_msr(MSR_MISC_FEATURES, 1);
     trap = run_user(user_cpuid);
-    check("cpuid-faults", trap.vector, 13, "SDM 3A 2.7");
+    check("cpuid-faults", trap.vector, 13, "SDM 4 MISC_FEATURES_ENABLES");
     check("cpuid-ring-0", cpuid(0, 0).eax, level, "SDM 3A 2.7");
     write_msr(MSR_MISC_FEATURES, 0);
 }

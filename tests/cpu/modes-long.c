@@ -382,6 +382,7 @@ static void far_transfers(void)
         const char *name;
         const uint8_t *code;
     } forms[] = {{"jmp-64", far_jump_64}, {"jmp-32", far_jump_32}, {"call-64", far_call_64}};
+    const char *source = is_amd() ? "APM 3 JMP" : "SDM 2A JMP"; /* 64-bit offsets: Intel alone */
     char name[40];
     struct {
         uint64_t offset;
@@ -405,10 +406,10 @@ static void far_transfers(void)
         if (targets[t].vector == 13 && targets[t].descriptor != 0x0000fb000000ffff) {
             error = SEL_TEST;
         }
-        check(name, trap.vector << 16 | trap.error, targets[t].vector << 16 | error, "SDM 2A JMP");
+        check(name, trap.vector << 16 | trap.error, targets[t].vector << 16 | error, source);
         if (trap.vector == INT3) {
             format(name, sizeof(name), "far-%s-%s-cs", forms[f].name, targets[t].name);
-            check(name, trap.regs.cs, SEL_TEST | 3, "SDM 2A JMP");
+            check(name, trap.regs.cs, SEL_TEST | 3, source);
         }
     }
     pointer64.offset = HOLE;
