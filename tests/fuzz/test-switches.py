@@ -25,8 +25,8 @@ def switches(folder):
     names = re.findall(r"^ +(opt-[a-z-]+)=on\|off", text, re.M)
     if not names:
         sys.exit("no switches in: " + text)
-    return [f"{name}=off" for name in names] + [",".join(f"{name}=off" for name in names),
-                                                "block-insns=1"]
+    return [f"hot=1,{name}=off" for name in names] + [",".join(f"{name}=off" for name in names),
+                                                      "hot=0", "block-insns=1"]
 
 
 def runs(folder, list_of_cases, cases):

@@ -20,7 +20,12 @@ static const char *carry_name(const Insn *insn)
 
 static const char *flags_name(FlagsPlace place)
 {
-    return place == FLAGS_HOST ? "host" : place == FLAGS_SAVED ? "saved" : "both";
+    static const char *const names[] = {[FLAGS_HOST] = "host",
+                                        [FLAGS_SAVED] = "saved",
+                                        [FLAGS_BOTH] = "both",
+                                        [FLAGS_RECIPE] = "recipe"};
+
+    return names[place];
 }
 
 void translate_log_insn(const Translator *t)
@@ -46,7 +51,8 @@ void translate_log_block(const Block *block)
     if (!log_enabled(LOG_OUT_ASM)) {
         return;
     }
-    log_printf("OUT: [size=%u] for 0x%" PRIx64 "\n", block->code_size, block->rip);
+    log_printf("OUT: [size=%u] for 0x%" PRIx64 "%s\n", block->code_size, block->rip,
+               block->is_trace ? " (trace)" : "");
     while (at < end && ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)at,
                                                           at, (ZyanUSize)(end - at), &insn))) {
         log_printf("%p:  %s\n", (const void *)at, insn.text);
