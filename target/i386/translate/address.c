@@ -19,13 +19,14 @@ static bool host_has_bmi2(void)
     return __builtin_cpu_supports("bmi2");
 }
 
-void address_effective(Translator *t)
+void address_into(Translator *t, unsigned host, unsigned bits)
 {
     const Insn *insn = t->insn;
     Emitter *e = t->e;
-    unsigned bits = MUTANT(23, insn->address_bits == 64 ? 64 : 32, 64u);
     unsigned base = HOST_NO_INDEX, index = HOST_NO_INDEX;
     uint64_t displacement = (uint64_t)insn->displacement;
+
+    bits = MUTANT(23, insn->address_bits == 64 ? bits : 32, 64u);
 
     if (insn->base == INSN_RIP) {
         displacement += insn->rip + MUTANT(21, insn->length, 0u);
@@ -36,17 +37,21 @@ void address_effective(Translator *t)
         index = translate_use_gpr(t, insn->index, MUTANT(24, HOST_T2, HOST_T1));
     }
     if (base == HOST_NO_INDEX && index == HOST_NO_INDEX) {
-        uint64_t constant = insn->address_bits == 64
-                                ? MUTANT(28, displacement, displacement & 0xffff)
-                            : insn->address_bits == 32 ? (uint32_t)displacement
+        uint64_t constant = bits == 64 ? MUTANT(28, displacement, displacement & 0xffff)
+                            : insn->address_bits >= 32 ? (uint32_t)displacement
                                                        : (uint16_t)displacement;
-        emit_mov_imm(e, HOST_T1, constant);
+        emit_mov_imm(e, host, constant);
         return;
     }
-    emit_lea(e, bits, HOST_T1, base, index, MUTANT(22, insn->scale, 0u), (int32_t)displacement);
+    emit_lea(e, bits, host, base, index, MUTANT(22, insn->scale, 0u), (int32_t)displacement);
     if (MUTANT(97, insn->address_bits == 16, false)) {
-        emit_movzx16(e, HOST_T1, HOST_T1);
+        emit_movzx16(e, host, host);
     }
+}
+
+void address_effective(Translator *t)
+{
+    address_into(t, HOST_T1, 64);
 }
 
 Cold *address_add_cold(Translator *t, uint8_t *place)
@@ -83,6 +88,7 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
     if (is_flat(t, segment)) {
         return;
     }
+    t->t2_gpr = INSN_NO_REG;
     emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, MUTANT(94, (int32_t)size - 1, 0));
     emit_gs(e, 64, 0x3b, HOST_T2, limit);
     address_add_cold(t, emit_jcc(e, CC_AE));
@@ -111,6 +117,7 @@ Cold *address_lookup_page(Translator *t, unsigned access, unsigned greatest_offs
     uint8_t *retry;
     Cold *cold;
 
+    t->t2_gpr = INSN_NO_REG;
     emit_page_index(e);
     emit_alu_imm(e, 32, 4, HOST_T2, (TLB_ENTRIES - 1) << 5);
     emit_gs(e, 64, 0x03, HOST_T2, TCG_OFFSET(tlb));

@@ -381,6 +381,7 @@ void control_branch(Translator *t)
 void control_loop_label(Translator *t)
 {
     windows_forget_t1(t);
+    t->t2_gpr = INSN_NO_REG;
     t->loop_label = t->e->p;
     t->loop_flags = (uint8_t)t->flags;
     t->loop_recipe = t->recipe;
@@ -435,6 +436,7 @@ void control_follow(Translator *t)
     uint64_t next = insn->rip + insn->length, target = next + (uint64_t)insn->immediate;
     uint64_t to = is_loop ? t->block->rip : t->insns[t->at + 1].rip;
 
+    t->t2_gpr = INSN_NO_REG;
     if (!windows_has(t)) {
         windows_forget_t1(t);
     }

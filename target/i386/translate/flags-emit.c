@@ -153,6 +153,7 @@ void flags_save(Translator *t)
         flags_restore(t);
     }
     if (MUTANT(13, t->flags == FLAGS_HOST, false)) {
+        t->t2_gpr = INSN_NO_REG;
         emit_save(t->e);
         t->flags = FLAGS_BOTH;
     }
@@ -182,9 +183,11 @@ void flags_restore(Translator *t)
     Emitter *e = t->e;
 
     if (t->flags == FLAGS_RECIPE) {
+        t->t2_gpr = INSN_NO_REG;
         emit_recipe(e, &t->recipe);
         t->flags = FLAGS_HOST;
     } else if (MUTANT(17, t->flags == FLAGS_SAVED, false)) {
+        t->t2_gpr = INSN_NO_REG;
         emit_mov_rr(e, 64, HOST_T2, HOST_RAX);
         emit_load_gs(e, 32, HOST_RAX, TCG_OFFSET(saved_flags));
         emit_u8(e, 0x04); /* add al, 7fh: OF */
@@ -221,7 +224,8 @@ bool flags_touched(const Insn *insn)
 
 void flags_before(Translator *t)
 {
-    if (!tcg_options.opt_flags || (flags_touched(t->insn) && !flags_rewritten(t->insn))) {
+    if (!tcg_options.opt_flags ||
+        (flags_touched(t->insn) && !flags_rewritten(t->insn) && !trace_flags_are_dead(t, t->at))) {
         flags_restore(t);
     }
 }

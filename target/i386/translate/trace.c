@@ -229,16 +229,6 @@ bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned m
 /* What the first instruction that has to do with flags wants of them. */
 typedef enum FirstUse { FIRST_SAVED, FIRST_HOST, FIRST_DEAD } FirstUse;
 
-bool trace_may_be_left_to_c(const Insn *insn)
-{
-    for (unsigned i = 0; i < insn->operand_count; i++) {
-        if (insn->operands[i].reg_class == REG_GPR8_HIGH) {
-            return true;
-        }
-    }
-    return insn->gprs_used & (1u << R_R13 | 1u << R_R14 | 1u << R_R15);
-}
-
 static FirstUse first_use(const Translator *t)
 {
     for (unsigned i = 0; i < t->insn_count; i++) {
@@ -250,11 +240,11 @@ static FirstUse first_use(const Translator *t)
         }
         switch (insn->row->carry) {
         case CARRY_NATIVE:
-            if (trace_may_be_left_to_c(insn)) {
+            if (registers_may_fail(insn)) {
                 return FIRST_SAVED;
             }
             if (flags_touched(insn)) {
-                return !flags_rewritten(insn)                   ? FIRST_HOST
+                return !flags_rewritten(insn) && !trace_flags_are_dead(t, i) ? FIRST_HOST
                        : !t->block->is_trace && tcg_options.hot ? FIRST_SAVED /* counts */
                                                                 : FIRST_DEAD;
             }
@@ -321,18 +311,43 @@ void trace_emit_entries(Translator *t)
 
 /* -- How long a recipe for flags lasts --------------------------------------------------------- */
 
-/* Neither faults nor has to do with flags, and stays in translated code. */
-static bool is_plain(const Translator *t, unsigned i)
+/* Runs to its end in translated code, whatever is in its operands. */
+static bool is_safe(const Translator *t, unsigned i)
 {
     const Insn *insn = &t->insns[i];
-    bool no_check = insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i);
 
-    if (insn->row->carry == CARRY_STACK) {
+    switch (insn->row ? insn->row->carry : CARRY_HELPER) {
+    case CARRY_LEA:
+    case CARRY_NOTHING:
+        return true;
+    case CARRY_STACK:
         return windows_is_checked(t, i);
+    case CARRY_NATIVE:
+        return (insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i)) &&
+               insn->gate == GATE_NONE && insn->mnemonic != ZYDIS_MNEMONIC_DIV &&
+               insn->mnemonic != ZYDIS_MNEMONIC_IDIV && !registers_may_fail(insn);
+    default:
+        return false;
     }
-    return insn->row->carry == CARRY_LEA || insn->row->carry == CARRY_NOTHING ||
-           (insn->row->carry == CARRY_NATIVE && no_check && insn->gate == GATE_NONE &&
-            !flags_touched(insn) && !trace_may_be_left_to_c(insn));
+}
+
+static bool is_plain(const Translator *t, unsigned i)
+{
+    return is_safe(t, i) && !flags_touched(&t->insns[i]);
+}
+
+bool trace_flags_are_dead(const Translator *t, unsigned at)
+{
+    for (unsigned i = at; i < t->insn_count; i++) {
+        const Insn *insn = &t->insns[i];
+        if (!is_safe(t, i) || insn->flags_read & EFLAGS_ARITHMETIC) {
+            return false;
+        }
+        if (flags_rewritten(insn)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool writes_recipe(const Insn *insn, const FlagsRecipe *recipe)
@@ -352,11 +367,11 @@ bool trace_recipe_lasts(const Translator *t)
         if (!insn->row || !trace_gate_is_open(t, insn)) {
             return false;
         }
-        is_kill = insn->row->carry == CARRY_NATIVE && insn->gate == GATE_NONE &&
-                  flags_rewritten(insn) && !trace_may_be_left_to_c(insn);
-        if (is_kill && (insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i))) {
+        if (trace_flags_are_dead(t, i)) {
             return true;
         }
+        is_kill = insn->row->carry == CARRY_NATIVE && insn->gate == GATE_NONE &&
+                  flags_rewritten(insn) && !registers_may_fail(insn);
         if (!is_plain(t, i) && is_lost) {
             return false;
         }
@@ -379,7 +394,7 @@ bool trace_recipe_lasts(const Translator *t)
         default:
             return false;
         }
-        if (insn->row->carry == CARRY_NATIVE && trace_may_be_left_to_c(insn)) {
+        if (insn->row->carry == CARRY_NATIVE && registers_may_fail(insn)) {
             return false;
         }
         is_lost |= writes_recipe(insn, &t->recipe);

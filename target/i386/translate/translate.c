@@ -16,17 +16,6 @@
 
 #include <Zydis/Zydis.h>
 
-unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch)
-{
-    unsigned host = host_of(gpr);
-
-    if (host != INSN_NO_REG) {
-        return host;
-    }
-    emit_load_gs(t->e, 64, scratch, GPR_OFFSET(gpr));
-    return scratch;
-}
-
 void translate_mark_at(Translator *t, uint64_t rip)
 {
     t->marks[t->mark_count++] = (InsnMark){
@@ -50,51 +39,6 @@ void translate_poll(Translator *t, uint64_t rip)
     emit_load(t->e, 32, HOST_T1, HOST_T1, 0);
 }
 
-/* -- Registers of one instruction -------------------------------------------------------------- */
-
-typedef struct Spill {
-    uint8_t gpr, host;
-    bool is_written;
-} Spill;
-
-static bool is_plain_gpr(const InsnOperand *operand)
-{
-    return operand->kind == OPERAND_REG && operand->reg_class == REG_GPR;
-}
-
-/* Gives each of R13-R15 among the operands a scratch register; false: there are not enough. */
-static bool assign_spills(const Insn *insn, const uint8_t *scratch, unsigned scratch_count,
-                          RehostMap *map, Spill *spills, unsigned *ret_count)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < 16; i++) {
-        map->gpr[i] = host_of(i);
-    }
-    map->memory_base = HOST_T1;
-    map->memory_displacement = 0;
-    for (unsigned i = 0; i < insn->operand_count; i++) {
-        const InsnOperand *operand = &insn->operands[i];
-        if (!is_plain_gpr(operand) || host_of(operand->reg) != INSN_NO_REG) {
-            continue;
-        }
-        unsigned n = 0;
-        while (n < count && spills[n].gpr != operand->reg) {
-            n++;
-        }
-        if (n == count) {
-            if (count == scratch_count) {
-                return false;
-            }
-            spills[count++] = (Spill){operand->reg, scratch[n], false};
-            map->gpr[operand->reg] = scratch[n];
-        }
-        spills[n].is_written |= operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-    }
-    *ret_count = count;
-    return true;
-}
-
 static unsigned memory_access(const Insn *insn)
 {
     uint8_t actions = insn->operands[insn->memory_operand].actions;
@@ -104,23 +48,14 @@ static unsigned memory_access(const Insn *insn)
 }
 
 /* Runs the encoded instruction with its spilled registers brought in and taken out. */
-static void emit_carried(Translator *t, const uint8_t *code, unsigned size, const Spill *spills,
-                         unsigned spill_count)
+static void emit_carried(Translator *t, const uint8_t *code, unsigned size, const Spills *spills)
 {
-    Emitter *e = t->e;
-
     flags_before(t);
-    for (unsigned i = 0; i < spill_count; i++) {
-        emit_load_gs(e, 64, spills[i].host, GPR_OFFSET(MUTANT(4, spills[i].gpr, spills[0].gpr)));
-    }
+    registers_bring(t, spills);
     translate_mark(t);
-    memcpy(e->p, code, size);
-    e->p += size;
-    for (unsigned i = 0; i < spill_count; i++) {
-        if (MUTANT(3, spills[i].is_written, false)) {
-            emit_store_gs(e, 64, spills[i].host, GPR_OFFSET(spills[i].gpr));
-        }
-    }
+    memcpy(t->e->p, code, size);
+    t->e->p += size;
+    registers_take(t, spills);
     flags_after(t);
 }
 
@@ -138,6 +73,7 @@ static void emit_memory_operand(Translator *t)
     flags_save(t);
     address_effective(t);
     emit_store_gs(t->e, 64, HOST_T1, offsetof(X86Cpu, guest_fdp));
+    t->t2_gpr = INSN_NO_REG;
     emit_mov_imm(t->e, HOST_T2, rehost_x87_opcode(insn));
     emit_store_gs(t->e, 16, HOST_T2, offsetof(X86Cpu, memory_fop));
     address_check(t, insn->segment, size, memory_access(insn));
@@ -145,15 +81,17 @@ static void emit_memory_operand(Translator *t)
 
 static void emit_native(Translator *t)
 {
-    static const uint8_t scratch[] = {HOST_T2, HOST_T1};
     const Insn *insn = t->insn;
     bool has_memory = MUTANT(12, insn->memory_operand != INSN_NO_REG, insn->memory_operand == 1);
     uint8_t code[REHOST_MAX_BYTES];
-    Spill spills[2];
-    RehostMap map = {.memory_displacement = 0};
-    unsigned spill_count, size;
+    RehostMap map;
+    Spills spills;
+    unsigned size;
 
-    if (!assign_spills(insn, scratch, has_memory ? 1 : 2, &map, spills, &spill_count)) {
+    if (registers_move(t)) {
+        return;
+    }
+    if (!registers_assign(insn, has_memory ? 1 : 2, &map, &spills)) {
         control_exit_insn(t);
         return;
     }
@@ -165,7 +103,7 @@ static void emit_native(Translator *t)
     if (has_memory) {
         emit_memory_operand(t);
     }
-    emit_carried(t, code, size, spills, spill_count);
+    emit_carried(t, code, size, &spills);
 }
 
 /* BT and its kin with a register index: the address moves by whole operands, the low bits stay. */
@@ -216,18 +154,23 @@ static void emit_lea_insn(Translator *t)
     const InsnOperand *to = &t->insn->operands[0];
     unsigned host = host_of(to->reg);
 
-    address_effective(t);
-    if (host == INSN_NO_REG) {
-        if (to->size == 4) {
-            emit_mov_rr(t->e, MUTANT(8, 32, 64u), HOST_T1, HOST_T1);
+    if (to->size != 2) {
+        address_into(t, host == INSN_NO_REG ? HOST_T2 : host, to->size * 8);
+        if (host == INSN_NO_REG) {
+            registers_store_t2(t, to->reg);
         }
-        emit_store_gs(t->e, MUTANT(9, to->size == 2 ? 16 : 64, 64u), HOST_T1, GPR_OFFSET(to->reg));
         return;
     }
-    if (MUTANT(10, to->size == 2, false)) {
+    address_effective(t);
+    if (host == INSN_NO_REG) {
+        emit_store_gs(t->e, MUTANT(9, 16, 64u), HOST_T1, GPR_OFFSET(to->reg));
+        t->t2_gpr = INSN_NO_REG;
+        return;
+    }
+    if (MUTANT(10, true, false)) {
         emit_u8(t->e, 0x66);
     }
-    emit_mov_rr(t->e, to->size == 8 ? 64 : 32, host, HOST_T1);
+    emit_mov_rr(t->e, 32, host, HOST_T1);
 }
 
 /* -- One instruction --------------------------------------------------------------------------- */
@@ -242,6 +185,9 @@ static void emit_insn(Translator *t)
     if (!insn->row || !trace_gate_is_open(t, insn)) {
         control_exit_insn(t);
         return;
+    }
+    if (insn->row->carry != CARRY_NATIVE && insn->row->carry != CARRY_LEA) {
+        t->t2_gpr = INSN_NO_REG; /* most of what follows uses it */
     }
     switch (insn->row->carry) {
     case CARRY_NATIVE:
@@ -325,6 +271,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->start = e->p;
     t->mark_count = t->cold_count = t->loop_at = 0;
     t->recipe.kind = RECIPE_NONE;
+    t->t2_gpr = INSN_NO_REG;
     t->ended = false;
     t->opened_shadow = false;
 }

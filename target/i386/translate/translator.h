@@ -71,6 +71,7 @@ typedef struct Translator {
     uint8_t window_of[MAX_TRACE_INSNS];     /* of each instruction's access */
     int64_t window_offset[MAX_TRACE_INSNS]; /* ... and where in the root's terms */
     uint8_t t1_window;                      /* whose start T1 holds */
+    uint8_t t2_gpr;                         /* R13-R15: which of them T2 holds; else INSN_NO_REG */
     FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
     const Insn *insn;   /* the one being emitted */
     uint8_t *start;     /* writable view of the block's code */
@@ -93,8 +94,34 @@ static inline uint8_t host_of(unsigned gpr)
                           : INSN_NO_REG;
 }
 
+/* -- registers.c ------------------------------------------------------------------------------- */
+
+/* Registers without a host register that an instruction names, and what stands in for them. */
+typedef struct Spill {
+    uint8_t gpr, host;
+    bool is_written, is_replaced; /* ... whole, whatever was in it */
+} Spill;
+typedef struct Spills {
+    Spill of[2];
+    unsigned count;
+} Spills;
+
 /* Guest GPR in some host register: its own, or `scratch` after loading it there. Flags stay. */
 unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch);
+/* Gives each of R13-R15 among the operands a scratch register; false: there are not enough. */
+bool registers_assign(const Insn *insn, unsigned scratch_count, RehostMap *ret_map,
+                      Spills *ret_spills);
+/* True for a computational instruction that may have to be left to C for its registers. */
+bool registers_may_fail(const Insn *insn);
+/* Loads what the instruction reads, and stores what it has written. Flags stay. */
+void registers_bring(Translator *t, const Spills *spills);
+void registers_take(Translator *t, const Spills *spills);
+/* The register's new value is in T2. */
+void registers_store_t2(Translator *t, unsigned gpr);
+/* A MOV between registers one of which has no host register; false: it is something else. */
+bool registers_move(Translator *t);
+
+/* -- translate.c ------------------------------------------------------------------------------- */
 
 /* Notes that host code from here on belongs to t->insn, or to what runs next at `rip`. */
 void translate_mark(Translator *t);
@@ -125,6 +152,8 @@ bool flags_rewritten(const Insn *insn);
 /* T1 = effective address of the memory operand, truncated, without segment. Destroys T2. Flags
  * stay. */
 void address_effective(Translator *t);
+/* The same into a register of the host; the low 32 bits of it if `bits` says so. */
+void address_into(Translator *t, unsigned host, unsigned bits);
 /* From an effective address in T1: T1 = host address, for `access` 1 read, 2 write, 3 both, of
  * `size` bytes. Flags end up saved. Destroys T2. `retry` is where a refill starts again (NULL: at
  * the check). */
@@ -174,9 +203,9 @@ void windows_forget_t1(Translator *t);
 /* Decodes the path of t->block, whose first byte is at `bytes`; false: nothing to translate. */
 bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned max_insns);
 bool trace_gate_is_open(const Translator *t, const Insn *insn);
-/* It might not be encodable: emit_native(). */
-bool trace_may_be_left_to_c(const Insn *insn);
 void trace_emit_entries(Translator *t);
+/* All six are rewritten, from instruction `at` on, before anybody asks for what they are there. */
+bool trace_flags_are_dead(const Translator *t, unsigned at);
 /* From t->insn on: are the recipe's operands there as long as somebody may ask for the flags? */
 bool trace_recipe_lasts(const Translator *t);
 /* After an instruction that leaves flags alone. */
