@@ -14,6 +14,7 @@
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/paging.h"
 #include "target/i386/translate/decode.h"
+#include "tests/insn/details.h"
 #include "util/loop.h"
 
 #include <inttypes.h>
@@ -75,7 +76,7 @@ static void note_line(char *line)
 static void print_lines(void)
 {
     for (guint i = 0; i < machine.lines->len; i++) {
-        fputs(g_ptr_array_index(machine.lines, i), stdout);
+        fputs(g_ptr_array_index(machine.lines, i), details());
     }
     g_ptr_array_set_size(machine.lines, 0);
 }
@@ -99,15 +100,21 @@ static void note_step(X86Cpu *cpu)
     fpu_park(cpu);
     if (size && decode_insn(cpu->mode, cpu->rip, bytes, size, &insn, &too_long) == DECODE_OK) {
         text = decode_format(&insn, cpu->mode);
+    } else {
+        GString *hex = g_string_new("?");
+        for (unsigned i = 0; i < size; i++) {
+            g_string_append_printf(hex, " %02x", bytes[i]);
+        }
+        text = g_string_free(hex, FALSE);
     }
-    if (text && g_str_has_prefix(text, "nop")) {
+    if (g_str_has_prefix(text, "nop")) {
         return; /* what minimising leaves */
     }
     note_line(g_strdup_printf("  %04x:%08" PRIx64 " cpl %u mode %06x fl %06" PRIx64
                               " ss:sp %04x:%" PRIx64 " ax %" PRIx64 " cx %" PRIx64 " ev %x  %s\n",
                               cpu->seg[SEG_CS].selector, cpu->rip, cpu->cpl, cpu->mode, cpu->eflags,
                               cpu->seg[SEG_SS].selector, cpu->gpr[R_RSP], cpu->gpr[R_RAX],
-                              cpu->gpr[R_RCX], cpu->events, text ? text : "?"));
+                              cpu->gpr[R_RCX], cpu->events, text));
 }
 
 static bool must_leave(const X86Cpu *cpu)

@@ -15,6 +15,7 @@
 #include "tests/fuzz/fuzz-system.h"
 
 #include "tests/fuzz/fuzz-options.h"
+#include "tests/insn/details.h"
 #include "util/error.h"
 
 #include <inttypes.h>
@@ -130,11 +131,11 @@ static void report(SysCase *c, uint64_t index, Verdict verdict)
 {
     options.trace = false;
     print_case(c, index);
-    fputs(first_words, stdout);
+    fputs(first_words, details());
     minimise(c, verdict);
     print_case(c, index);
     options.trace = true;
-    run_case(c, stdout);
+    run_case(c, details());
     options.trace = false;
     fflush(stdout);
 }

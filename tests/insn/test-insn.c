@@ -5,6 +5,7 @@
  * one; run one alone with its name as argument.
  */
 #include "tests/insn/case-segments.h"
+#include "tests/insn/details.h"
 #include "tests/insn/device-page.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/native.h"
@@ -120,8 +121,8 @@ static bool run_guest(GuestHow how, const CaseState *state, const CaseOutcome *n
     guest_set_memory(&image);
     guest_run(how, state, &outcome);
     guest_get_memory(&guest_memory);
-    return case_outcomes_equal(native, &outcome, stdout, "host", name) &&
-           case_memory_equal(&native_memory, &guest_memory, stdout, "host", name);
+    return case_outcomes_equal(native, &outcome, details(), "host", name) &&
+           case_memory_equal(&native_memory, &guest_memory, details(), "host", name);
 }
 
 /* With data pages 0 and 1 in a device. */
@@ -135,8 +136,8 @@ static bool run_on_device(const CaseState *state, const CaseOutcome *native)
     guest_run(GUEST_TRANSLATED, state, &outcome);
     guest_get_memory(&guest_memory);
     device_pages_end(&guest_memory);
-    return case_outcomes_equal(native, &outcome, stdout, "host", "MMIO ") &&
-           case_memory_equal(&native_memory, &guest_memory, stdout, "host", "MMIO ");
+    return case_outcomes_equal(native, &outcome, details(), "host", "MMIO ") &&
+           case_memory_equal(&native_memory, &guest_memory, details(), "host", "MMIO ");
 }
 
 static bool run_at(const Body *body, unsigned offset, CaseOutcome *native)

@@ -14,6 +14,7 @@
 #include "target/i386/translate/rehost.h"
 #include "tests/fuzz/fuzz-insn-case.h"
 #include "tests/insn/case-segments.h"
+#include "tests/insn/details.h"
 #include "tests/insn/guest-cpu.h"
 #include "tests/insn/isa-walk.h"
 #include "tests/insn/native.h"
@@ -207,8 +208,8 @@ static void compare_with_host(const IsaForm *form, Group *group)
         }
         fail(form, "host and guest differ");
         if (failures <= MAX_SHOWN) {
-            case_outcomes_equal(&native, &guest, stdout, "# host", names[run]);
-            case_memory_equal(&native_memory, &guest_memory, stdout, "# host", names[run]);
+            case_outcomes_equal(&native, &guest, details(), "host", names[run]);
+            case_memory_equal(&native_memory, &guest_memory, details(), "host", names[run]);
         }
         return;
     }
