@@ -202,6 +202,7 @@ InsnResult helper_fnstenv(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     fpu_put16(cpu, FX_FCW, fpu_get16(cpu, FX_FCW) | X87_EXCEPTIONS);
+    fpu_set_status(cpu, fpu_get16(cpu, FX_FSW)); /* nothing is left to report */
     fpu_mark_valid(cpu, XCR0_X87);
     return INSN_NEXT;
 }
