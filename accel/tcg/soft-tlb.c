@@ -382,6 +382,8 @@ static SlowAccess why_not_permitted(const PageTarget *target, unsigned access)
                                           : SLOW_ROM;
 }
 
+#define LAST_PAGE_32 0xfffff000u
+
 /* SLOW_COUNT: filled; else why exact mode has to do the access. */
 static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access)
 {
@@ -391,6 +393,10 @@ static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access)
 
     /* An entry that was there already means that the operand crosses into the next page. */
     if (entry_permits(entry, page, access)) {
+        return SLOW_CROSSING;
+    }
+    /* One that reaches beyond the last byte of 4 GiB faults before its page is marked as used. */
+    if (page == LAST_PAGE_32 && !(cpu->mode & CPU_MODE_CS_L)) {
         return SLOW_CROSSING;
     }
     if (!paging_is_canonical(cpu, linear) ||
