@@ -420,8 +420,8 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
         *ret_too_long = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG;
         return DECODE_INVALID;
     }
-    if (is_64bit_only(mode, &decoded)) {
-        return DECODE_INVALID;
+    if (is_64bit_only(mode, &decoded) || decoded.encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX) {
+        return DECODE_INVALID; /* MVEX: another processor's, EVEX with a bit that must be set */
     }
     memset(ret_insn, 0, sizeof(*ret_insn));
     memcpy(ret_insn->bytes, bytes, decoded.length);
