@@ -255,21 +255,21 @@ static bool segment_allows(const X86Cpu *cpu, const Segment *s, uint64_t offset,
 
 bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access)
 {
-    if (!(cpu->mode & CPU_MODE_AC) || access & ACCESS_SYSTEM || !(linear & (alignment - 1))) {
+    if (!(cpu->mode & CPU_MODE_AC) || access & (ACCESS_SYSTEM | ACCESS_UNALIGNED) || !(linear & (alignment - 1))) {
         return true;
     }
     return fault_raise_error(cpu, VECTOR_AC, 0);
 }
 
-/* What #AC wants of an operand of this size: SDM vol. 3 table 6-7; of ten bytes, and of the vector
- * registers it leaves open, what the silicon said. */
+/* What #AC wants of an operand of this size: SDM vol. 3 table 6-7; of ten bytes, and of vectors,
+ * which it leaves open, what the silicon said. */
 static unsigned alignment_of(unsigned size)
 {
     if (size == 10) {
         return 8;
     }
     if (size <= 64 && !(size & (size - 1))) {
-        return size;
+        return size < 16 ? size : 16;
     }
     return size & 3 && size != 6 ? 2 : 4;
 }

@@ -21,7 +21,9 @@ enum {
     ACCESS_EXEC = 2,
     ACCESS_SYSTEM = 4,
     /* access_host_pointer() only: fails where the access would set A or D */
-    ACCESS_PEEK = 8
+    ACCESS_PEEK = 8,
+    /* access_linear() only: never #AC */
+    ACCESS_UNALIGNED = 16
 };
 
 /* Physical memory as the CPU sees it now. */

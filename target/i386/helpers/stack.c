@@ -174,6 +174,7 @@ bool stack_probe_write(X86Cpu *cpu, const Stack *stack, unsigned size)
     uint64_t linear;
 
     return stack_linear(cpu, stack, stack->sp & stack->mask, size, &linear) &&
+           access_check_alignment(cpu, linear, size, ACCESS_WRITE | stack->access) &&
            access_probe(cpu, linear, size, ACCESS_WRITE | stack->access);
 }
 

@@ -82,8 +82,8 @@ static bool load_element(const Gather *g, unsigned n)
 {
     uint64_t linear, value = 0;
 
-    if (!access_linear(g->cpu, g->insn->segment, element_address(g, n), g->size, ACCESS_READ,
-                       &linear) ||
+    if (!access_linear(g->cpu, g->insn->segment, element_address(g, n), g->size,
+                       ACCESS_READ | ACCESS_UNALIGNED, &linear) ||
         !access_read(g->cpu, linear, &value, g->size, ACCESS_READ)) {
         return false;
     }
@@ -95,8 +95,8 @@ static bool store_element(const Gather *g, unsigned n)
 {
     uint64_t linear, value = vector_get(g->cpu, g->data, n, g->size);
 
-    return access_linear(g->cpu, g->insn->segment, element_address(g, n), g->size, ACCESS_WRITE,
-                         &linear) &&
+    return access_linear(g->cpu, g->insn->segment, element_address(g, n), g->size,
+                         ACCESS_WRITE | ACCESS_UNALIGNED, &linear) &&
            access_write(g->cpu, linear, &value, g->size, ACCESS_WRITE);
 }
 

@@ -53,11 +53,20 @@ static uint64_t unchecked_linear(const X86Cpu *cpu, unsigned segment, uint64_t a
     return (uint32_t)(base + address);
 }
 
+/* The last offset of a segment that has any above `limit`. */
+static uint64_t last_offset(const Segment *s)
+{
+    if ((s->attributes & (SEG_CODE | SEG_EXPAND_DOWN)) == SEG_EXPAND_DOWN) {
+        return s->attributes & SEG_DB ? 0xffffffff : 0xffff;
+    }
+    return s->limit;
+}
+
 /* The operand ends its first part where its page or its segment ends. */
 static unsigned find_split(const Masked *m)
 {
     unsigned room = (unsigned)(TARGET_PAGE_SIZE - (m->linear & (TARGET_PAGE_SIZE - 1)));
-    uint64_t limit = m->cpu->seg[m->insn->segment].limit;
+    uint64_t limit = last_offset(&m->cpu->seg[m->insn->segment]);
 
     if (!mode_is_64bit(m->cpu) && limit >= m->address && limit - m->address + 1 < room) {
         room = (unsigned)(limit - m->address + 1);
@@ -169,6 +178,26 @@ static bool may_address_first(Masked *m)
     return byte + element <= m->split && !ignores_mask(m);
 }
 
+/* #AC, of which the manuals say nothing here: the silicon wants each element aligned, and nothing
+ * when the mask leaves out all of them, and never with VEX. An operand that is touched whatever the
+ * mask says is checked like any other. */
+static bool is_aligned(const Masked *m)
+{
+    unsigned element = m->insn->operands[m->insn->memory_operand].element_size;
+    unsigned whole = m->size < 16 ? m->size : 16, segment = m->insn->segment;
+    uint64_t byte, linear;
+
+    if (!(m->cpu->mode & CPU_MODE_AC) || !(m->linear & (whole - 1)) ||
+        m->insn->encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX) {
+        return true;
+    }
+    if (!try_run(m, &byte)) {
+        return true;
+    }
+    return access_linear(m->cpu, segment, m->address + byte, 1, m->access, &linear) &&
+           access_check_alignment(m->cpu, m->linear, ignores_mask(m) ? whole : element, m->access);
+}
+
 /* Runs until nothing faults in the window any more. */
 static InsnResult run_in_window(Masked *m, uint8_t **ret_slot)
 {
@@ -248,7 +277,7 @@ InsnResult exact_masked(X86Cpu *cpu, const Insn *insn)
             return exact_run_thunk(cpu, insn, host);
         }
     }
-    if (!may_address_first(&m)) {
+    if (!may_address_first(&m) || !is_aligned(&m)) {
         return INSN_FAULT;
     }
     result = run_in_window(&m, &slot);
