@@ -43,8 +43,8 @@ static bool enter_mmx(X86Cpu *cpu)
     return true;
 }
 
-/* All of it is checked before the first byte is stored, and what lies in the first page before the
- * rest is even asked to be canonical. */
+/* All of it is checked before the first byte is stored; when the first eight bytes lie in the first
+ * page, they are looked up before the rest is even asked to be canonical. */
 static bool probe_masked(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigned size,
                          uint64_t *ret_linear)
 {
@@ -55,7 +55,9 @@ static bool probe_masked(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigne
         return false;
     }
     room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
-    if (mode_is_64bit(cpu) && room < size && !access_probe(cpu, linear, room, ACCESS_WRITE)) {
+    if (mode_is_64bit(cpu) && room >= 8 && room < size &&
+        (!access_check_alignment(cpu, linear, size, ACCESS_WRITE) ||
+         !access_probe(cpu, linear, room, ACCESS_WRITE))) {
         return false;
     }
     return access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE, ret_linear) &&

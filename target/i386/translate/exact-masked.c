@@ -154,6 +154,7 @@ static bool ignores_mask(const Masked *m)
     touches = try_run(m, &byte);
     fpu_park(cpu);
     *mask = saved;
+    vector_mark_in_use(cpu);
     return touches;
 }
 
