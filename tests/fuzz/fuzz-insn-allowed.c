@@ -56,6 +56,7 @@ static bool is_user_helper(unsigned mnemonic)
     case ZYDIS_MNEMONIC_CLFLUSH:
     case ZYDIS_MNEMONIC_CLFLUSHOPT:
     case ZYDIS_MNEMONIC_CLWB:
+    case ZYDIS_MNEMONIC_INT1:
     case ZYDIS_MNEMONIC_INT3:
     case ZYDIS_MNEMONIC_UD2:
     case ZYDIS_MNEMONIC_CLI:

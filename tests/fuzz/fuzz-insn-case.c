@@ -353,6 +353,18 @@ uint64_t fuzz_draw_start(Random *r)
     }
 }
 
+/* Anything canonical, but not where Linux puts what this process has mapped itself. */
+static uint64_t draw_base(Random *r)
+{
+    uint64_t base = (uint64_t)((int64_t)(fuzz_wild_address(r) << 16) >> 16);
+    unsigned top = (unsigned)(base >> 40);
+
+    if (top == 0x55 || top == 0x56) { /* the program and its heap */
+        return base - (0x10ull << 40);
+    }
+    return (top == 0x7e || top == 0x7f) && base < 0x7fffffff0000 ? base - (0x10ull << 40) : base;
+}
+
 /* Segments mean nothing to 64-bit code but FS and GS, whose selectors are mostly null there. */
 static void draw_segments(Maker *m)
 {
@@ -371,8 +383,7 @@ static void draw_segments(Maker *m)
             s->selector[segment] = fuzz_draw_data_selector(r);
             *base = case_segment(s->selector[segment]).base;
         } else {
-            *base = random_chance(r, 60) ? random_below(r, 0x2000) - 0x1000
-                                         : (uint64_t)((int64_t)(fuzz_wild_address(r) << 16) >> 16);
+            *base = random_chance(r, 60) ? random_below(r, 0x2000) - 0x1000 : draw_base(r);
         }
     }
 }
@@ -424,4 +435,7 @@ void fuzz_case_make(FuzzCase *c, uint64_t seed, FuzzModes modes)
     c->second_opinion = random_chance(r, 20);
     c->in_device = random_chance(r, 6) && c->paging == GUEST_LONG;
     c->watch_dirty = c->flush_before && random_chance(r, 10);
+    if (random_chance(r, 5)) {
+        c->state.eflags |= EFLAGS_AC;
+    }
 }

@@ -41,6 +41,8 @@ typedef struct FuzzCase {
     CaseState state;
     uint8_t gpr_target[16]; /* registers that point at an instruction, else FUZZ_NO_TARGET */
     uint16_t gpr_is_far;    /* ... or at its copy on the far page */
+    /* All of memory where it is written down and not drawn; count is 0 then */
+    const CaseMemory *fixed_memory, *fixed_variant;
     /* A byte that is other when it is run once more: code replaced by a device */
     bool has_variant;
     uint8_t variant_insn, variant_byte, variant_value;

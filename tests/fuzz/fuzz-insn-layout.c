@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a case to bytes in memory and registers, and cases with an instruction less. */
 #include "tests/fuzz/fuzz-insn-draw.h"
+#include "tests/fuzz/fuzz-insn-fixed.h"
 
 #include "tests/insn/case-segments.h"
 
@@ -87,8 +88,7 @@ static void fill_memory(const FuzzCase *c, CaseMemory *memory)
 {
     Random r;
 
-    random_seed(&r, 1);
-    fill_data(&r, memory->page[CASE_READ_ONLY_PAGE]);
+    fuzz_fixed_fill_page(memory, CASE_READ_ONLY_PAGE);
     random_seed(&r, c->seed ^ 0x5eed);
     for (unsigned i = 0; i < CASE_PAGES; i++) {
         if (case_pages[i].may_execute) {
@@ -106,7 +106,11 @@ void fuzz_case_lay_out(const FuzzCase *c, CaseMemory *ret_memory, CaseState *ret
 {
     uint8_t bytes[16];
 
-    fill_memory(c, ret_memory);
+    if (c->fixed_memory) {
+        *ret_memory = *c->fixed_memory;
+    } else {
+        fill_memory(c, ret_memory);
+    }
     for (unsigned i = 0; i < c->count; i++) {
         uint64_t address = fuzz_case_address(c, i);
         memcpy(bytes, c->insns[i].bytes, sizeof(bytes));
@@ -134,7 +138,10 @@ FuzzCase fuzz_case_variant(const FuzzCase *c)
 {
     FuzzCase variant = *c;
 
-    if (c->has_variant) {
+    if (c->fixed_memory) {
+        variant.fixed_memory = c->fixed_variant;
+        variant.has_variant = false;
+    } else if (c->has_variant) {
         variant.insns[c->variant_insn].bytes[c->variant_byte] = c->variant_value;
         variant.has_variant = false;
     }

@@ -283,6 +283,9 @@ static bool may_ask_host(const Insn *insn)
     const bool is_vzero = insn->mnemonic == ZYDIS_MNEMONIC_VZEROALL ||
                           insn->mnemonic == ZYDIS_MNEMONIC_VZEROUPPER; /* a helper in 32-bit code */
 
+    if (insn->mnemonic == ZYDIS_MNEMONIC_INT1) {
+        return false; /* a hypervisor may have made a fault of the trap */
+    }
     return (fuzz_insn_is_allowed(insn) || is_vzero) && !is_older_for_model(insn) &&
            !is_of_other_maker(insn);
 }
