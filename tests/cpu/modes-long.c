@@ -685,6 +685,25 @@ static void interrupt_gates(void)
     idt_restore(VECTOR);
 }
 
+/* 64-bit code has LAHF and SAHF only where CPUID says so, the other modes always. */
+static void check_lahf(void)
+{
+    static const uint8_t code[] = {0x9f, 0x9e, 0xcc}; /* lahf; sahf; int3 */
+    bool has_lahf = cpuid(0x80000001, 0).ecx & 1;
+    Regs regs = {.cs = SEL_CODE, .ss = SEL_DATA, .sp = user_stack_top(), .flags = 2};
+
+    regs.ip = (word)code;
+    Trap trap = run(&regs);
+    check_trap("lahf-64", &trap, has_lahf ? 3 : 6, 0, has_lahf ? 3 : 0, "SDM 2A LAHF");
+    regs.ip = (word)code + 1;
+    trap = run(&regs);
+    check_trap("sahf-64", &trap, has_lahf ? 3 : 6, 0, has_lahf ? 2 : 0, "SDM 2B SAHF");
+    regs.cs = SEL_CODE32;
+    regs.ip = (word)code;
+    trap = run(&regs);
+    check_trap("lahf-compatibility", &trap, 3, 0, 3, "SDM 2A LAHF");
+}
+
 int main(void);
 int main(void)
 {
@@ -699,5 +718,6 @@ int main(void)
     call_gates();
     returning();
     interrupt_gates();
+    check_lahf();
     return 0;
 }

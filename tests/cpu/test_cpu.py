@@ -25,6 +25,7 @@ COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no
           "isa-debug-exit,iobase=0xf4"]
 OPTIONS = {
     "smm-64": [["-cpu", "max", "-smp", "2"]],
+    "modes-long-64": [["-cpu", "max"], ["-cpu", "max,-lahf-lm"]],
     "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],
     "apic-64": [["-cpu", "max", "-smp", "2"]],
     "cpu-models-32": [["-cpu", name + ",check=off", "-smp", shape] for name, shape in (

@@ -55,6 +55,7 @@ static const struct {
     NEEDS(AVX, 1_ECX, 28),
     NEEDS(F16C, 1_ECX, 29),
     NEEDS(RDRAND, 1_ECX, 30),
+    NEEDS(LAHF, 80000001_ECX, 0),
     NEEDS(RDWRFSGS, 7_EBX, 0),
     NEEDS(AVX2, 7_EBX, 5),
     NEEDS(AVX2GATHER, 7_EBX, 5),

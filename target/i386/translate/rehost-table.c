@@ -480,8 +480,9 @@ const RehostRow *rehost_find_row(const Insn *insn)
     const RehostRow *row;
 
     index_rows();
-    if (!set_is_offered[insn->isa_set]) {
-        return NULL;
+    if (!set_is_offered[insn->isa_set] &&
+        !(insn->isa_set == ZYDIS_ISA_SET_LAHF && insn->stack_bits != 64)) {
+        return NULL; /* LAHF and SAHF may be missing from 64-bit code only */
     }
     row = row_of_shared_mnemonic(insn);
     if (!row) {
