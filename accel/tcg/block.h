@@ -83,6 +83,9 @@ struct Block {
 bool blocks_init(Error **err);
 /* The block of that key, or NULL. Light. */
 Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_key);
+/* From translated code whose jump cache does not know RIP under this key: where to go on, NULL: the
+ * execution loop has to find out. */
+const void *tcg_find_code(X86Cpu *cpu);
 /* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this
  * instruction. FPU parked. */
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);

@@ -29,21 +29,58 @@ static void merge_flags(X86Cpu *cpu)
         (cpu->tcg.host_flags & MUTANT(82, EFLAGS_ARITHMETIC, (EFLAGS_ARITHMETIC & ~EFLAGS_AF)));
 }
 
+static bool uses_jump_cache(void)
+{
+    return tcg_options.opt_jump_cache && !log_enabled(LOG_NOCHAIN);
+}
+
 /* Another CPU may drop the block at this moment: it marks the block first and then clears entries,
  * we write the entry first and then look at the mark. */
 static void remember(X86Cpu *cpu, const Block *block)
 {
     JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
 
-    if (!tcg_options.opt_jump_cache || log_enabled(LOG_NOCHAIN)) {
+    if (!uses_jump_cache()) {
         return;
     }
     entry->rip = cpu->rip;
     entry->code = block->code;
-    __atomic_store_n(&entry->key, cpu->tcg.jump_key, __ATOMIC_SEQ_CST);
+    entry->block = block;
+    __atomic_store_n(&entry->key, tlb_jump_key(cpu, cpu_code_linear(cpu, cpu->rip)),
+                     __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&block->valid, __ATOMIC_SEQ_CST)) {
         entry->key = 0;
     }
+}
+
+static bool is_block_at(const X86Cpu *cpu, const Block *block, uint64_t ram_address)
+{
+    return block && block->ram_address == ram_address && block->rip == cpu->rip &&
+           block->mode == cpu->mode && block->cs_key == cpu_code_key(cpu) &&
+           __atomic_load_n(&block->valid, __ATOMIC_ACQUIRE);
+}
+
+/* A block is where it was although the key has changed, if RIP still leads to the same RAM. */
+const void *tcg_find_code(X86Cpu *cpu)
+{
+    const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
+    uint64_t linear = cpu_code_linear(cpu, cpu->rip), offset = linear & (TARGET_PAGE_SIZE - 1);
+    const TlbTable *table = cpu->tcg.own->contexts[cpu->tcg.own->current].table;
+    unsigned i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+    const Block *block = entry->block;
+
+    if (!uses_jump_cache() || table->entries[i].tag_exec != linear - offset) {
+        return NULL;
+    }
+    if (!is_block_at(cpu, block, table->ram_page[i] + offset)) {
+        block = block_lookup(table->ram_page[i] + offset, cpu->rip, cpu->mode, cpu_code_key(cpu));
+    }
+    if (!block || block->second_page != BLOCK_NO_PAGE) {
+        return NULL;
+    }
+    cpu->tcg.own->statistics.light_lookups++;
+    remember(cpu, block);
+    return block->code;
 }
 
 /* Is the page behind a straddling instruction still the one it was translated from? */

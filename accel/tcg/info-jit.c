@@ -25,6 +25,7 @@ static const Row rows[] = {
     ROW("TLB flushes, large page", tlb_flushes[TLB_FLUSH_LARGE_PAGE]),
     ROW("TLB flushes, context reused", tlb_flushes[TLB_FLUSH_REPLACED]),
     ROW("lookups", lookups),
+    ROW("lookups from code", light_lookups),
     ROW("exits, jump to be chained", exits[EXIT_CHAIN]),
     ROW("exits, jump not in cache", exits[EXIT_LOOKUP]),
     ROW("exits, indirect not in cache", exits[EXIT_BRANCH]),

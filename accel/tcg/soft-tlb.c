@@ -87,6 +87,11 @@ static void table_flush(TlbTable *table, bool keep_global)
 
 /* -- Contexts and jump keys -------------------------------------------------------------------- */
 
+/* Tells the global epoch from a context's number and epoch. */
+#define GLOBAL_EPOCH (UINT64_C(1) << 63)
+/* Bounds of global_lead, so that it follows a change soon. */
+#define GREATEST_LEAD 64
+
 /* Jumps that the jump cache knows in this context are forgotten. */
 static void new_epoch(TcgCpu *own, TlbContext *context)
 {
@@ -147,6 +152,15 @@ static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64
     return slot->key;
 }
 
+static void new_global_epoch(TcgCpu *own)
+{
+    own->global_epoch++;
+    own->global_exec_1g = false;
+    for (unsigned i = 0; i < GLOBAL_EXEC_BITS / 64; i++) {
+        own->global_exec[i] = 0;
+    }
+}
+
 void tcg_context_changed(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
@@ -162,8 +176,11 @@ void tcg_context_changed(X86Cpu *cpu)
     context = &own->contexts[own->current];
     context->last_use = ++own->turn;
     cpu->tcg.tlb = context->table->entries;
-    cpu->tcg.jump_key = jump_key_for(own, cpu->mode, cpu_code_key(cpu),
-                                     (uint64_t)own->current << 32 | context->epoch);
+    own->key_is_global = own->global_lead > 0 && cpu->cpl < 3;
+    cpu->tcg.jump_key =
+        jump_key_for(own, cpu->mode, cpu_code_key(cpu),
+                     own->key_is_global ? own->global_epoch | GLOBAL_EPOCH
+                                        : (uint64_t)own->current << 32 | context->epoch);
 }
 
 void tcg_flush_tlb(X86Cpu *cpu)
@@ -180,6 +197,7 @@ void tcg_flush_tlb(X86Cpu *cpu)
             context_flush(own, &own->contexts[i], false);
         }
     }
+    new_global_epoch(own);
     tcg_context_changed(cpu);
 }
 
@@ -228,6 +246,39 @@ static bool may_be_large(const TlbContext *context, uint64_t linear)
            bitmap_test(context->large_2m, region_hash(linear, 21, 1024));
 }
 
+/* Which key the jump cache's entry for code at `linear` gets: where jumps go by the global key, one
+ * of another page never matches and is proved anew each time. */
+uint64_t tlb_jump_key(X86Cpu *cpu, uint64_t linear)
+{
+    TcgCpu *own = cpu->tcg.own;
+    const TlbContext *context = &own->contexts[own->current];
+    unsigned i = tlb_index(linear), region = region_hash(linear, 21, GLOBAL_EXEC_BITS);
+    bool is_global = context->table->flags[i] & TLB_FLAG_GLOBAL && tcg_options.opt_global &&
+                     context->table->entries[i].tag_exec == (linear & ~(TARGET_PAGE_SIZE - 1));
+
+    if (cpu->cpl == 3) {
+        return cpu->tcg.jump_key;
+    }
+    if (is_global && own->global_lead < GREATEST_LEAD) {
+        own->global_lead++;
+    } else if (!is_global && own->global_lead > -GREATEST_LEAD) {
+        own->global_lead--;
+    }
+    if (own->key_is_global != (own->global_lead > 0)) {
+        tcg_context_changed(cpu);
+    }
+    if (!own->key_is_global) {
+        return cpu->tcg.jump_key;
+    }
+    if (!is_global) {
+        return 0;
+    }
+    bitmap_set(own->global_exec, region);
+    bitmap_set(own->global_exec, region_hash(linear ^ 1u << 21, 21, GLOBAL_EXEC_BITS));
+    own->global_exec_1g |= bitmap_test(context->large_1g, region_hash(linear, 30, 256));
+    return cpu->tcg.jump_key;
+}
+
 static bool exec_was_lost(const TlbContext *context, uint64_t page)
 {
     return bitmap_test(context->lost_exec, region_hash(page, TARGET_PAGE_BITS, 1024));
@@ -261,6 +312,10 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
         if (entry->tag_read == page || entry->tag_write == page || entry->tag_exec == page) {
             entry_invalidate(context->table, i);
         }
+    }
+    if (own->global_exec_1g ||
+        bitmap_test(own->global_exec, region_hash(linear, 21, GLOBAL_EXEC_BITS))) {
+        new_global_epoch(own);
     }
     tcg_context_changed(cpu);
 }

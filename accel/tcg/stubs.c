@@ -132,13 +132,44 @@ static const uint8_t *emit_exit_other_key(Emitter *e)
     return entry;
 }
 
+static void emit_caller_saved(Emitter *e, bool is_load)
+{
+    for (unsigned i = 0; i < sizeof(caller_saved); i++) {
+        emit_gs(e, 64, is_load ? 0x8b : 0x89, caller_saved[i], GPR(caller_saved[i]));
+    }
+}
+
+/* The jump cache does not help for the RIP in T1, flags are saved: asks C, which knows more, and
+ * goes where it says; else goes on behind. `pushed`: bytes on the stack, which a jump drops. */
+static void emit_find_code(Emitter *e, unsigned pushed)
+{
+    unsigned alignment = pushed & 15;
+    uint8_t *miss;
+
+    emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
+    emit_caller_saved(e, false);
+    emit_load_gs(e, 64, HOST_RDI, TCG(self));
+    emit_alu_imm(e, 64, 5, HOST_RSP, (int32_t)alignment);
+    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)tcg_find_code);
+    emit_u8(e, 0xff);
+    emit_u8(e, 0xd0); /* call rax */
+    emit_mov_rr(e, 64, HOST_T1, HOST_RAX);
+    emit_caller_saved(e, true);
+    emit_rr(e, 64, 0x85, HOST_T1, HOST_T1);
+    miss = emit_short(e, 0x74);
+    emit_alu_imm(e, 64, 0, HOST_RSP, (int32_t)(alignment + pushed));
+    emit_rr(e, 32, 0xff, 4, HOST_T1); /* jmp rbp */
+    emit_patch8(miss, e->p);
+    emit_alu_imm(e, 64, 0, HOST_RSP, (int32_t)alignment);
+}
+
 /* Entered by a call: the exit value is the return address. */
 static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
 {
     const uint8_t *entry = emit_address(e);
 
     if (reason == EXIT_BRANCH) {
-        emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
+        emit_find_code(e, 8);
     }
     emit_pop(e, HOST_T1);
     emit_exit(e, reason);
@@ -222,7 +253,7 @@ void stubs_emit(Emitter *e)
     stubs.enter = (unsigned (*)(X86Cpu *, const void *))emit_enter(e);
     stubs.exit_chain = emit_exit(e, EXIT_CHAIN);
     stubs.exit_lookup = emit_address(e);
-    emit_store_gs(e, 64, HOST_T1, offsetof(X86Cpu, rip));
+    emit_find_code(e, 0);
     emit_exit(e, EXIT_LOOKUP);
     stubs.exit_other_key = emit_exit_other_key(e);
     stubs.exit_insn = emit_exit(e, EXIT_INSN);

@@ -36,7 +36,7 @@ static inline uint64_t tlb_invalid_tag(unsigned index)
 typedef struct JumpCacheEntry {
     uint64_t rip, key; /* guest RIP; TcgState.jump_key at the time; 0: empty */
     const void *code;  /* host entry point */
-    uint64_t pad;
+    const struct Block *block;
 } JumpCacheEntry;
 
 typedef struct TcgState {

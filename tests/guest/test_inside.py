@@ -22,6 +22,7 @@ from test_linux_boot import start, wait_shell
 
 NAMES = ["TLB refills", "TLB flushes, all", "TLB flushes, map changed", "TLB flushes, not global",
          "TLB flushes, page", "TLB flushes, large page", "TLB flushes, context reused", "lookups",
+         "lookups from code",
          "exits, jump to be chained", "exits, jump not in cache", "exits, indirect not in cache",
          "exits, instruction for C", "exits, access for exact mode", "exits, host fault",
          "exits, block is hot", "exits, kick", "shared checks that failed",
