@@ -273,6 +273,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->recipe.kind = RECIPE_NONE;
     t->t2_gpr = INSN_NO_REG;
     t->ended = false;
+    t->goes_careful = false;
     t->opened_shadow = false;
 }
 
