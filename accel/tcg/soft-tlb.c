@@ -152,6 +152,22 @@ static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64
     return slot->key;
 }
 
+/* The context without the bits of rights; implicit accesses do without the TLB while there is none.
+ */
+static void select_system(TcgCpu *own, uint64_t key)
+{
+    key &= ~(uint64_t)(TLB_KEY_USER | TLB_KEY_AC);
+    if (own->system < TLB_CONTEXTS && own->contexts[own->system].valid &&
+        own->contexts[own->system].key == key) {
+        return;
+    }
+    own->system = 0;
+    while (own->system < TLB_CONTEXTS &&
+           !(own->contexts[own->system].valid && own->contexts[own->system].key == key)) {
+        own->system++;
+    }
+}
+
 static void new_global_epoch(TcgCpu *own)
 {
     own->global_epoch++;
@@ -173,6 +189,7 @@ void tcg_context_changed(X86Cpu *cpu)
     if (!own->contexts[own->current].valid || own->contexts[own->current].key != key) {
         own->current = context_select(own, key);
     }
+    select_system(own, key);
     context = &own->contexts[own->current];
     context->last_use = ++own->turn;
     cpu->tcg.tlb = context->table->entries;
@@ -389,6 +406,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     const FlatRange *range;
     PageWalk walk;
     uint64_t page, ram_offset;
+    unsigned context;
     bool may_write;
 
     if (!paging_walk(cpu, linear, access, &walk)) {
@@ -413,8 +431,9 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     if (!range->read_only && MUTANT(70, walk.may_write, false)) {
         tlb_mark_written(range->region->ram, ram_offset);
     }
-    if (!(access & ACCESS_SYSTEM) && !code_lies_apart(cpu, page)) {
-        entry_fill(&own->contexts[own->current], linear, &walk, ret_target, may_write);
+    context = access & ACCESS_SYSTEM ? own->system : own->current;
+    if (context < TLB_CONTEXTS && !code_lies_apart(cpu, page)) {
+        entry_fill(&own->contexts[context], linear, &walk, ret_target, may_write);
     }
     if (access & ACCESS_WRITE && !may_write) {
         ret_target->beside_code = range->read_only ? NULL : ret_target->host;

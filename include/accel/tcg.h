@@ -16,6 +16,9 @@ typedef struct X86Cpu X86Cpu;
 #define JUMP_CACHE_BITS 16
 #define JUMP_CACHE_ENTRIES (1u << JUMP_CACHE_BITS)
 #define BOUNCE_SIZE 4224
+/* Bits of a context's key: without them it is the supervisor's that implicit accesses use. */
+#define TLB_KEY_USER (1u << 12)
+#define TLB_KEY_AC (1u << 13)
 
 /*
  * A software TLB entry of index i = (linear >> 12) % TLB_ENTRIES. A tag is the linear address of

@@ -145,6 +145,11 @@ void cpu_update_mode(X86Cpu *cpu)
     tcg_context_changed(cpu);
 }
 
+void cpu_update_limits(X86Cpu *cpu, unsigned segment)
+{
+    compute_fast_limits(cpu, &cpu->seg[segment]);
+}
+
 /* CPL stays as it is: a stack switch loads SS first, pushes, and ends with cpu_update_mode(). */
 void cpu_update_segment(X86Cpu *cpu, unsigned segment)
 {

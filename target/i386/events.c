@@ -11,9 +11,9 @@ uint64_t target_context_key(const X86Cpu *cpu)
     uint64_t key = cpu->cr4 & CR4_PCIDE ? cpu->cr3 & 0xfff : 0;
 
     if (cpu->cpl == 3) {
-        key |= 1u << 12;
+        key |= TLB_KEY_USER;
     } else if (cpu->cr4 & CR4_SMAP && cpu->eflags & EFLAGS_AC) {
-        key |= 1u << 13;
+        key |= TLB_KEY_AC;
     }
     return cpu->smm ? key | 1u << 14 : key;
 }

@@ -42,21 +42,28 @@ static uint64_t wrap(const X86Cpu *cpu, uint64_t linear)
     return mode_is_long(cpu) ? linear : (uint32_t)linear;
 }
 
-/* The current table serves accesses with the current rights. */
-static bool may_use_tlb(const X86Cpu *cpu, unsigned access)
+/* Implicit accesses have the rights of another context. NULL: it has no table now. */
+static const TlbEntry *find_entry(const X86Cpu *cpu, uint64_t linear, unsigned access)
 {
-    return !(access & ACCESS_SYSTEM) || (cpu->cpl < 3 && !(cpu->cr4 & CR4_SMAP));
+    const TcgCpu *own = cpu->tcg.own;
+    unsigned i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+
+    if (!(access & ACCESS_SYSTEM)) {
+        return &cpu->tcg.tlb[i];
+    }
+    return own->system < TLB_CONTEXTS ? &own->contexts[own->system].table->entries[i] : NULL;
 }
 
 static bool resolve(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned access,
                     PageTarget *ret_target)
 {
-    const TlbEntry *entry = &cpu->tcg.tlb[linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1)];
-    uint64_t tag = access & ACCESS_WRITE  ? entry->tag_write
-                   : access & ACCESS_EXEC ? entry->tag_exec
-                                          : entry->tag_read;
+    const TlbEntry *entry = find_entry(cpu, linear, access);
+    uint64_t tag = !entry                  ? 0
+                   : access & ACCESS_WRITE ? entry->tag_write
+                   : access & ACCESS_EXEC  ? entry->tag_exec
+                                           : entry->tag_read;
 
-    if (tag == (linear & ~(TARGET_PAGE_SIZE - 1)) && may_use_tlb(cpu, access)) {
+    if (entry && tag == (linear & ~(TARGET_PAGE_SIZE - 1))) {
         ret_target->host = (uint8_t *)entry->host + (linear & (TARGET_PAGE_SIZE - 1));
         return true;
     }
