@@ -56,7 +56,7 @@ const AccelOption tcg_option_rows[] = {
     FLAG("opt-keep", opt_keep, "exact mode keeps what it has decoded"),
     FLAG("opt-recipes", opt_recipes, "make flags again by their operation instead of saving them"),
     FLAG("opt-strings", opt_strings, "REP MOVS and STOS within a page in place"),
-    FLAG("opt-system", opt_system, "CLI, STI, PUSHF, SWAPGS, RDTSC and LEAVE in translated code"),
+    FLAG("opt-system", opt_system, "CLI, STI, PUSHF, SWAPGS, RDTSC and such in translated code"),
     FLAG("opt-windows", opt_windows, "accesses of a trace share TLB checks"),
     {NULL},
 };

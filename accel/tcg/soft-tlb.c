@@ -119,6 +119,9 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
 {
     unsigned oldest = 0, count = tcg_options.opt_contexts ? TLB_CONTEXTS : 1;
 
+    if (own->contexts[own->previous].valid && own->contexts[own->previous].key == key) {
+        return own->previous; /* back from a system call */
+    }
     for (unsigned i = 0; i < count; i++) {
         TlbContext *context = &own->contexts[i];
         if (context->valid && context->key == key) {
@@ -187,7 +190,9 @@ void tcg_context_changed(X86Cpu *cpu)
         return; /* another accelerator runs this CPU */
     }
     if (!own->contexts[own->current].valid || own->contexts[own->current].key != key) {
+        unsigned previous = own->current;
         own->current = context_select(own, key);
+        own->previous = previous;
     }
     select_system(own, key);
     context = &own->contexts[own->current];

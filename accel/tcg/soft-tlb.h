@@ -49,6 +49,7 @@ typedef struct JumpKeySlot {
 typedef struct TcgCpu {
     TlbContext contexts[TLB_CONTEXTS];
     unsigned current;
+    unsigned previous; /* the context before: likely the next one, too */
     unsigned system;   /* of implicit accesses; TLB_CONTEXTS: there is none */
     uint64_t turn;
     uint32_t next_epoch;

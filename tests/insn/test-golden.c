@@ -161,6 +161,10 @@ static const char *const samples[] = {
     "0f1f4000",
     "0faee8",
     "f30f1efa",
+    "c9",
+    "8cd8",
+    "f3480faec0",
+    "f3480faed0",
 };
 
 /* ... and those of hosts with AVX-512 */

@@ -144,6 +144,8 @@ struct X86Cpu {
 void cpu_update_mode(X86Cpu *cpu);
 /* Recomputes a segment's fast limits; after every change of its hidden part or of the mode. */
 void cpu_update_segment(X86Cpu *cpu, unsigned segment);
+/* The fast limits alone, when cpu_update_mode() has been called behind the change. */
+void cpu_update_limits(X86Cpu *cpu, unsigned segment);
 /* Power-on or INIT state. */
 void cpu_reset(X86Cpu *cpu, bool is_init);
 

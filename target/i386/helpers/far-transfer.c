@@ -85,7 +85,15 @@ void code_commit(X86Cpu *cpu, const Segment *cs, unsigned ring, uint64_t rip)
     cpu->seg[SEG_CS] = *cs;
     cpu->seg[SEG_CS].selector = (uint16_t)((cs->selector & 0xfffc) | ring);
     cpu_update_mode(cpu);
-    cpu_update_segment(cpu, SEG_CS);
+    cpu_update_limits(cpu, SEG_CS);
+}
+
+void code_commit_with_stack(X86Cpu *cpu, const Segment *cs, const Segment *ss, unsigned ring,
+                            uint64_t rip)
+{
+    cpu->seg[SEG_SS] = *ss;
+    code_commit(cpu, cs, ring, rip);
+    cpu_update_limits(cpu, SEG_SS);
 }
 
 /* -- JMP and CALL ------------------------------------------------------------------------------ */

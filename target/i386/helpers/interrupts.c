@@ -126,12 +126,13 @@ static bool deliver_long(X86Cpu *cpu, const Event *event, const Gate *gate, cons
         !code_check_offset(cpu, cs, gate->offset)) {
         return false;
     }
-    if (ring < cpu->cpl) {
-        segment_commit(cpu, SEG_SS, &stack.ss);
-    }
     cpu->gpr[R_RSP] = stack.sp;
     clear_flags_for_gate(cpu, gate);
-    code_commit(cpu, cs, ring, gate->offset);
+    if (ring < cpu->cpl) {
+        code_commit_with_stack(cpu, cs, &stack.ss, ring, gate->offset);
+    } else {
+        code_commit(cpu, cs, ring, gate->offset);
+    }
     return true;
 }
 

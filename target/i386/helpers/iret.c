@@ -126,13 +126,12 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
     if (!to_64bit && !(ss.attributes & SEG_DB)) {
         pointer[0] = (cpu->gpr[R_RSP] & ~UINT64_C(0xffff)) | (pointer[0] & 0xffff);
     }
-    segment_commit(cpu, SEG_SS, &ss);
     cpu->gpr[R_RSP] = to_64bit ? pointer[0] : (uint32_t)pointer[0];
     flags_set(cpu, flags);
     if (is_outer) {
         segments_drop_inner(cpu, ring);
     }
-    code_commit(cpu, &cs, ring, frame[0]);
+    code_commit_with_stack(cpu, &cs, &ss, ring, frame[0]);
     return true;
 }
 

@@ -18,9 +18,11 @@ static void enter_flat(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, boo
     uint16_t size = is_64bit ? SEG_L : SEG_DB;
     Segment code = {
         .selector = cs, .attributes = CODE_ATTRIBUTES | dpl | size, .limit = 0xffffffffu};
+    Segment stack = {.selector = (uint16_t)((ss & 0xfffc) | ring),
+                     .attributes = DATA_ATTRIBUTES | dpl,
+                     .limit = 0xffffffffu};
 
-    segment_set_flat(cpu, SEG_SS, (uint16_t)((ss & 0xfffc) | ring), DATA_ATTRIBUTES | dpl);
-    code_commit(cpu, &code, ring, rip);
+    code_commit_with_stack(cpu, &code, &stack, ring, rip);
 }
 
 static InsnResult undefined(X86Cpu *cpu)

@@ -141,6 +141,9 @@ bool stack_fetch_for_return(X86Cpu *cpu, uint16_t selector, unsigned ring, bool 
                             Segment *ret_ss);
 /* Enters checked code: CS with RPL `ring`, RIP, the mode. */
 void code_commit(X86Cpu *cpu, const Segment *cs, unsigned ring, uint64_t rip);
+/* The same with a stack segment, all derived state computed once. */
+void code_commit_with_stack(X86Cpu *cpu, const Segment *cs, const Segment *ss, unsigned ring,
+                            uint64_t rip);
 
 /* call-gate.c: JMP or CALL to a system descriptor. */
 InsnResult transfer_through_system(X86Cpu *cpu, const Insn *insn, uint16_t selector, bool is_call);

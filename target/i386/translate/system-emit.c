@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System instructions that kernels run all the time, in translated code: CLI, STI, PUSHF, POPF,
- * SWAPGS, RDTSC, RDTSCP, and LEAVE. The plain case is carried here; whatever is left (another ring,
- * an interrupt that waits, bits with consequences) goes to the helper, which does all of it.
+ * SWAPGS, RDFSBASE and its kin, RDTSC, RDTSCP, LEAVE, MOV from selectors, CR2 and CR3. The plain
+ * case is carried here; whatever is left (another ring, an interrupt that waits, bits with
+ * consequences) goes to the helper, which does all of it.
  */
 #include "target/i386/translate/translator.h"
 
@@ -188,6 +189,78 @@ static void emit_leave(Translator *t)
     emit_mov_rr(e, bits, HOST_R14, HOST_T1);
 }
 
+/* The register, of 32 or 64 bits, gets what is in T1. Flags stay. */
+static void emit_set_gpr(Translator *t, unsigned gpr, unsigned bits)
+{
+    Emitter *e = t->e;
+
+    if (bits == 32) {
+        emit_mov_rr(e, 32, HOST_T1, HOST_T1);
+    }
+    if (host_of(gpr) == INSN_NO_REG) {
+        emit_store_gs(e, 64, HOST_T1, GPR_OFFSET(gpr));
+    } else {
+        emit_mov_rr(e, 64, host_of(gpr), HOST_T1);
+    }
+}
+
+/* A selector, CR2 or CR3 into a register. */
+static bool emit_mov_from(Translator *t)
+{
+    const InsnOperand *to = &t->insn->operands[0], *from = &t->insn->operands[1];
+    size_t selector =
+        offsetof(X86Cpu, seg) + from->reg * sizeof(Segment) + offsetof(Segment, selector);
+
+    if (to->kind != OPERAND_REG || to->reg_class != REG_GPR || to->size < 4) {
+        return false;
+    }
+    if (from->reg_class == REG_SEGMENT) {
+        emit_u8(t->e, 0x65); /* movzx ebp, word gs:[selector] */
+        emit_u8(t->e, 0x0f);
+        emit_op_mem(t->e, 32, 0xb7, HOST_T1, HOST_NO_INDEX, HOST_NO_INDEX, 0, (int32_t)selector);
+    } else if (from->reg_class == REG_CONTROL && is_ring_0(t) && t->mode & CPU_MODE_CS_L &&
+               (from->reg == 2 || from->reg == 3)) {
+        emit_load_gs(t->e, 64, HOST_T1,
+                     from->reg == 2 ? offsetof(X86Cpu, cr2) : offsetof(X86Cpu, cr3));
+    } else {
+        return false;
+    }
+    emit_set_gpr(t, to->reg, to->size * 8);
+    return true;
+}
+
+/* RDFSBASE and its kin; a base that is not canonical is C's. */
+static bool emit_base(Translator *t, unsigned segment, bool is_write)
+{
+    size_t base = offsetof(X86Cpu, seg) + segment * sizeof(Segment) + offsetof(Segment, base);
+    unsigned gpr = t->insn->operands[0].reg, bits = t->insn->operand_bits;
+    const Insn *kept;
+    Emitter *e = t->e;
+
+    if (!(t->mode & CPU_MODE_CS_L)) {
+        return false;
+    }
+    kept = control_keep_insn(t);
+    flags_save(t);
+    emit_gs_op_imm(e, 8, offsetof(X86Cpu, cr4), CR4_FSGSBASE);
+    emit_leave_if(t, CC_E, kept);
+    t->flags = FLAGS_SAVED;
+    if (!is_write) {
+        emit_load_gs(e, 64, HOST_T1, base);
+        emit_set_gpr(t, gpr, bits);
+        return true;
+    }
+    emit_mov_rr(e, bits, HOST_T1, translate_use_gpr(t, gpr, HOST_T1));
+    emit_mov_rr(e, 64, HOST_T2, HOST_T1);
+    emit_shift(e, true, 64, HOST_T2, 16);
+    emit_rr(e, 64, 0xc1, 7, HOST_T2); /* sar */
+    emit_u8(e, 16);
+    emit_rr(e, 64, 0x3b, HOST_T2, HOST_T1);
+    emit_leave_if(t, CC_NE, kept);
+    emit_store_gs(e, 64, HOST_T1, base);
+    return true;
+}
+
 /* Is the stack's operand as wide as its pointer, as compilers have it? */
 static bool is_plain_stack(const Translator *t)
 {
@@ -221,6 +294,16 @@ static bool emit_plain(Translator *t)
         return is_plain_tsc && cpu_has(t->cpu, FEATURE_RDTSCP) && (emit_rdtsc(t), true);
     case ZYDIS_MNEMONIC_LEAVE:
         return is_plain_stack(t) && (emit_leave(t), true);
+    case ZYDIS_MNEMONIC_MOV:
+        return emit_mov_from(t);
+    case ZYDIS_MNEMONIC_RDFSBASE:
+        return emit_base(t, SEG_FS, false);
+    case ZYDIS_MNEMONIC_RDGSBASE:
+        return emit_base(t, SEG_GS, false);
+    case ZYDIS_MNEMONIC_WRFSBASE:
+        return emit_base(t, SEG_FS, true);
+    case ZYDIS_MNEMONIC_WRGSBASE:
+        return emit_base(t, SEG_GS, true);
     default:
         return false;
     }
