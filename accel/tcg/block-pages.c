@@ -8,7 +8,7 @@
  * leads to any more except a vCPU that is still in it. A device's write comes from another thread:
  * it is queued, the vCPUs are kicked, and they drop the blocks before they run on.
  */
-#include "accel/tcg/block-pool.h"
+#include "accel/tcg/checked-pages.h"
 #include "accel/tcg/jit-dump.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
@@ -48,6 +48,11 @@ void *blocks_arena_alloc(size_t size)
 
 /* -- Making ------------------------------------------------------------------------------------ */
 
+CodePage *block_page_find(uint64_t ram_page)
+{
+    return g_hash_table_lookup(pages, &ram_page);
+}
+
 static CodePage *page_get(uint64_t ram_page)
 {
     CodePage *page = g_hash_table_lookup(pages, &ram_page);
@@ -67,6 +72,7 @@ static void page_free(void *opaque)
     CodePage *page = opaque;
 
     block_forget_page(page);
+    checked_page_end(page);
     g_ptr_array_free(page->blocks, TRUE);
     g_free(page);
 }
@@ -177,12 +183,14 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
     uint64_t next = cpu_code_linear(cpu, cpu->rip + room);
     uint8_t bytes[16];
     PageTarget second;
+    CodePage *page;
     Block *block;
 
     if (room >= INSN_MAX_BYTES) {
         return NULL;
     }
-    if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host) {
+    if (!tlb_resolve(cpu, next, ACCESS_EXEC, &second) || !second.host ||
+        ((page = block_page_find(second.ram_page)) && page->is_checked)) {
         return NULL;
     }
     page_protect(cpu, address_space_lookup(cpu_code_space(cpu), second.physical), second.ram_page);
@@ -198,15 +206,41 @@ static Block *translate_straddler(X86Cpu *cpu, const PageTarget *target, unsigne
     return block;
 }
 
+/* What crosses into the next page is left to exact mode. */
+static Block *translate_checked(X86Cpu *cpu, const PageTarget *target, const CodePage *page,
+                                unsigned offset)
+{
+    unsigned size = MIN((unsigned)TARGET_PAGE_SIZE - offset, CHECKED_MAX_BYTES);
+    Block *block = block_begin(cpu, target->ram_page + offset);
+    CheckedCode checked;
+
+    checked_block_begin(block, &checked, page, target->host, size);
+    if (!block_fill(cpu, block, checked.bytes, size, UINT_MAX)) {
+        return NULL;
+    }
+    block->checked = blocks_arena_alloc(sizeof(checked));
+    *block->checked = checked;
+    page_add(target->ram_page, block);
+    return block;
+}
+
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range)
 {
     unsigned offset = target->physical & (TARGET_PAGE_SIZE - 1);
+    CodePage *page;
     Block *block;
 
-    page_protect(cpu, range, target->ram_page);
     if (!make_room(cpu)) {
         return NULL;
     }
+    page = page_get(target->ram_page);
+    if (tcg_options.check == CHECK_ALL && !page->is_checked) {
+        checked_page_begin(page);
+    }
+    if (page->is_checked) {
+        return translate_checked(cpu, target, page, offset);
+    }
+    page_protect(cpu, range, target->ram_page);
     block = block_begin(cpu, target->ram_page + offset);
     if (!block_fill(cpu, block, target->host, (unsigned)TARGET_PAGE_SIZE - offset, UINT_MAX)) {
         return translate_straddler(cpu, target, offset);
@@ -217,6 +251,13 @@ Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *r
 
 /* -- Dropping ---------------------------------------------------------------------------------- */
 
+static void page_grows_hot(CodePage *page, unsigned heat)
+{
+    if (!page->is_checked && code_page_grows_hot(page, heat)) {
+        checked_page_begin(page);
+    }
+}
+
 /* Drops the blocks of a page that overlap [first, last]. */
 static void page_invalidate(CodePage *page, unsigned first, unsigned last)
 {
@@ -225,8 +266,10 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
 
     if (!(page->granules & block_granules(first, last))) {
         block_statistics.beside_code++;
+        page_grows_hot(page, 1);
         return;
     }
+    page_grows_hot(page, HEAT_OF_DROP);
     for (unsigned i = 0; i < page->blocks->len; i++) {
         Block *block = page->blocks->pdata[i];
         unsigned block_first, block_last;
@@ -282,7 +325,7 @@ bool blocks_page_is_clear(uint64_t ram_address)
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
     CodePage *page = g_hash_table_lookup(pages, &ram_page);
-    return !page || !page->blocks->len;
+    return !page || page->is_checked || !page->blocks->len;
 }
 
 void blocks_flush(void)

@@ -58,10 +58,10 @@ bool blocks_overlap(uint64_t ram_address, unsigned size)
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
     unsigned first = (unsigned)(ram_address - ram_page);
-    const CodePage *page = *known_page(ram_page);
+    CodePage *page = *known_page(ram_page);
 
     return !page || page->ram_page != ram_page ||
-           page->granules & block_granules(first, first + size - 1);
+           page->granules & block_granules(first, first + size - 1) || code_page_grows_hot(page, 1);
 }
 
 void block_insert(Block *block)

@@ -61,6 +61,15 @@ typedef struct InsnMark {
     FlagsRecipe recipe;   /* FLAGS_RECIPE */
 } InsnMark;
 
+/* A block that compares its bytes when it is entered: checked-pages.c. */
+#define CHECKED_MAX_BYTES 64
+typedef struct CheckedCode {
+    const uint8_t *host;              /* where the guest's bytes are */
+    uint64_t loose;                   /* bytes that are loaded instead, a bit each */
+    const uint64_t *page_loose;       /* those that may be, a bit for each of the page */
+    uint8_t bytes[CHECKED_MAX_BYTES]; /* what the block was made from */
+} CheckedCode;
+
 struct Block {
     uint64_t rip, ram_address, cs_key;
     uint32_t mode;
@@ -74,6 +83,7 @@ struct Block {
     bool takes_saved; /* code_saved is the shorter way in */
     uint32_t code_size, mark_count;
     InsnMark *marks;
+    CheckedCode *checked; /* NULL: its page is protected */
     uint64_t second_page; /* RAM page of a straddler's tail, else BLOCK_NO_PAGE */
     Block *next_hash;
     JumpSlot *slots;

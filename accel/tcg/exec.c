@@ -6,7 +6,7 @@
  * left for four reasons: a jump not yet chained, an instruction that plain C carries, one that
  * needs exact mode, and a kick, which makes the poll at some block head fault.
  */
-#include "accel/tcg/block-pool.h"
+#include "accel/tcg/checked-pages.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
 #include "target/i386/debug.h"
@@ -19,6 +19,8 @@
 
 /* Turns of the loop between two safe points for replaced flat views. */
 #define QUIESCENT_TURNS 64
+/* ... and between two looks at how long pages have been checked ones. */
+#define CALM_TURNS 64
 
 /* A host fault may find the arithmetic flags in the host's; all others are in eflags at any time.
  */
@@ -215,6 +217,11 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
         recover_instruction(cpu, (const void *)cpu->tcg.fault_pc);
         target_native_fault(cpu, cpu->tcg.fault_trap, cpu->tcg.fault_address);
         return NULL;
+    case EXIT_STALE:
+        target_restore_saved_flags(cpu);
+        fpu_park(cpu);
+        checked_block_stale(cpu, (Block *)cpu->tcg.exit_value);
+        return NULL;
     case EXIT_HOT:
         target_restore_saved_flags(cpu);
         retire_hot(cpu, (Block *)cpu->tcg.exit_value);
@@ -384,6 +391,10 @@ void tcg_exec(Vcpu *vcpu)
         turn_begin(cpu);
         if (handle_requests(vcpu, cpu)) {
             break;
+        }
+        if (turns % CALM_TURNS == 0 && checked_pages_are_old()) {
+            fpu_park(cpu);
+            checked_pages_calm(cpu);
         }
         if (needs_exact_step(cpu)) {
             exact_step(cpu);

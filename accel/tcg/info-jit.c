@@ -33,6 +33,7 @@ static const Row rows[] = {
     ROW("exits, access for exact mode", exits[EXIT_EXACT]),
     ROW("exits, host fault", exits[EXIT_FAULT]),
     ROW("exits, block is hot", exits[EXIT_HOT]),
+    ROW("exits, block is stale", exits[EXIT_STALE]),
     ROW("exits, kick", exits[EXIT_POLL]),
     ROW("shared checks that failed", windows_left),
     ROW("slow accesses, device", slow[SLOW_DEVICE]),
@@ -96,14 +97,16 @@ static void append_blocks(GString *text)
         code_cache.used - code_cache.blocks_start, code_cache.size - code_cache.blocks_start,
         block_pool_count - s->dropped, s->guest_bytes / made, (double)s->guest_insns / (double)made,
         s->host_bytes / made, (double)s->host_bytes / (double)MAX(s->guest_bytes, 1), s->chained);
-    g_string_append_printf(
-        text,
-        "\nStatistics:\n"
-        "TB flush count      %" PRIu64 " (cache full %" PRIu64 ", machine reset %" PRIu64 ")\n"
-        "TB invalidate count %" PRIu64 "\n"
-        "TB translated       %" PRIu64 "\n"
-        "writes beside code  %" PRIu64 "\n",
-        flushes, s->flushes_full, s->flushes_reset, s->invalidated, s->translated, s->beside_code);
+    g_string_append_printf(text,
+                           "\nStatistics:\n"
+                           "TB flush count      %" PRIu64 " (cache full %" PRIu64
+                           ", machine reset %" PRIu64 ")\n"
+                           "TB invalidate count %" PRIu64 "\n"
+                           "TB translated       %" PRIu64 "\n"
+                           "writes beside code  %" PRIu64 "\n"
+                           "pages made checked  %" PRIu64 ", blocks found stale %" PRIu64 "\n",
+                           flushes, s->flushes_full, s->flushes_reset, s->invalidated,
+                           s->translated, s->beside_code, s->checked_pages, s->stale_blocks);
 }
 
 static void append_row(GString *text, const char *name, uint64_t value)

@@ -4,6 +4,7 @@
 #include "accel/tcg/options.h"
 
 #define MAX_CACHE_MIB 1024
+#define DEFAULT_CHECK_HEAT 4096
 #define DEFAULT_HOT_COUNT 500
 
 TcgOptions tcg_options = {
@@ -11,6 +12,7 @@ TcgOptions tcg_options = {
     .cache_mib = TCG_DEFAULT_CACHE_MIB,
     .block_insns = TCG_MAX_BLOCK_INSNS,
     .hot = DEFAULT_HOT_COUNT,
+    .check = DEFAULT_CHECK_HEAT,
     .split_wx = true,
     .opt_chain = true,
     .opt_contexts = true,
@@ -41,6 +43,8 @@ const AccelOption tcg_option_rows[] = {
            "guest instructions in a block at most"),
     NUMBER("hot", hot, "N", 0, UINT32_MAX,
            "entries after which a block is translated as a trace; 0: never"),
+    NUMBER("check", check, "N", 0, UINT32_MAX,
+           "writes to a page in 0.1 s after which its blocks check themselves; 0: never, 1: all"),
     FLAG("perfmap", perfmap, "write /tmp/perf-PID.map for perf report"),
     FLAG("jitdump", jitdump, "write jit-PID.dump for perf inject --jit"),
     FLAG("profile", profile, "sample what the CPUs run from the start on: info hot"),

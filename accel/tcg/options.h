@@ -10,7 +10,7 @@
 
 typedef struct TcgOptions {
     unsigned thread; /* TCG_THREAD_* */
-    uint64_t cache_mib, block_insns, hot;
+    uint64_t cache_mib, block_insns, hot, check;
     char *symbols;
     bool perfmap, jitdump, profile, split_wx;
     /* One for each optimisation, all on: a wrong one is found by switching off one after the other.

@@ -51,6 +51,7 @@ typedef struct BlockStatistics {
     uint64_t dropped; /* of those in the cache */
     uint64_t chained; /* jumps that lead to a block now */
     uint64_t flushes_full, flushes_reset;
+    uint64_t checked_pages, stale_blocks; /* pages made checked, checked blocks that had changed */
 } BlockStatistics;
 
 extern BlockStatistics block_statistics;

@@ -258,6 +258,7 @@ void stubs_emit(Emitter *e)
     stubs.exit_other_key = emit_exit_other_key(e);
     stubs.exit_insn = emit_exit(e, EXIT_INSN);
     stubs.exit_hot = emit_exit(e, EXIT_HOT);
+    stubs.exit_stale = emit_exit(e, EXIT_STALE);
     stubs.exit_branch = emit_exit_called(e, EXIT_BRANCH);
     stubs.exit_exact = emit_exit_called(e, EXIT_EXACT);
     stubs.exit_fault = emit_exit(e, EXIT_FAULT);

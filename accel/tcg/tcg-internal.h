@@ -55,14 +55,15 @@ typedef enum ExitReason {
     EXIT_INSN,   /* rip set; exit_value: an Insn for the target to run */
     EXIT_EXACT,  /* at the guest instruction of return address exit_value */
     EXIT_FAULT,  /* a host fault at fault_pc; flags where its mark says */
+    EXIT_STALE,  /* rip set; exit_value: the block, whose guest bytes have changed */
     EXIT_HOT,    /* rip set; exit_value: the block that has been entered often */
     EXIT_POLL    /* interrupted by a poll at fault_pc */
 } ExitReason;
 
 typedef struct Stubs {
-    unsigned (*enter)(X86Cpu *cpu, const void *code); /* returns an ExitReason */
-    const uint8_t *exit_chain, *exit_insn, *exit_hot; /* jmp, flags saved */
-    const uint8_t *exit_lookup;                       /* the same; T1 = RIP */
+    unsigned (*enter)(X86Cpu *cpu, const void *code);              /* returns an ExitReason */
+    const uint8_t *exit_chain, *exit_insn, *exit_hot, *exit_stale; /* jmp, flags saved */
+    const uint8_t *exit_lookup;                                    /* the same; T1 = RIP */
     const uint8_t *exit_other_key;   /* the same; T2 = 8 * the jump cache's index */
     const uint8_t *exit_branch;      /* call, flags saved; T1 = RIP */
     const uint8_t *exit_exact;       /* call, flags saved */
@@ -83,6 +84,9 @@ void stubs_emit(Emitter *e);
  * of them). Fills block->guest_size, code, marks, slots; false: nothing translatable here. */
 bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                       unsigned max_insns, Emitter *e);
+/* The bytes of a checked block are `now` others: which of them could be loaded when it runs? Sets
+ * their bits in `page_loose`. */
+void target_find_loose(const Block *block, const uint8_t *now, uint64_t *page_loose);
 /* cpu->tcg.window: where exact mode lets the silicon say which pages an operand touches. */
 #define WINDOW_PAGES 4u
 /* Bytes of cpu->tcg.thunks, kept_insns and insn_counts, zeroed by the owner. */

@@ -41,6 +41,8 @@ OPTIONS = {
     "smp-mwait-64": [["-smp", "2"], ["-cpu", "max,+monitor", "-smp", "2"],
                      ["-cpu", "max,+monitor", "-accel", "tcg,thread=single", "-smp", "2"]],
     "smp-storms-64": [["-smp", "2"], ["-smp", "4"], ["-accel", "tcg,thread=single", "-smp", "3"]],
+    "smc-64": [["-smp", "2"], ["-accel", "tcg,check=1,hot=1", "-smp", "2"],
+               ["-accel", "tcg,check=4", "-smp", "2"], ["-accel", "tcg,check=0"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]

@@ -8,6 +8,7 @@
 #include "tests/fuzz/fuzz-system.h"
 
 #include "accel/accel.h"
+#include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 #include "hw/machine.h"
 #include "softmmu/run/internal.h"
@@ -341,6 +342,7 @@ bool sys_machine_init(const char *tcg, Error **err)
 {
     g_autofree char *accel = g_strdup_printf("tcg,tb-size=32,%s", tcg);
 
+    tcg_options.check = 0; /* as in tests/insn/guest-cpu.c */
     machine_lock();
     machine.lines = g_ptr_array_new_with_free_func(g_free);
     main_loop_set(loop_new("main", &machine_loop_lock, NULL));

@@ -26,7 +26,8 @@ def switches(folder):
     if not names:
         sys.exit("no switches in: " + text)
     return [f"hot=1,{name}=off" for name in names] + [",".join(f"{name}=off" for name in names),
-                                                      "hot=0", "block-insns=1"]
+                                                      "hot=0", "block-insns=1",
+                                                      "check=1", "hot=1,check=64"]
 
 
 def runs(folder, list_of_cases, cases):

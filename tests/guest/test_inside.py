@@ -25,7 +25,7 @@ NAMES = ["TLB refills", "TLB flushes, all", "TLB flushes, map changed", "TLB flu
          "lookups from code",
          "exits, jump to be chained", "exits, jump not in cache", "exits, indirect not in cache",
          "exits, instruction for C", "exits, access for exact mode", "exits, host fault",
-         "exits, block is hot", "exits, kick", "shared checks that failed",
+         "exits, block is hot", "exits, block is stale", "exits, kick", "shared checks that failed",
          "slow accesses, device", "slow accesses, page crossing", "slow accesses, beside code",
          "slow accesses, read-only", "slow accesses, page fault", "slow accesses, page walk",
          "slow accesses, other", "exact steps", "exact steps, no block", "exact steps, trap",

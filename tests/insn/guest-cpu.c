@@ -6,6 +6,7 @@
 #include "tests/insn/guest-cpu.h"
 
 #include "accel/accel.h"
+#include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 #include "softmmu/memory.h"
 #include "target/i386/cpu-model.h"
@@ -330,6 +331,7 @@ bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(
 
     guest.fn = fn;
     guest.opaque = opaque;
+    tcg_options.check = 0; /* else, written before each case, code would never become a trace */
     machine_lock();
     ok = accel_select(&accel, 1, err) && cpu_model_select(guest.model, err) &&
          guest_paging_init(shuffle, err) && make_cpus(cpus, err);

@@ -6,7 +6,7 @@
  */
 #include "target/i386/helpers/access.h"
 
-#include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/checked-pages.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
@@ -479,7 +479,8 @@ bool physical_or_bits(X86Cpu *cpu, uint64_t physical, unsigned size, uint64_t ex
     if (!set_bits(host, size, expected, bits)) {
         return false;
     }
-    if (tlb_page_has_code(range->region->ram, offset)) {
+    if (tlb_page_has_code(range->region->ram, offset) ||
+        checked_page_maybe(range->region->ram->ram_address + offset)) {
         fpu_park(cpu);
         code_written_by_walk(range->region->ram, offset, size);
     }

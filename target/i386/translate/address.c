@@ -27,7 +27,9 @@ void address_into(Translator *t, unsigned host, unsigned bits)
     uint64_t displacement = (uint64_t)insn->displacement;
 
     bits = MUTANT(23, insn->address_bits == 64 ? bits : 32, 64u);
-
+    if (check_load_displacement(t, host, bits)) {
+        return;
+    }
     if (insn->base == INSN_RIP) {
         displacement += insn->rip + MUTANT(21, insn->length, 0u);
     } else if (insn->base != INSN_NO_REG) {

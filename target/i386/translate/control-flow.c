@@ -121,6 +121,11 @@ void control_add_hot_exit(Translator *t, uint8_t *place)
     add_cold(t, COLD_HOT, place);
 }
 
+void control_add_stale_exit(Translator *t, uint8_t *place)
+{
+    add_cold(t, COLD_STALE, place);
+}
+
 static JumpSlot *new_slot(Translator *t)
 {
     JumpSlot *slot = blocks_arena_alloc(sizeof(JumpSlot));
@@ -525,9 +530,10 @@ static void emit_cold(Translator *t, const Cold *cold)
         emit_failed_window(t, cold);
         break;
     case COLD_HOT:
+    case COLD_STALE:
         emit_set_rip(t, t->block->rip);
         emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)t->block);
-        emit_branch_to(t->e, 0xe9, stubs.exit_hot);
+        emit_branch_to(t->e, 0xe9, cold->kind == COLD_HOT ? stubs.exit_hot : stubs.exit_stale);
         break;
     }
 }

@@ -11,7 +11,7 @@ static bool is_inline(const Translator *t)
     const Insn *insn = t->insn;
     unsigned opcode = insn->opcode & ~1u;
 
-    return tcg_options.opt_strings && t->mode & CPU_MODE_CS_L &&
+    return tcg_options.opt_strings && !t->block->checked && t->mode & CPU_MODE_CS_L &&
            MUTANT(48, !(t->mode & CPU_MODE_DF), true) && insn->address_bits == 64 &&
            (insn->rep || insn->repne) && (opcode == 0xa4 || opcode == 0xaa) &&
            insn->segment != SEG_FS && insn->segment != SEG_GS;

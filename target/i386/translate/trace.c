@@ -278,8 +278,8 @@ static void emit_count(Translator *t)
 
 void trace_emit_entries(Translator *t)
 {
-    FirstUse use = first_use(t);
     Block *block = t->block;
+    FirstUse use = block->checked ? FIRST_SAVED : first_use(t);
     Emitter *e = t->e;
     uint8_t *over;
 
@@ -295,7 +295,11 @@ void trace_emit_entries(Translator *t)
         emit_patch8(over, e->p);
         block->code_saved = emit_address(e);
         t->flags = FLAGS_SAVED;
-        emit_count(t);
+        if (block->checked) {
+            check_emit(t);
+        } else {
+            emit_count(t);
+        }
         return;
     }
     if (use == FIRST_HOST) {

@@ -88,7 +88,7 @@ static void emit_native(Translator *t)
     Spills spills;
     unsigned size;
 
-    if (registers_move(t)) {
+    if (check_emit_immediate(t) || registers_move(t)) {
         return;
     }
     if (!registers_assign(insn, has_memory ? 1 : 2, &map, &spills)) {
@@ -305,6 +305,9 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
     translator_init(&t, cpu, block, e);
     if (!trace_decode(&t, bytes, size, max_insns)) {
         return false;
+    }
+    if (block->checked) {
+        check_plan(&t);
     }
     windows_plan(&t);
     trace_emit_entries(&t);

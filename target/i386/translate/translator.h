@@ -38,7 +38,8 @@ typedef enum ColdKind {
     COLD_SIDE,   /* goes on at `target` */
     COLD_LOOKUP, /* goes on at the RIP in T1 */
     COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
-    COLD_HOT     /* this block has been entered often */
+    COLD_HOT,    /* this block has been entered often */
+    COLD_STALE   /* its bytes have changed */
 } ColdKind;
 
 /* Accesses that one check serves: windows.c. */
@@ -180,6 +181,7 @@ void control_follow(Translator *t);
 void control_loop_label(Translator *t);
 bool control_is_same_page(const Translator *t, uint64_t target);
 void control_add_hot_exit(Translator *t, uint8_t *place);
+void control_add_stale_exit(Translator *t, uint8_t *place);
 /* CARRY_BRANCH; ends the block. */
 void control_branch(Translator *t);
 /* Out-of-line code of the block. */
@@ -210,6 +212,16 @@ bool trace_flags_are_dead(const Translator *t, unsigned at);
 bool trace_recipe_lasts(const Translator *t);
 /* After an instruction that leaves flags alone. */
 void trace_after_insn(Translator *t);
+
+/* -- check-emit.c (blocks that compare their bytes) -------------------------------------------- */
+
+/* Ends the path behind its first write and finds what is loose; the comparison, flags saved. */
+void check_plan(Translator *t);
+void check_emit(Translator *t);
+/* As address_into(), if the displacement is loose. Destroys T1. */
+bool check_load_displacement(Translator *t, unsigned host, unsigned bits);
+/* t->insn, if its immediate is loose. */
+bool check_emit_immediate(Translator *t);
 
 /* -- string-emit.c ----------------------------------------------------------------------------- */
 
