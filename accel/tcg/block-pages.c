@@ -4,9 +4,9 @@
  * bytes.
  *
  * A block belongs to one page of guest RAM and is keyed by its RAM address, RIP, CS base and mode.
- * Space is reused only by a flush of the whole cache: a dropped block keeps its code, which nothing
- * leads to any more except a vCPU that is still in it. A device's write comes from another thread:
- * it is queued, the vCPUs are kicked, and they drop the blocks before they run on.
+ * A dropped block keeps its code, which nothing leads to any more except a vCPU that is still in
+ * it, until its region is reused (regions.c). A device's write comes from another thread: it is
+ * queued, the vCPUs are kicked, and they drop the blocks before they run on.
  */
 #include "accel/tcg/checked-pages.h"
 #include "accel/tcg/jit-dump.h"
@@ -17,34 +17,12 @@
 #include "util/bitmap.h"
 #include "util/trace.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sys/mman.h>
 
-#define MAX_BLOCKS (1u << 20)
-#define ARENA_SIZE (1ull << 30)   /* reserved, touched as used */
-#define BLOCK_HEADROOM (1u << 16) /* more than one block can take of cache or arena */
 #define INSN_MAX_BYTES 15
 
-static uint8_t *arena;
-static size_t arena_used;
 static GHashTable *pages; /* ram_page -> CodePage */
-
-static void *reserve(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-void *blocks_arena_alloc(size_t size)
-{
-    void *memory = arena + arena_used;
-
-    arena_used += (size + 15) & ~(size_t)15;
-    return memory;
-}
 
 /* -- Making ------------------------------------------------------------------------------------ */
 
@@ -120,28 +98,9 @@ static void page_protect(X86Cpu *cpu, const FlatRange *range, uint64_t ram_page)
     }
 }
 
-/* False: there is none, and another CPU is where a flush would take the ground from under it. */
-static bool make_room(X86Cpu *cpu)
-{
-    bool is_safe;
-
-    if (block_pool_count < MAX_BLOCKS && code_cache.used + BLOCK_HEADROOM <= code_cache.size &&
-        arena_used + BLOCK_HEADROOM <= ARENA_SIZE) {
-        return true;
-    }
-    exclusive_begin(cpu);
-    is_safe = flush_is_safe();
-    if (is_safe) {
-        block_statistics.flushes_full++;
-        blocks_flush();
-    }
-    exclusive_end();
-    return is_safe;
-}
-
 static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
 {
-    Block *block = &block_pool[block_pool_count];
+    Block *block = &code_region->blocks[code_region->count];
 
     memset(block, 0, sizeof(*block));
     block->rip = cpu->rip;
@@ -158,7 +117,7 @@ static Block *block_begin(const X86Cpu *cpu, uint64_t ram_address)
 static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned size,
                        unsigned max_insns)
 {
-    Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_cache.size,
+    Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_region->end,
                  code_cache.execute - code_cache.write};
 
     if (!target_translate(cpu, block, bytes, size, max_insns, &e)) {
@@ -230,7 +189,7 @@ Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *r
     CodePage *page;
     Block *block;
 
-    if (!make_room(cpu)) {
+    if (!regions_make_room(cpu)) {
         return NULL;
     }
     page = page_get(target->ram_page);
@@ -305,11 +264,10 @@ void blocks_invalidate(uint64_t ram_address, uint64_t size)
     }
 }
 
-/* By their own addresses: a page may be mapped in more places than one can find. */
-void tcg_drop_code_at(uint64_t linear)
+static void drop_at(CodeRegion *region, uint64_t linear)
 {
-    for (size_t i = 0; i < block_pool_count; i++) {
-        Block *block = &block_pool[i];
+    for (size_t i = 0; i < region->count; i++) {
+        Block *block = &region->blocks[i];
         uint64_t from_start = linear - (block->cs_key + block->rip + (uint64_t)block->guest_begin);
         if (!(block->mode & CPU_MODE_CS_L)) {
             from_start = (uint32_t)from_start;
@@ -321,6 +279,45 @@ void tcg_drop_code_at(uint64_t linear)
     }
 }
 
+/* By their own addresses: a page may be mapped in more places than one can find. */
+void tcg_drop_code_at(uint64_t linear)
+{
+    for (unsigned i = 0; i < code_region_count; i++) {
+        drop_at(&code_regions[i], linear);
+    }
+}
+
+/* What is dropped goes; so nothing is left to do when its neighbour in the page is asked for. */
+static void page_forget_dropped(uint64_t ram_page)
+{
+    CodePage *page = g_hash_table_lookup(pages, &ram_page);
+    uint64_t granules = 0;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; page && i < page->blocks->len; i++) {
+        Block *block = page->blocks->pdata[i];
+        unsigned first, last;
+        if (block->valid) {
+            block_extent(block, ram_page, &first, &last);
+            granules |= block_granules(first, last);
+            page->blocks->pdata[kept++] = block;
+        }
+    }
+    if (page) {
+        g_ptr_array_set_size(page->blocks, (int)kept);
+        page->granules = granules;
+        page->stale_count = 0;
+    }
+}
+
+void blocks_forget_in_pages(const Block *block)
+{
+    page_forget_dropped(block->ram_address & ~(TARGET_PAGE_SIZE - 1));
+    if (block->second_page != BLOCK_NO_PAGE) {
+        page_forget_dropped(block->second_page);
+    }
+}
+
 bool blocks_page_is_clear(uint64_t ram_address)
 {
     uint64_t ram_page = ram_address & ~(TARGET_PAGE_SIZE - 1);
@@ -328,39 +325,19 @@ bool blocks_page_is_clear(uint64_t ram_address)
     return !page || page->is_checked || !page->blocks->len;
 }
 
-void blocks_flush(void)
+void blocks_flush(bool release)
 {
-    size_t blocks = block_pool_count, bytes = code_cache.used - code_cache.blocks_start;
-
+    LOG(LOG_MMU, "mmu: all translated code is dropped\n");
+    TRACE(tcg_flush, "blocks %zu bytes %zu", regions_block_count(), regions_code_size());
     g_hash_table_remove_all(pages);
     memset(block_hash, 0, sizeof(block_hash));
-    __atomic_store_n(&block_pool_count, 0, __ATOMIC_RELEASE);
-    arena_used = 0;
-    code_cache.used = code_cache.blocks_start;
+    regions_reset(release);
     code_cache.flush_count++;
     for (unsigned i = 0; i < vcpu_count(); i++) {
         X86Cpu *cpu = vcpu_get(i)->cpu;
         memset(cpu->tcg.jump_cache, 0, sizeof(cpu->tcg.jump_cache));
     }
     block_statistics.dropped = block_statistics.chained = 0;
-    LOG(LOG_MMU, "mmu: all translated code is dropped\n");
-    TRACE(tcg_flush, "blocks %zu bytes %zu", blocks, bytes);
-}
-
-void blocks_flush_and_release(void)
-{
-    const size_t page = TARGET_PAGE_SIZE;
-    size_t code_start = (code_cache.blocks_start + page - 1) & ~(page - 1);
-    size_t pool_size = block_pool_count * sizeof(Block), arena_size = arena_used;
-    size_t code_end = (code_cache.used + page - 1) & ~(page - 1);
-
-    blocks_flush();
-    /* A host that refuses keeps the memory: the next blocks use it again. */
-    madvise(block_pool, pool_size, MADV_DONTNEED);
-    madvise(arena, arena_size, MADV_DONTNEED);
-    if (code_end > code_start) {
-        madvise(code_cache.write + code_start, code_end - code_start, MADV_REMOVE);
-    }
 }
 
 /* -- Writes ------------------------------------------------------------------------------------ */
@@ -441,10 +418,8 @@ void code_writes_process(void)
 
 bool blocks_init(Error **err)
 {
-    block_pool = reserve(sizeof(Block) * (size_t)MAX_BLOCKS);
-    arena = reserve(ARENA_SIZE);
-    if (!block_pool || !arena) {
-        return error_set_errno(err, errno, "cannot reserve memory for translated blocks");
+    if (!regions_init(err)) {
+        return false;
     }
     pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, page_free);
     queue = g_array_new(FALSE, FALSE, sizeof(CodeWrite));

@@ -4,12 +4,10 @@
 #define ACCEL_TCG_BLOCK_POOL_H
 
 #include "accel/tcg/options.h"
-#include "accel/tcg/tcg-internal.h"
+#include "accel/tcg/regions.h"
 
 #define BLOCK_HASH_BITS 16
 
-extern Block *block_pool;
-extern size_t block_pool_count; /* atomic: read by the signal handler */
 extern Block *block_hash[1u << BLOCK_HASH_BITS];
 
 /* A page of RAM with translated code. */
@@ -61,5 +59,9 @@ void block_forget_page(const CodePage *page);
 void block_insert(Block *block);
 /* Takes it out of the hash, its chains and the jump caches. */
 void block_drop(Block *block);
+/* The same but for the jump caches, which the caller looks through. */
+void block_detach(Block *block);
+/* After that: takes it out of the lists of its pages. */
+void blocks_forget_in_pages(const Block *block);
 
 #endif

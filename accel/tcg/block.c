@@ -10,8 +10,6 @@
 #include "accel/tcg/options.h"
 #include "util/log.h"
 
-Block *block_pool;
-size_t block_pool_count;
 Block *block_hash[1u << BLOCK_HASH_BITS];
 BlockStatistics block_statistics;
 
@@ -69,7 +67,7 @@ void block_insert(Block *block)
     Block **slot = hash_slot(block->ram_address, block->rip, block->mode);
 
     block->valid = true;
-    __atomic_store_n(&block_pool_count, block_pool_count + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&code_region->count, code_region->count + 1, __ATOMIC_RELEASE);
     block->next_hash = *slot;
     *slot = block;
 }
@@ -138,7 +136,7 @@ static void forget_in_jump_caches(const Block *block)
     }
 }
 
-void block_drop(Block *block)
+void block_detach(Block *block)
 {
     Block **link = hash_slot(block->ram_address, block->rip, block->mode);
 
@@ -154,6 +152,11 @@ void block_drop(Block *block)
     for (JumpSlot *slot = block->slots; slot; slot = slot->next_out) {
         slot_unlink(slot);
     }
+}
+
+void block_drop(Block *block)
+{
+    block_detach(block);
     forget_in_jump_caches(block);
 }
 
@@ -161,21 +164,28 @@ void block_drop(Block *block)
 
 Block *block_from_host(const void *host_pc)
 {
-    size_t low = 0, high = __atomic_load_n(&block_pool_count, __ATOMIC_ACQUIRE);
+    size_t offset = (size_t)((const uint8_t *)host_pc - code_cache.execute);
+    size_t index = (offset - code_cache.blocks_start) / code_cache.region_size;
+    size_t low = 0, high;
+    Block *blocks;
 
+    if (offset < code_cache.blocks_start || index >= code_region_count) {
+        return NULL;
+    }
+    blocks = code_regions[index].blocks;
+    high = __atomic_load_n(&code_regions[index].count, __ATOMIC_ACQUIRE);
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (block_pool[middle].code <= (const uint8_t *)host_pc) {
+        if (blocks[middle].code <= (const uint8_t *)host_pc) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (!low ||
-        (const uint8_t *)host_pc >= block_pool[low - 1].code + block_pool[low - 1].code_size) {
+    if (!low || (const uint8_t *)host_pc >= blocks[low - 1].code + blocks[low - 1].code_size) {
         return NULL;
     }
-    return &block_pool[low - 1];
+    return &blocks[low - 1];
 }
 
 const InsnMark *block_find_mark(const Block *block, const void *host_pc)

@@ -99,7 +99,7 @@ const void *tcg_find_code(X86Cpu *cpu);
 /* Translates at the CPU's RIP, whose byte is `target` in `range`; NULL: exact mode must run this
  * instruction. FPU parked. */
 Block *block_translate(X86Cpu *cpu, const PageTarget *target, const FlatRange *range);
-/* Memory that lives until the next flush. */
+/* Memory that lives as long as the region of the cache that is being filled. */
 void *blocks_arena_alloc(size_t size);
 /* Could a write of these RAM bytes (in one page) hit translated code? Light. */
 bool blocks_overlap(uint64_t ram_address, unsigned size);
@@ -109,9 +109,9 @@ bool blocks_page_is_clear(uint64_t ram_address);
 void block_link(JumpSlot *slot, Block *to);
 /* Drops blocks that overlap RAM bytes. The caller is the only one who runs translated code. */
 void blocks_invalidate(uint64_t ram_address, uint64_t size);
-void blocks_flush(void);
-/* Gives their memory back to the host, too: for a reset, behind which other code runs. */
-void blocks_flush_and_release(void);
+/* Drops everything, and gives the memory back to the host: for a reset, behind which other code
+ * runs. Every CPU stands still between two turns. */
+void blocks_flush(bool release);
 /* Set while writes of other threads to pages with code wait for
  * code_writes_process() (FPU parked). */
 extern int code_writes_pending;

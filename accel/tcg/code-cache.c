@@ -34,7 +34,8 @@ bool code_cache_init(size_t blocks_size, Error **err)
     e = (Emitter){code_cache.write, code_cache.write + size, code_cache.execute - code_cache.write};
     stubs_emit(&e);
     code_cache.stubs_end = ((size_t)(e.p - code_cache.write) + 63) & ~(size_t)63;
-    code_cache.blocks_start = code_cache.used = code_cache.stubs_end + THUNK_AREA;
+    code_cache.blocks_start = code_cache.used =
+        (code_cache.stubs_end + THUNK_AREA + TARGET_PAGE_SIZE - 1) & ~(TARGET_PAGE_SIZE - 1);
     return true;
 }
 

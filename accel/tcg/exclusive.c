@@ -3,11 +3,11 @@
  * Several CPUs in one code cache.
  *
  * The code lock guards blocks, pages with code and chains. Looking up a block and running one needs
- * no lock: what is dropped stays where it is until a flush. Three things need more, because they
- * touch what another CPU may be using at this moment: a flush, withdrawing write permission from a
- * page that is about to be translated (a store between its check and its write would be lost), and
- * LOCK on an operand that crosses pages. They run exclusively: the code lock is held, and every
- * other CPU stands still.
+ * no lock: what is dropped stays where it is until every CPU has ended its turn. Three things need
+ * more, because they touch what another CPU may be using at this moment: taking space from a CPU
+ * that stays in a turn, withdrawing write permission from a page that is about to be translated (a
+ * store between its check and its write would be lost), and LOCK on an operand that crosses pages.
+ * They run exclusively: the code lock is held, and every other CPU stands still.
  *
  * A CPU stands still between two turns of its loop, while it waits for the code lock, and while a
  * device it has called waits for other CPUs (standing_wait_begin()). It says `running` before it
@@ -17,8 +17,8 @@
  * `running`, so one that was meant for this turn is met by its translated code.
  *
  * In the middle of a turn a CPU may hold pointers to blocks and instructions. So while one stands
- * still there the cache is not flushed: flush_is_safe() says no, and who wanted it makes do with
- * exact mode for an instruction.
+ * still there nothing it may look at is overwritten (regions.c); who wants its space makes do with
+ * exact mode for an instruction. A CPU that waits in code_lock() holds none, or looks again.
  *
  * Under the code lock the machine lock may be taken (a LOCK operand beside code is written by way
  * of the address space), never the other way round.
@@ -37,7 +37,8 @@ uint32_t stood_still;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const X86Cpu *lock_owner; /* atomic: says to a CPU whether it is the one */
 
-void code_lock(X86Cpu *cpu)
+/* In the middle of an instruction: keeps pointers to blocks and instructions. */
+static void code_lock_within(X86Cpu *cpu)
 {
     if (tcg_parallel) {
         stand_still(cpu);
@@ -45,6 +46,13 @@ void code_lock(X86Cpu *cpu)
         __atomic_store_n(&lock_owner, cpu, __ATOMIC_RELAXED);
         __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
     }
+}
+
+void code_lock(X86Cpu *cpu)
+{
+    __atomic_store_n(&cpu->tcg.own->waits_empty, 1, __ATOMIC_SEQ_CST);
+    code_lock_within(cpu);
+    __atomic_store_n(&cpu->tcg.own->waits_empty, 0, __ATOMIC_SEQ_CST);
 }
 
 void code_unlock(void)
@@ -119,7 +127,7 @@ bool flush_is_safe(void)
 
 void exclusive_operand_begin(X86Cpu *cpu)
 {
-    code_lock(cpu);
+    code_lock_within(cpu);
     exclusive_begin(cpu);
     cpu->tcg.own->has_operand = true;
 }
@@ -156,7 +164,7 @@ void standing_wait_end(Vcpu *vcpu)
         return;
     }
     machine_unlock();
-    code_lock(cpu);
+    code_lock_within(cpu);
     __atomic_store_n(&own->waits_in_turn, 0, __ATOMIC_SEQ_CST);
     if (own->has_operand) {
         exclusive_begin(cpu);

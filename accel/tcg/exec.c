@@ -52,6 +52,7 @@ static void remember(X86Cpu *cpu, const Block *block)
                      __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&block->valid, __ATOMIC_SEQ_CST)) {
         entry->key = 0;
+        entry->block = NULL;
     }
 }
 
@@ -305,20 +306,30 @@ void stand_still(X86Cpu *cpu)
 /* A kick is disarmed before `running` is said and before looking at what was asked for. */
 void turn_begin(X86Cpu *cpu)
 {
+    TcgCpu *own = cpu->tcg.own;
+
     if (__atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) != &cpu->tcg.poll_word) {
         __atomic_store_n(&cpu->tcg.poll, (const void *)&cpu->tcg.poll_word, __ATOMIC_SEQ_CST);
     }
+    __atomic_store_n(&own->turns, own->turns + 1, __ATOMIC_RELAXED);
     if (tcg_parallel) {
-        __atomic_store_n(&cpu->tcg.own->running, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&own->running, 1, __ATOMIC_SEQ_CST);
         if (exclusive_is_wanted()) {
             fpu_park(cpu);
             turn_wait(cpu);
         }
     }
+    if (own->seen_flushes != code_cache.flush_count) {
+        fpu_park(cpu); /* its instruction pointer may be in a block that is about to go */
+        own->seen_flushes = code_cache.flush_count;
+    }
 }
 
 void turn_end(X86Cpu *cpu)
 {
+    TcgCpu *own = cpu->tcg.own;
+
+    __atomic_store_n(&own->turns, own->turns + 1, __ATOMIC_RELEASE);
     if (tcg_parallel) {
         stand_still(cpu);
     }

@@ -84,29 +84,29 @@ static void append_blocks(GString *text)
 {
     const BlockStatistics *s = &block_statistics;
     uint64_t made = MAX(s->translated, 1);
-    uint64_t flushes = s->flushes_full + s->flushes_reset;
 
+    g_string_append_printf(text,
+                           "Translation buffer state:\n"
+                           "gen code size       %zu/%zu\n"
+                           "TB count            %" PRIu64 "\n"
+                           "TB avg target size  %" PRIu64 " bytes, %.1f instructions\n"
+                           "TB avg host size    %" PRIu64 " bytes (expansion ratio: %.1f)\n"
+                           "direct jump count   %" PRIu64 " chained\n",
+                           regions_code_size(), code_cache.size - code_cache.blocks_start,
+                           regions_block_count() - s->dropped, s->guest_bytes / made,
+                           (double)s->guest_insns / (double)made, s->host_bytes / made,
+                           (double)s->host_bytes / (double)MAX(s->guest_bytes, 1), s->chained);
     g_string_append_printf(
         text,
-        "Translation buffer state:\n"
-        "gen code size       %zu/%zu\n"
-        "TB count            %" PRIu64 "\n"
-        "TB avg target size  %" PRIu64 " bytes, %.1f instructions\n"
-        "TB avg host size    %" PRIu64 " bytes (expansion ratio: %.1f)\n"
-        "direct jump count   %" PRIu64 " chained\n",
-        code_cache.used - code_cache.blocks_start, code_cache.size - code_cache.blocks_start,
-        block_pool_count - s->dropped, s->guest_bytes / made, (double)s->guest_insns / (double)made,
-        s->host_bytes / made, (double)s->host_bytes / (double)MAX(s->guest_bytes, 1), s->chained);
-    g_string_append_printf(text,
-                           "\nStatistics:\n"
-                           "TB flush count      %" PRIu64 " (cache full %" PRIu64
-                           ", machine reset %" PRIu64 ")\n"
-                           "TB invalidate count %" PRIu64 "\n"
-                           "TB translated       %" PRIu64 "\n"
-                           "writes beside code  %" PRIu64 "\n"
-                           "pages made checked  %" PRIu64 ", blocks found stale %" PRIu64 "\n",
-                           flushes, s->flushes_full, s->flushes_reset, s->invalidated,
-                           s->translated, s->beside_code, s->checked_pages, s->stale_blocks);
+        "\nStatistics:\n"
+        "TB flush count      %" PRIu64 "\n"
+        "TB eviction count   %" PRIu64 " regions of %u, %" PRIu64 " blocks, waited %" PRIu64 "\n"
+        "TB invalidate count %" PRIu64 "\n"
+        "TB translated       %" PRIu64 "\n"
+        "writes beside code  %" PRIu64 "\n"
+        "pages made checked  %" PRIu64 ", blocks found stale %" PRIu64 "\n",
+        s->flushes, s->evictions, code_region_count, s->evicted, s->eviction_waits, s->invalidated,
+        s->translated, s->beside_code, s->checked_pages, s->stale_blocks);
 }
 
 static void append_row(GString *text, const char *name, uint64_t value)

@@ -60,11 +60,14 @@ typedef struct TcgCpu {
     bool key_is_global;  /* tcg.jump_key is such a key */
     int16_t global_lead; /* how many more jumps of rings 0-2 were to global pages than not */
     JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
-    int running;       /* atomic: between two safe points, see exclusive.c */
-    int waits_in_turn; /* atomic: stands still in the middle of a turn */
-    bool has_operand;  /* between exclusive_operand_begin() and _end() */
-    bool careful;      /* find_block(): the block that shares no checks */
-    uint64_t hot_rip;  /* to be translated as a trace */
+    uint64_t turns;        /* atomic: odd within a turn, see regions.c */
+    uint64_t seen_flushes; /* flush_count at the begin of the last turn */
+    int waits_empty;       /* atomic: in code_lock(), with no pointer that will be used unchecked */
+    int running;           /* atomic: between two safe points, see exclusive.c */
+    int waits_in_turn;     /* atomic: stands still in the middle of a turn */
+    bool has_operand;      /* between exclusive_operand_begin() and _end() */
+    bool careful;          /* find_block(): the block that shares no checks */
+    uint64_t hot_rip;      /* to be translated as a trace */
     TcgStatistics statistics;
 } TcgCpu;
 

@@ -50,7 +50,8 @@ typedef struct BlockStatistics {
     uint64_t translated, guest_insns, guest_bytes, host_bytes, invalidated, beside_code;
     uint64_t dropped; /* of those in the cache */
     uint64_t chained; /* jumps that lead to a block now */
-    uint64_t flushes_full, flushes_reset;
+    uint64_t flushes; /* of everything, by a machine reset */
+    uint64_t evictions, evicted, eviction_waits;
     uint64_t checked_pages, stale_blocks; /* pages made checked, checked blocks that had changed */
 } BlockStatistics;
 

@@ -16,10 +16,11 @@
 
 typedef struct CodeCache {
     uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
-    size_t size, used;
-    size_t stubs_end;    /* exact mode's thunks start here */
-    size_t blocks_start; /* ... and blocks start here; a flush goes back to it */
-    uint64_t flush_count;
+    size_t size, region_size;
+    size_t used;          /* where the next block goes */
+    size_t stubs_end;     /* exact mode's thunks start here */
+    size_t blocks_start;  /* ... and blocks start here */
+    uint64_t flush_count; /* of flushes and evictions: pointers to blocks are old by it */
 } CodeCache;
 
 extern CodeCache code_cache;
@@ -139,7 +140,8 @@ void stand_still(X86Cpu *cpu);
 void turn_wait(X86Cpu *cpu);
 bool exclusive_is_wanted(void);
 /* Within a turn, FPU parked: the lock of blocks, pages and chains. Another CPU may have been
- * exclusive before it is granted. */
+ * exclusive before it is granted, so pointers to blocks are good only while flush_count is the
+ * same. */
 void code_lock(X86Cpu *cpu);
 void code_unlock(void);
 /* With the code lock: waits until every other CPU is between two turns, where it stays until

@@ -213,8 +213,8 @@ static void tcg_kick(Vcpu *vcpu)
 static void tcg_machine_reset(void)
 {
     if (flush_is_safe()) {
-        block_statistics.flushes_reset++;
-        blocks_flush_and_release();
+        block_statistics.flushes++;
+        blocks_flush(true);
     }
 }
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Eviction without a stop. The cache is a ring of regions, filled one after the other. When one
+ * becomes current, the one behind it, the oldest, is retired: its blocks leave the hash, the
+ * chains, the jump caches and the lists of pages, so that nothing leads to them any more, but their
+ * code and their data stay. By the time the current region is full every CPU has long ended the
+ * turn in which it may have found one of them, and the space is used again. Only a CPU that has
+ * stayed in one turn all that time is kicked and waited for.
+ *
+ * A CPU counts its turns at their begin and end: an odd number is one inside of a turn. It counts
+ * before it looks for blocks, and a retiring CPU drops blocks before it looks at the counts: either
+ * the one does not find them or the other sees that it has to wait. A pointer that outlives a turn
+ * (the jump that is to be chained) or a wait for the code lock is good only while flush_count is
+ * the same, which retiring a region changes.
+ */
+#include "accel/tcg/regions.h"
+#include "accel/tcg/block-pool.h"
+#include "util/trace.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define MIN_CODE_BYTES 128 /* of a block on average, at least: for the size of what is reserved */
+#define ARENA_FACTOR 4     /* bytes of arena for one of code, at most */
+
+CodeRegion code_regions[REGIONS_MAX];
+unsigned code_region_count;
+CodeRegion *code_region;
+
+static void *reserve(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void make_current(CodeRegion *region)
+{
+    code_region = region;
+    code_cache.used = region->start;
+}
+
+bool regions_init(Error **err)
+{
+    size_t all = code_cache.size - code_cache.blocks_start;
+    size_t count = MIN(MAX(all / REGION_SIZE, REGIONS_MIN), REGIONS_MAX);
+    size_t size = all / count & ~(size_t)(TARGET_PAGE_SIZE - 1);
+
+    code_region_count = (unsigned)count;
+    code_cache.region_size = size;
+    for (unsigned i = 0; i < count; i++) {
+        CodeRegion *region = &code_regions[i];
+        *region = (CodeRegion){.start = code_cache.blocks_start + i * size,
+                               .max_count = size / MIN_CODE_BYTES,
+                               .arena_size = size * ARENA_FACTOR};
+        region->end = region->start + size;
+        region->blocks = reserve(region->max_count * sizeof(Block));
+        region->arena = reserve(region->arena_size);
+        if (!region->blocks || !region->arena) {
+            return error_set_errno(err, errno, "cannot reserve memory for translated blocks");
+        }
+    }
+    make_current(&code_regions[0]);
+    return true;
+}
+
+void *blocks_arena_alloc(size_t size)
+{
+    void *memory = code_region->arena + code_region->arena_used;
+
+    code_region->arena_used += (size + 15) & ~(size_t)15;
+    return memory;
+}
+
+static bool has_room(const CodeRegion *region)
+{
+    return region->count < region->max_count && code_cache.used + REGION_HEADROOM <= region->end &&
+           region->arena_used + REGION_HEADROOM <= region->arena_size;
+}
+
+static CodeRegion *behind(const CodeRegion *region)
+{
+    return &code_regions[(size_t)(region - code_regions + 1) % code_region_count];
+}
+
+/* -- Retiring ---------------------------------------------------------------------------------- */
+
+static void forget_in_jump_cache(X86Cpu *cpu, const CodeRegion *region)
+{
+    const uint8_t *first = code_cache.execute + region->start;
+    size_t size = region->end - region->start;
+
+    for (unsigned i = 0; i < JUMP_CACHE_ENTRIES; i++) {
+        JumpCacheEntry *entry = &cpu->tcg.jump_cache[i];
+        if ((size_t)((const uint8_t *)entry->code - first) < size) {
+            entry->key = 0;
+            entry->block = NULL;
+        }
+    }
+}
+
+static void retire(CodeRegion *region)
+{
+    size_t count = region->count;
+
+    if (!count) {
+        return;
+    }
+    TRACE(tcg_evict, "region %u blocks %zu", (unsigned)(region - code_regions), count);
+    block_statistics.evictions++;
+    for (size_t i = 0; i < count; i++) {
+        if (region->blocks[i].valid) {
+            block_statistics.evicted++;
+            block_detach(&region->blocks[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        blocks_forget_in_pages(&region->blocks[i]);
+    }
+    code_cache.flush_count++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        X86Cpu *cpu = vcpu_get(i)->cpu;
+        forget_in_jump_cache(cpu, region);
+        region->turns[i] =
+            cpu->tcg.own ? __atomic_load_n(&cpu->tcg.own->turns, __ATOMIC_SEQ_CST) : 0;
+    }
+    region->is_retired = true;
+}
+
+bool region_is_drained(const CodeRegion *region, const X86Cpu *cpu)
+{
+    for (unsigned i = 0; region->is_retired && i < vcpu_count(); i++) {
+        const X86Cpu *other = vcpu_get(i)->cpu;
+        TcgCpu *own = other->tcg.own;
+        if (other != cpu && own && region->turns[i] & 1 &&
+            __atomic_load_n(&own->turns, __ATOMIC_SEQ_CST) == region->turns[i] &&
+            !__atomic_load_n(&own->waits_empty, __ATOMIC_SEQ_CST)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool drain(const CodeRegion *region, X86Cpu *cpu)
+{
+    if (!region_is_drained(region, cpu)) {
+        block_statistics.eviction_waits++;
+        exclusive_begin(cpu); /* kicks them and waits until they stand still */
+        exclusive_end();
+    }
+    return region_is_drained(region, cpu); /* not so if one stands still inside of its turn */
+}
+
+/* Nothing is in it any more. */
+static void reset(CodeRegion *region)
+{
+    block_statistics.dropped -= MIN(block_statistics.dropped, region->count);
+    __atomic_store_n(&region->count, 0, __ATOMIC_RELEASE);
+    region->arena_used = 0;
+    region->used = region->start;
+    region->is_retired = false;
+}
+
+/* A page that both views have mapped counts twice as resident. This one comes back by itself where
+ * a jump is patched; what it holds stays. */
+static void unmap_writable(const CodeRegion *region)
+{
+    madvise(code_cache.write + region->start, region->end - region->start, MADV_DONTNEED);
+}
+
+bool regions_make_room(X86Cpu *cpu)
+{
+    CodeRegion *next = behind(code_region);
+
+    if (has_room(code_region)) {
+        return true;
+    }
+    if (!drain(next, cpu)) {
+        return false;
+    }
+    reset(next);
+    code_region->used = code_cache.used;
+    unmap_writable(code_region);
+    make_current(next);
+    retire(behind(next));
+    return true;
+}
+
+/* -- All of them ------------------------------------------------------------------------------- */
+
+/* A host that refuses keeps the memory: the next blocks use it again. */
+static void release_memory(const CodeRegion *region, size_t code_end)
+{
+    madvise(region->blocks, region->count * sizeof(Block), MADV_DONTNEED);
+    madvise(region->arena, region->arena_used, MADV_DONTNEED);
+    code_end = (code_end + TARGET_PAGE_SIZE - 1) & ~(size_t)(TARGET_PAGE_SIZE - 1);
+    if (code_end > region->start) {
+        madvise(code_cache.write + region->start, code_end - region->start, MADV_REMOVE);
+    }
+}
+
+void regions_reset(bool release)
+{
+    for (unsigned i = 0; i < code_region_count; i++) {
+        CodeRegion *region = &code_regions[i];
+        if (release && region->count) {
+            release_memory(region, region == code_region ? code_cache.used : region->used);
+        }
+        reset(region);
+    }
+    make_current(&code_regions[0]);
+}
+
+size_t regions_block_count(void)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < code_region_count; i++) {
+        count += code_regions[i].count;
+    }
+    return count;
+}
+
+size_t regions_code_size(void)
+{
+    size_t size = code_region ? code_cache.used - code_region->start : 0;
+
+    for (unsigned i = 0; i < code_region_count; i++) {
+        const CodeRegion *region = &code_regions[i];
+        size += region != code_region && region->used ? region->used - region->start : 0;
+    }
+    return size;
+}
