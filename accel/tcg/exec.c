@@ -398,6 +398,9 @@ void tcg_exec(Vcpu *vcpu)
     Pending pending = {0};
     unsigned turns = 0;
 
+    turn_begin(cpu); /* FPU parked */
+    regions_trim_idle(cpu);
+    turn_end(cpu);
     for (;;) {
         turn_begin(cpu);
         if (handle_requests(vcpu, cpu)) {

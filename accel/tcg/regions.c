@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define MIN_CODE_BYTES 128 /* of a block on average, at least: for the size of what is reserved */
 #define ARENA_FACTOR 4     /* bytes of arena for one of code, at most */
@@ -162,6 +163,17 @@ static void reset(CodeRegion *region)
     region->is_retired = false;
 }
 
+/* A host that refuses keeps the memory: the next blocks use it again. */
+static void release_memory(const CodeRegion *region, size_t code_end)
+{
+    madvise(region->blocks, region->count * sizeof(Block), MADV_DONTNEED);
+    madvise(region->arena, region->arena_used, MADV_DONTNEED);
+    code_end = (code_end + TARGET_PAGE_SIZE - 1) & ~(size_t)(TARGET_PAGE_SIZE - 1);
+    if (code_end > region->start) {
+        madvise(code_cache.write + region->start, code_end - region->start, MADV_REMOVE);
+    }
+}
+
 /* A page that both views have mapped counts twice as resident. This one comes back by itself where
  * a jump is patched; what it holds stays. */
 static void unmap_writable(const CodeRegion *region)
@@ -187,18 +199,58 @@ bool regions_make_room(X86Cpu *cpu)
     return true;
 }
 
-/* -- All of them ------------------------------------------------------------------------------- */
+/* -- Idle guests ------------------------------------------------------------------------------- */
 
-/* A host that refuses keeps the memory: the next blocks use it again. */
-static void release_memory(const CodeRegion *region, size_t code_end)
+#define TRIM_NS 1000000000ll /* between two looks */
+#define TRIM_CPU_SHARE 8     /* idle: the thread ran for less than one in so many... */
+#define TRIM_BLOCKS 1000     /* ... and fewer blocks were made */
+
+static int64_t clock_ns(clockid_t clock)
 {
-    madvise(region->blocks, region->count * sizeof(Block), MADV_DONTNEED);
-    madvise(region->arena, region->arena_used, MADV_DONTNEED);
-    code_end = (code_end + TARGET_PAGE_SIZE - 1) & ~(size_t)(TARGET_PAGE_SIZE - 1);
-    if (code_end > region->start) {
-        madvise(code_cache.write + region->start, code_end - region->start, MADV_REMOVE);
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+void regions_trim(X86Cpu *cpu)
+{
+    CodeRegion *region = behind(code_region);
+
+    for (; region != code_region; region = behind(region)) {
+        if (region->is_retired && region_is_drained(region, cpu)) {
+            release_memory(region, region->used);
+            reset(region);
+        } else if (region->count && !region->is_retired) {
+            retire(region);
+            return;
+        }
     }
 }
+
+void regions_trim_idle(X86Cpu *cpu)
+{
+    static __thread int64_t last, last_cpu;
+    static uint64_t last_translated; /* under the code lock */
+    int64_t now = clock_ns(CLOCK_MONOTONIC_COARSE), on_cpu;
+    bool is_idle;
+
+    if (now - last < TRIM_NS) {
+        return;
+    }
+    on_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    is_idle = on_cpu - last_cpu < (now - last) / TRIM_CPU_SHARE;
+    last = now;
+    last_cpu = on_cpu;
+    code_lock(cpu);
+    if (is_idle && block_statistics.translated - last_translated < TRIM_BLOCKS) {
+        regions_trim(cpu);
+    }
+    last_translated = block_statistics.translated;
+    code_unlock();
+}
+
+/* -- All of them ------------------------------------------------------------------------------- */
 
 void regions_reset(bool release)
 {

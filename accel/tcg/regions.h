@@ -33,6 +33,11 @@ bool regions_init(Error **err);
 bool regions_make_room(X86Cpu *cpu);
 /* Nobody looks at what was in the region: every CPU but this one has ended the turn it was in. */
 bool region_is_drained(const CodeRegion *region, const X86Cpu *cpu);
+/* To be called when a CPU wakes: of a guest that hardly does anything the oldest code is given
+ * back, a region a second. In a turn of `cpu`, FPU parked. */
+void regions_trim_idle(X86Cpu *cpu);
+/* One step of it, with the code lock: frees what is drained, retires the oldest. */
+void regions_trim(X86Cpu *cpu);
 /* Forgets everything; the memory goes back to the host if so wanted. Every CPU stands still. */
 void regions_reset(bool release);
 /* Blocks and bytes of code in the cache. */

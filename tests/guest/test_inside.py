@@ -17,8 +17,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import ACCEL, Machine, Skip, boot_sector, emulator, expect, expect_in, run_tests
-from test_linux_boot import start, wait_shell
+from machine import (ACCEL, Machine, Skip, boot_sector, emulator, expect, expect_in, linux_files,
+                     run_tests)
+from test_linux_boot import command, start, wait_shell
 
 NAMES = ["TLB refills", "TLB flushes, all", "TLB flushes, map changed", "TLB flushes, not global",
          "TLB flushes, page", "TLB flushes, large page", "TLB flushes, context reused", "lookups",
@@ -167,6 +168,31 @@ def test_no_mapping_is_writable_and_executable():
         text = mappings(guest)
         rights = {line.split()[1] for line in text.splitlines() if "memfd:tcg-code" in line}
         expect(rights == {"rw-s", "r-xs"} and looks > 3, f"{looks} looks: {rights}")
+
+
+# -- Memory --
+
+def resident(guest):
+    """MiB of the process besides the guest's RAM of 256 MiB."""
+    text = Path(f"/proc/{guest.process.pid}/smaps").read_text()
+    sizes = [tuple(map(int, row)) for row in
+             re.findall(r"^Size: +(\d+) kB.*?^Rss: +(\d+) kB", text, re.M | re.S)]
+    ram = [rss for size, rss in sizes if size == 256 << 10]
+    expect(len(ram) == 1, text)
+    return (sum(rss for _, rss in sizes) - ram[0]) / 1024
+
+
+def test_an_idle_guest_is_small():
+    """What the boot needed goes, and what was given up is made again when it is wanted."""
+    image, initrd = linux_files()
+    with Machine(["-m", "256", "-kernel", image, "-initrd", initrd,
+                  "-append", "console=ttyS0"]) as guest:
+        wait_shell(guest)
+        busy, deadline = resident(guest), time.monotonic() + 120
+        while resident(guest) >= 60 and time.monotonic() < deadline:
+            time.sleep(1)
+        expect(resident(guest) < 60, f"{resident(guest):.0f} MiB, at first {busy:.0f}")
+        command(guest, "seq 1 20000 | md5sum", rb"e071f707df7bbeee2a6a1eb48011ddd0  -\r")
 
 
 # -- Logs and files for perf --

@@ -178,6 +178,29 @@ static void test_waits_for_turn(void)
     own->turns++;
 }
 
+/* An idle guest's code goes region by region, and the ring goes on as if it had been evicted. */
+static void test_trim(void)
+{
+    start_anew();
+    for (unsigned i = 0; i < code_region_count - 2; i++) {
+        fill_region();
+    }
+    g_assert_nonnull(find(0));
+    for (unsigned i = 0; i < code_region_count; i++) {
+        size_t before = regions_code_size();
+        regions_trim(cpu_at(0));
+        g_assert_cmpuint(regions_code_size(), <=, before);
+    }
+    g_assert_null(find(0));
+    g_assert_cmpuint(regions_block_count(), ==, code_region->count);
+    g_assert_true(find(made_count - 1) == made[made_count - 1]);
+    g_assert_null(block_from_host(codes[0] + 1));
+    for (unsigned i = 0; i < code_region_count + 1; i++) {
+        fill_region();
+    }
+    g_assert_true(find(made_count - 1) == made[made_count - 1]);
+}
+
 static bool no_interrupt(void *apic)
 {
     return false;
@@ -208,6 +231,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg-regions/ring", test_ring);
     g_test_add_func("/tcg-regions/jump-caches", test_jump_caches);
     g_test_add_func("/tcg-regions/waits-for-turn", test_waits_for_turn);
+    g_test_add_func("/tcg-regions/trim", test_trim);
     result = g_test_run();
     blocks_flush(false);
     vcpus_destroy();
