@@ -18,6 +18,7 @@ typedef struct Fields {
     bool rm_is_memory;
     uint8_t memory_base;
     int32_t memory_displacement;
+    bool drop_lock;
     uint8_t opcode;
 } Fields;
 
@@ -190,7 +191,7 @@ static uint8_t *put_legacy(uint8_t *p, const Fields *f)
     if ((rex || f->need_rex) && MUTANT(53, f->no_rex, false)) {
         return NULL;
     }
-    if (insn->lock) {
+    if (insn->lock && !f->drop_lock) {
         *p++ = 0xf0;
     }
     if (size_is_by_prefix(insn)) {
@@ -286,7 +287,8 @@ unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOS
 {
     Fields f = {.insn = insn,
                 .memory_base = map->memory_base,
-                .memory_displacement = map->memory_displacement};
+                .memory_displacement = map->memory_displacement,
+                .drop_lock = map->drop_lock};
     uint8_t *p = out;
 
     read_raw_fields(&f);

@@ -35,6 +35,7 @@ typedef struct RehostMap {
     uint8_t gpr[16];     /* host register number of each guest GPR */
     uint8_t memory_base; /* host register that holds the host address of the memory operand */
     int32_t memory_displacement; /* ... less this; not for EVEX */
+    bool drop_lock;              /* nobody else can come between */
 } RehostMap;
 
 #define REHOST_MAX_BYTES 20

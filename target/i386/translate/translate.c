@@ -96,6 +96,7 @@ static void emit_native(Translator *t)
         return;
     }
     map.memory_displacement = windows_displacement(t);
+    map.drop_lock = tcg_options.opt_lock && !tcg_parallel;
     if (!(size = rehost_encode(insn, &map, code))) {
         control_exit_insn(t);
         return;
