@@ -394,6 +394,9 @@ bool trace_recipe_lasts(const Translator *t)
                        insn->mnemonic != ZYDIS_MNEMONIC_RET &&
                        insn->operands[0].kind == OPERAND_REL;
             }
+            if (writes_recipe(insn, &t->recipe)) {
+                return false; /* what it does behind moving RSP may still ask */
+            }
             break;
         default:
             return false;
