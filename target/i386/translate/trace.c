@@ -315,6 +315,13 @@ void trace_emit_entries(Translator *t)
 
 /* -- How long a recipe for flags lasts --------------------------------------------------------- */
 
+/* The silicon may refuse what is in its operands, or where they are, though nothing gates it. */
+static bool may_fault_natively(const Insn *insn)
+{
+    return insn->mnemonic == ZYDIS_MNEMONIC_DIV || insn->mnemonic == ZYDIS_MNEMONIC_IDIV ||
+           insn->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B;
+}
+
 /* Runs to its end in translated code, whatever is in its operands. */
 static bool is_safe(const Translator *t, unsigned i)
 {
@@ -328,8 +335,7 @@ static bool is_safe(const Translator *t, unsigned i)
         return windows_is_checked(t, i);
     case CARRY_NATIVE:
         return (insn->memory_operand == INSN_NO_REG || windows_is_checked(t, i)) &&
-               insn->gate == GATE_NONE && insn->mnemonic != ZYDIS_MNEMONIC_DIV &&
-               insn->mnemonic != ZYDIS_MNEMONIC_IDIV && !registers_may_fail(insn);
+               insn->gate == GATE_NONE && !may_fault_natively(insn) && !registers_may_fail(insn);
     default:
         return false;
     }
