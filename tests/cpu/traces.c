@@ -4,10 +4,17 @@
 #include "cpu-test.h"
 
 #define ROUNDS 1500
+#define P 1ull
+#define W 2ull
+#define PS 0x80ull
 #define SMALL 4096ull
+#define LARGE (1ull << 21)
+#define OTHER_FRAME (16 * LARGE)
 #define ARITHMETIC 0x8d5u
 #define VECTOR_GP 13
 
+typedef uint64_t Table[512] __attribute__((aligned(4096)));
+static Table window2;
 static uint8_t bytes[2 * SMALL] __attribute__((aligned(4096)));
 
 /* Flags of the stack pointer, which the return itself moves; nobody asks for them behind it. */
@@ -31,6 +38,38 @@ static void compare_stack_pointer(void)
                      :
                      : "rdx", "cc", "memory");
     check("compared-stack-pointer", rounds, 0, "SDM 1 6.4.1");
+}
+
+/* A byte 8 below what a displacement of -2 GiB reaches: its distance takes 33 bits. */
+static void reach_far(void)
+{
+    uint64_t *root = (uint64_t *)(read_cr3() & ~0xfffull);
+    uint64_t *level3 = (uint64_t *)(root[0] & ~0xfffull);
+    uint64_t old = level3[4], low = 0, high = 0;
+    unsigned wrong = 0;
+
+    memset(window2, 0, sizeof(window2));
+    for (unsigned i = 0; i < 512; i++) {
+        window2[i] = OTHER_FRAME | P | W | PS;
+    }
+    level3[4] = (word)window2 | P | W;
+    write_cr3(read_cr3());
+    memset((uint8_t *)(word)OTHER_FRAME + ((word)bytes & (LARGE - 1)), 0xee, sizeof(bytes));
+    for (unsigned i = 0; i < 128; i++) {
+        bytes[i] = (uint8_t)i;
+    }
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("lea -8(%2), %%rcx\n\t"
+                         "mov -0x80000000(%2), %0\n\t"
+                         "mov -0x80000000(%%rcx), %1"
+                         : "=&r"(high), "=&r"(low)
+                         : "r"((word)&bytes[64] + 0x80000000ull)
+                         : "rcx", "memory");
+        wrong += low != 0x3f3e3d3c3b3a3938ull || high != 0x4746454443424140ull;
+    }
+    level3[4] = old;
+    write_cr3(read_cr3());
+    check("reached-two-gib-below", wrong, 0, "SDM 1 3.7.5");
 }
 
 /* A misaligned operand faults with the flags of before, although the next instruction would
@@ -63,6 +102,7 @@ static void fault_with_flags(void)
 int main(void);
 int main(void)
 {
+    reach_far();
     fault_with_flags();
     compare_stack_pointer();
     return 0;

@@ -159,6 +159,13 @@ static bool stack_access(const Plan *plan, unsigned i, Access *ret_access)
     return true;
 }
 
+/* A window's start is some bytes below: the distance from the base must fit, too. */
+static bool is_near(const Insn *insn)
+{
+    return insn->base == INSN_RIP || insn->base == INSN_NO_REG ||
+           insn->displacement >= INT32_MIN + MAX_SPAN;
+}
+
 static bool operand_access(const Plan *plan, const Insn *insn, Access *ret_access)
 {
     const InsnOperand *operand;
@@ -166,7 +173,7 @@ static bool operand_access(const Plan *plan, const Insn *insn, Access *ret_acces
     if (insn->memory_operand == INSN_NO_REG || insn->index != INSN_NO_REG ||
         insn->address_bits != 64 || insn->gate == GATE_X87 || insn->segment == SEG_FS ||
         insn->segment == SEG_GS || insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
-        insn->masked) {
+        insn->masked || !is_near(insn)) {
         return false;
     }
     operand = &insn->operands[insn->memory_operand];
