@@ -33,7 +33,6 @@ typedef struct Plan {
     Translator *t;
     Place gpr[16];
     unsigned next_root;
-    uint8_t last[2][MAX_TRACE_INSNS]; /* unused entries stay zero */
 } Plan;
 
 /* -- Following registers ----------------------------------------------------------------------- */
@@ -118,22 +117,31 @@ static void follow_insn(Plan *plan, const Insn *insn)
     }
 }
 
-/* Registers that the second round changes do not keep their windows at its beginning. */
+static bool is_same_place(Place a, Place b)
+{
+    return a.root == b.root && a.offset == b.offset;
+}
+
+/* Registers that the second round changes do not keep their windows at its beginning, nor do those
+ * that it makes of such ones: until no more are found. */
 static void begin_round(Plan *plan)
 {
     const Translator *t = plan->t;
-    Plan end = *plan;
+    uint32_t changed = 0, before;
 
-    for (unsigned i = t->loop_at; i < t->insn_count; i++) {
-        follow_insn(&end, &t->insns[i]);
-    }
-    for (unsigned gpr = 0; gpr < 16; gpr++) {
-        bool is_same = end.gpr[gpr].root == plan->gpr[gpr].root &&
-                       end.gpr[gpr].offset == plan->gpr[gpr].offset;
-        if (!is_same) {
-            forget_gpr(plan, gpr);
+    do {
+        Plan end = *plan;
+        before = changed;
+        for (unsigned i = t->loop_at; i < t->insn_count; i++) {
+            follow_insn(&end, &t->insns[i]);
         }
-    }
+        for (unsigned gpr = 0; gpr < 16; gpr++) {
+            if (!(changed >> gpr & 1) && !is_same_place(end.gpr[gpr], plan->gpr[gpr])) {
+                forget_gpr(plan, gpr);
+                changed |= 1u << gpr;
+            }
+        }
+    } while (changed != before);
 }
 
 /* -- Planning ---------------------------------------------------------------------------------- */
