@@ -279,10 +279,11 @@ void target_exact_step(X86Cpu *cpu)
 
 void target_run_insn(X86Cpu *cpu, const void *insn)
 {
+    bool had_shadow = cpu->interrupt_shadow; /* STI begins one */
     DebugStart start = debug_regs_start(cpu);
 
     jit_info_run_by_c(cpu, insn);
-    finish(cpu, insn, run_repeats(cpu, insn), cpu->interrupt_shadow, &start);
+    finish(cpu, insn, run_repeats(cpu, insn), had_shadow, &start);
 }
 
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
