@@ -499,13 +499,20 @@ bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
     return why == SLOW_COUNT;
 }
 
-bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
+WindowRefill tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
 {
-    bool filled = (linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
-                  refill(cpu, linear, access) == SLOW_COUNT;
+    TcgStatistics *statistics = &cpu->tcg.own->statistics;
 
-    cpu->tcg.own->statistics.windows_left += !filled;
-    return filled;
+    if ((linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
+        refill(cpu, linear, access) == SLOW_COUNT) {
+        return WINDOW_FILLED;
+    }
+    if (!cpu->fpu_live) {
+        statistics->slow[SLOW_WALK]++;
+        return WINDOW_LEAVE;
+    }
+    statistics->windows_left++;
+    return WINDOW_NOT_SHARED;
 }
 
 static void entry_protect(TlbTable *table, unsigned i, uint64_t ram_first, uint64_t size)

@@ -78,7 +78,12 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
  * 1 write, 3 both). */
 bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* The same for a window, unless it begins behind scratch[4] in its page. */
-bool tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access);
+typedef enum WindowRefill {
+    WINDOW_NOT_SHARED, /* each access has to be checked */
+    WINDOW_FILLED,
+    WINDOW_LEAVE /* to exact mode: the walk parked the FPU, and may have changed this very code */
+} WindowRefill;
+WindowRefill tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* Withdraws write permission for pages of RAM in every context of this CPU, which stands still or
  * is the caller's. `ram_first` is a page's RAM address, `size` of whole pages. */
 void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size);

@@ -178,12 +178,15 @@ static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
 
 /*
  * Called when a check failed: T1 = address - tag, T2 = entry. Asks C to fill the entry; returns to
- * the caller, who tries again, or leaves to exact mode. Arithmetic flags are saved already.
+ * the caller, who tries again, or leaves to exact mode; for a window that is not in one page it
+ * returns 5 bytes further on. Nobody needs the host's flags.
  */
 static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
 {
     const uint8_t *entry = emit_address(e);
     size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
+    uint64_t refill = is_window ? (uintptr_t)tlb_refill_window : (uintptr_t)tlb_refill;
+    uint8_t *failed;
 
     emit_op_mem(e, 64, 0x03, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)tag);
     for (unsigned i = 0; i < sizeof(caller_saved); i++) {
@@ -193,7 +196,7 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
     emit_load_gs(e, 64, HOST_RDI, TCG(self));
     emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
     emit_mov_imm(e, HOST_RDX, access);
-    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)(is_window ? tlb_refill_window : tlb_refill));
+    emit_mov_imm(e, HOST_RAX, refill);
     emit_u8(e, 0xff);
     emit_u8(e, 0xd0); /* call rax */
     emit_store_gs(e, 32, HOST_RAX, TCG(scratch[1]));
@@ -202,11 +205,14 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
         emit_load_gs(e, 64, caller_saved[i], GPR(caller_saved[i]));
     }
     emit_gs(e, 32, 0xf6, 0, TCG(scratch[1])); /* test byte, 1 */
-    emit_u8(e, 1);
-    uint8_t *failed = emit_short(e, 0x74);
+    emit_u8(e, WINDOW_FILLED);
+    failed = emit_short(e, 0x74);
     emit_u8(e, 0xc3);
     emit_patch8(failed, e->p);
     if (is_window) {
+        emit_gs(e, 32, 0xf6, 0, TCG(scratch[1]));
+        emit_u8(e, WINDOW_LEAVE);
+        emit_jcc_to(e, CC_NE, stubs.exit_exact);
         emit_pop(e, HOST_T1);
         emit_alu_imm(e, 64, 0, HOST_T1, 5);
         emit_rr(e, 32, 0xff, 4, HOST_T1); /* jmp rbp */

@@ -7,6 +7,8 @@
 #define P 1ull
 #define W 2ull
 #define PS 0x80ull
+#define A 0x20ull
+#define WINDOW 0x8000000000ull
 #define SMALL 4096ull
 #define LARGE (1ull << 21)
 #define OTHER_FRAME (16 * LARGE)
@@ -14,7 +16,7 @@
 #define VECTOR_GP 13
 
 typedef uint64_t Table[512] __attribute__((aligned(4096)));
-static Table window2;
+static Table window3, window2, window1;
 static uint8_t bytes[2 * SMALL] __attribute__((aligned(4096)));
 
 /* Flags of the stack pointer, which the return itself moves; nobody asks for them behind it. */
@@ -99,11 +101,62 @@ static void fault_with_flags(void)
     check("exchange-misaligned-flags", caught.regs.flags & ARITHMETIC, 0x95, "SDM 3A 6.5");
 }
 
+/* XMM0 gets what two reads and an addition make of it. */
+static __attribute__((noinline)) uint64_t add_behind_reads(word from)
+{
+    uint64_t result, first, second;
+
+    __asm__ volatile("pxor %%xmm0, %%xmm0\n\t"
+                     "pcmpeqd %%xmm1, %%xmm1\n\t"
+                     "jmp 1f\n"
+                     "1: mov (%3), %1\n\t"
+                     "mov 8(%3), %2\n\t"
+                     "psubq %%xmm1, %%xmm0\n\t"
+                     "jmp 2f\n"
+                     "2: movq %%xmm0, %0"
+                     : "=r"(result), "=&r"(first), "=&r"(second)
+                     : "r"(from)
+                     : "memory");
+    return result;
+}
+
+/* The walk of a shared check sets a bit in a page of tables that holds code as well. */
+static void walk_through_code(void)
+{
+    uint64_t *root = (uint64_t *)(read_cr3() & ~0xfffull);
+    void (*volatile function)(void) = (void (*)(void)) & window1[256];
+    unsigned wrong = 0;
+
+    memset(window2, 0, sizeof(window2));
+    root[WINDOW >> 39] = (word)window3 | P | W;
+    window3[0] = (word)window2 | P | W;
+    window2[0] = (word)window1 | P | W;
+    for (unsigned i = 0; i < 3; i++) {
+        window1[i] = (word)bytes | P | W;
+    }
+    window1[256] = 0xc3; /* ret */
+    write_cr3(read_cr3());
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        wrong += add_behind_reads(WINDOW + SMALL - 8) != 1;
+        wrong += add_behind_reads(WINDOW + 2 * SMALL + 64) != 1;
+    }
+    check("added-beside-page-end", wrong, 0, "SDM 1 4.8");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        function();
+        window1[2] &= ~A;
+        __asm__ volatile("invlpg (%0)" : : "r"(WINDOW + 2 * SMALL) : "memory");
+        wrong += add_behind_reads(WINDOW + 2 * SMALL + 64) != 1;
+        wrong += !(window1[2] & A);
+    }
+    check("added-behind-walk-through-code", wrong, 0, "SDM 3A 4.8");
+}
+
 int main(void);
 int main(void)
 {
     reach_far();
     fault_with_flags();
+    walk_through_code();
     compare_stack_pointer();
     return 0;
 }

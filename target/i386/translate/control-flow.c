@@ -499,6 +499,7 @@ static void emit_failed_window(Translator *t, const Cold *cold)
 {
     Emitter *e = t->e;
 
+    translate_mark(t);
     emit_gs(e, 32, 0xc7, 0, TCG_OFFSET(scratch[4])); /* mov dword, imm32 */
     emit_u32(e, (uint32_t)cold->target);
     emit_branch_to(e, 0xe8, stubs.refill_window[cold->access]);
