@@ -43,6 +43,7 @@ static bool is_guest_trap(greg_t trap)
     switch (trap) {
     case 0:  /* #DE */
     case 6:  /* #UD */
+    case 12: /* #SS: the address is through RBP, and an empty TlbSlot led nowhere */
     case 13: /* #GP: a misaligned SSE operand */
     case 16: /* #MF */
     case 17: /* #AC */

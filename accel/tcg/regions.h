@@ -8,7 +8,7 @@
 #define REGIONS_MAX 64
 #define REGIONS_MIN 4
 #define REGION_SIZE (4u << 20)     /* bytes of code, where the cache is large enough */
-#define REGION_HEADROOM (1u << 16) /* more than one block can take of code or arena */
+#define REGION_HEADROOM (1u << 17) /* more than one block can take of code or arena */
 
 /* A piece of the cache with all that its blocks need. Under the code lock; `count` is read by the
  * signal handler too. */

@@ -101,6 +101,28 @@ static void new_epoch(TcgCpu *own, TlbContext *context)
     }
 }
 
+/* Whatever takes a right away takes all slots away. */
+static void slots_empty(X86Cpu *cpu)
+{
+    void *at = cpu->tcg.slots;
+    size_t size = sizeof(cpu->tcg.slots);
+
+    if (cpu->tcg.slots_used) {
+        __asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(TLB_SLOT_EMPTY_BYTE) : "memory");
+        cpu->tcg.slots_used = 0;
+    }
+}
+
+/* Only user code uses slots, so they may outlive a visit to the kernel. */
+static void slots_select(X86Cpu *cpu, uint64_t context_epoch)
+{
+    if ((cpu->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK &&
+        cpu->tcg.slots_key != context_epoch) {
+        slots_empty(cpu);
+        cpu->tcg.slots_key = context_epoch;
+    }
+}
+
 static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
 {
     table_flush(context->table, keep_global);
@@ -203,6 +225,7 @@ void tcg_context_changed(X86Cpu *cpu)
         jump_key_for(own, cpu->mode, cpu_code_key(cpu),
                      own->key_is_global ? own->global_epoch | GLOBAL_EPOCH
                                         : (uint64_t)own->current << 32 | context->epoch);
+    slots_select(cpu, (uint64_t)own->current << 32 | context->epoch);
 }
 
 void tcg_flush_tlb(X86Cpu *cpu)
@@ -335,6 +358,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
             entry_invalidate(context->table, i);
         }
     }
+    slots_empty(cpu);
     if (own->global_exec_1g ||
         bitmap_test(own->global_exec, region_hash(linear, 21, GLOBAL_EXEC_BITS))) {
         new_global_epoch(own);
@@ -545,6 +569,7 @@ void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
         table_protect(own->contexts[c].table, ram_first, size, likely);
     }
+    slots_empty(cpu);
 }
 
 bool tlb_init(X86Cpu *cpu)
@@ -558,6 +583,8 @@ bool tlb_init(X86Cpu *cpu)
         }
     }
     cpu->tcg.poll = &cpu->tcg.poll_word;
+    cpu->tcg.slots_used = 1;
+    slots_empty(cpu);
     tcg_context_changed(cpu);
     return true;
 }

@@ -42,14 +42,25 @@ typedef struct JumpCacheEntry {
     const struct Block *block;
 } JumpCacheEntry;
 
+/* The page that an access of user code found last, and host address less linear address in it. */
+#define TLB_SLOTS 128
+typedef struct TlbSlot {
+    uint64_t page, addend;
+} TlbSlot;
+/* A page that is none, with an addend that makes a host address that is none. */
+#define TLB_SLOT_EMPTY_BYTE 0x80
+
 typedef struct TcgState {
-    TlbEntry *tlb;     /* table of the current context */
-    uint64_t jump_key; /* names mode, context, mapping epoch and CS base; never 0 */
+    TlbEntry *tlb;       /* table of the current context */
+    uint64_t jump_key;   /* names mode, context, mapping epoch and CS base; never 0 */
     const void *poll;    /* points at poll_word; a kick points it into page 0 */
     uint64_t host_stack; /* C stack pointer while in translated code */
     uint64_t exit_value; /* for the exit reason: slot or Insn */
     uint64_t scratch[8];
-    uint64_t windows[16]; /* host addresses that a trace has checked */
+    uint64_t windows[16];        /* host addresses that a trace has checked */
+    TlbSlot slots[2][TLB_SLOTS]; /* for reads, for writes; of the context `slots_key` */
+    uint64_t slots_key;          /* context number << 32 | epoch */
+    uint8_t slots_used;          /* by translated code: not all are empty */
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
     uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */

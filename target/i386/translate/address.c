@@ -139,14 +139,78 @@ void address_add_host(Translator *t)
                 (int32_t)offsetof(TlbEntry, host));
 }
 
+static void find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
+{
+    Cold *cold = address_lookup_page(t, access, greatest_offset);
+
+    cold->kind = (uint8_t)kind;
+    cold->target = greatest_offset;
+    address_add_host(t);
+}
+
+/* Accesses of one instruction mostly stay in one page: no index to compute, no load to wait for. */
+static void find_by_slot(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
+{
+    uint64_t hash = (t->block->rip + t->slots_taken++) * 0x9e3779b97f4a7c15ull;
+    size_t slot = TCG_OFFSET(slots) + (access & 2 ? sizeof(TlbSlot) * TLB_SLOTS : 0) +
+                  (hash >> 57) * sizeof(TlbSlot);
+    Emitter *e = t->e;
+    Cold *cold;
+
+    t->t2_gpr = INSN_NO_REG;
+    emit_mov_rr(e, 64, HOST_T2, HOST_T1);
+    emit_gs(e, 64, 0x2b, HOST_T2, slot + offsetof(TlbSlot, page));
+    emit_alu_imm(e, 64, 7, HOST_T2,
+                 MUTANT(100, (int32_t)greatest_offset, (int32_t)TARGET_PAGE_SIZE - 1));
+    cold = address_add_cold(t, emit_jcc(e, CC_A));
+    emit_gs(e, 64, 0x03, HOST_T1, slot + offsetof(TlbSlot, addend));
+    cold->kind = COLD_SLOT;
+    cold->miss = (uint8_t)kind;
+    cold->access = (uint8_t)access;
+    cold->target = greatest_offset;
+    cold->slot_offset = (uint32_t)slot;
+    cold->retry = e->p;
+}
+
+void address_slot_miss(Translator *t, const Cold *cold)
+{
+    size_t slot = cold->slot_offset;
+    Emitter *e = t->e;
+
+    find_in_tlb(t, cold->access, (unsigned)cold->target, (ColdKind)cold->miss);
+    emit_store_gs(e, 64, HOST_RAX, TCG_OFFSET(scratch[0]));
+    emit_op_mem(
+        e, 64, 0x8b, HOST_RAX, HOST_T2, HOST_NO_INDEX, 0,
+        (int32_t)(cold->access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read)));
+    emit_store_gs(e, 64, HOST_RAX, slot + offsetof(TlbSlot, page));
+    emit_op_mem(e, 64, 0x8b, HOST_T2, HOST_T2, HOST_NO_INDEX, 0, (int32_t)offsetof(TlbEntry, host));
+    emit_rr(e, 64, 0x2b, HOST_T2, HOST_RAX);
+    emit_store_gs(e, 64, HOST_T2, slot + offsetof(TlbSlot, addend));
+    emit_load_gs(e, 64, HOST_RAX, TCG_OFFSET(scratch[0]));
+    emit_gs(e, 32, 0xc6, 0, TCG_OFFSET(slots_used)); /* mov byte, 1 */
+    emit_u8(e, 1);
+    emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
+}
+
+void address_find(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
+{
+    bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
+
+    if (t->block->is_trace && is_user && tcg_options.opt_slots && !t->insn->masked) {
+        find_by_slot(t, access, greatest_offset, kind);
+    } else {
+        find_in_tlb(t, access, greatest_offset, kind);
+    }
+}
+
 void address_check(Translator *t, unsigned segment, unsigned size, unsigned access)
 {
     flags_destroyed(t);
     emit_segment(t, segment, size, access);
-    address_lookup_page(
+    address_find(
         t, MUTANT(27, access, 1u),
-        MUTANT(26, (unsigned)TARGET_PAGE_SIZE - size, (unsigned)TARGET_PAGE_SIZE - size + 1));
-    address_add_host(t);
+        MUTANT(26, (unsigned)TARGET_PAGE_SIZE - size, (unsigned)TARGET_PAGE_SIZE - size + 1),
+        COLD_CHECK);
 }
 
 void address_operand(Translator *t, unsigned size, unsigned access)

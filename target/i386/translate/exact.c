@@ -288,8 +288,9 @@ void target_run_insn(X86Cpu *cpu, const void *insn)
 
 void target_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address)
 {
-    if (trap == VECTOR_MF && !(cpu->cr0 & CR0_NE)) {
-        target_exact_step(cpu); /* not an exception: the board hears of it */
+    /* an address that is none comes through an empty TlbSlot; without NE the board hears of #MF */
+    if (trap == VECTOR_GP || trap == VECTOR_SS || (trap == VECTOR_MF && !(cpu->cr0 & CR0_NE))) {
+        target_exact_step(cpu);
         return;
     }
     exact_native_fault(cpu, trap, address);

@@ -6,7 +6,7 @@
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
-#include "target/i386/translate/insn.h"
+#include "target/i386/translate/cold.h"
 #include "target/i386/translate/rehost.h"
 
 #define MAX_BLOCK_INSNS TCG_MAX_BLOCK_INSNS
@@ -16,31 +16,6 @@
 
 #define GPR_OFFSET(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG_OFFSET(field) offsetof(X86Cpu, tcg.field)
-
-/* Code out of line: what a failed check jumps to, or the stub of a direct jump. */
-typedef struct Cold {
-    uint8_t *place;   /* rel32 that jumps here */
-    uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
-    uint8_t access;   /* of the refill */
-    const Insn *exit; /* leave to C with this instruction */
-    JumpSlot *slot;   /* a jump's stub: slot and target */
-    uint64_t target;
-    uint8_t kind;  /* ColdKind */
-    uint8_t flags; /* FlagsPlace when it is jumped to */
-    FlagsRecipe recipe;
-    const Insn *insn;
-} Cold;
-
-typedef enum ColdKind {
-    COLD_CHECK,  /* refill or exact mode */
-    COLD_EXIT,   /* `exit` */
-    COLD_STUB,   /* `slot` and `target` */
-    COLD_SIDE,   /* goes on at `target` */
-    COLD_LOOKUP, /* goes on at the RIP in T1 */
-    COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
-    COLD_HOT,    /* this block has been entered often */
-    COLD_STALE   /* its bytes have changed */
-} ColdKind;
 
 /* Accesses that one check serves: windows.c. */
 #define MAX_WINDOWS 16
@@ -72,6 +47,7 @@ typedef struct Translator {
     uint8_t window_of[MAX_TRACE_INSNS];     /* of each instruction's access */
     int64_t window_offset[MAX_TRACE_INSNS]; /* ... and where in the root's terms */
     uint8_t t1_window;                      /* whose start T1 holds */
+    unsigned slots_taken;                   /* by accesses of this block */
     uint8_t t2_gpr;                         /* R13-R15: which of them T2 holds; else INSN_NO_REG */
     FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
     const Insn *insn;   /* the one being emitted */
@@ -163,6 +139,10 @@ void address_check(Translator *t, unsigned segment, unsigned size, unsigned acce
  * that goes to a refill. */
 Cold *address_lookup_page(Translator *t, unsigned access, unsigned greatest_offset);
 void address_add_host(Translator *t);
+/* Both, by a slot where it pays: T1 = linear address in, host address out. `kind` of the check that
+ * fails. */
+void address_find(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind);
+void address_slot_miss(Translator *t, const Cold *cold);
 /* Registers a jump to out-of-line code. */
 Cold *address_add_cold(Translator *t, uint8_t *place);
 /* Both for the memory operand. */

@@ -340,15 +340,11 @@ static void emit_start(Translator *t, const Window *window)
 static void emit_open(Translator *t, const Window *window, unsigned n)
 {
     unsigned span = (unsigned)(window->high - window->low);
-    Cold *cold;
 
     flags_protect(t);
     emit_start(t, window);
     flags_destroyed(t);
-    cold = address_lookup_page(t, window->is_write ? 2 : 1, TARGET_PAGE_SIZE - span);
-    cold->kind = COLD_WINDOW;
-    cold->target = TARGET_PAGE_SIZE - span;
-    address_add_host(t);
+    address_find(t, window->is_write ? 2 : 1, (unsigned)TARGET_PAGE_SIZE - span, COLD_WINDOW);
     emit_store_gs(t->e, 64, HOST_T1, TCG_OFFSET(windows) + 8 * n);
 }
 

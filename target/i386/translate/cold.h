@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Code out of line: what it is for, and what is known where it is jumped to. */
+#ifndef TARGET_I386_TRANSLATE_COLD_H
+#define TARGET_I386_TRANSLATE_COLD_H
+
+#include "accel/tcg/block.h"
+#include "target/i386/translate/insn.h"
+
+typedef enum ColdKind {
+    COLD_CHECK,  /* refill or exact mode */
+    COLD_EXIT,   /* `exit` */
+    COLD_STUB,   /* `slot` and `target` */
+    COLD_SIDE,   /* goes on at `target` */
+    COLD_LOOKUP, /* goes on at the RIP in T1 */
+    COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
+    COLD_SLOT,   /* look the page up in the TLB: address_slot_miss() */
+    COLD_HOT,    /* this block has been entered often */
+    COLD_STALE   /* its bytes have changed */
+} ColdKind;
+
+/* Code out of line: what a failed check jumps to, or the stub of a direct jump. */
+typedef struct Cold {
+    uint8_t *place;   /* rel32 that jumps here */
+    uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
+    uint8_t access;   /* of the refill */
+    const Insn *exit; /* leave to C with this instruction */
+    JumpSlot *slot;   /* a jump's stub: slot and target */
+    uint64_t target;
+    uint8_t kind;         /* ColdKind */
+    uint8_t miss;         /* COLD_SLOT: what becomes of the check behind it */
+    uint32_t slot_offset; /* in X86Cpu */
+    uint8_t flags;        /* FlagsPlace when it is jumped to */
+    FlagsRecipe recipe;
+    const Insn *insn;
+} Cold;
+
+#endif
