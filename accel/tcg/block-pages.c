@@ -119,10 +119,13 @@ static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned
 {
     Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_region->end,
                  code_cache.execute - code_cache.write};
+    size_t arena_before = code_region->arena_used;
 
     if (!target_translate(cpu, block, bytes, size, max_insns, &e)) {
         return false;
     }
+    g_assert(block->code_size <= REGION_HEADROOM &&
+             code_region->arena_used - arena_before <= REGION_HEADROOM);
     code_cache.used = ((size_t)(e.p - code_cache.write) + 15) & ~(size_t)15;
     block_insert(block);
     perf_map_add(cpu, block);

@@ -18,6 +18,7 @@
 
 void translate_mark_at(Translator *t, uint64_t rip)
 {
+    g_assert(t->mark_count < MAX_MARKS);
     t->marks[t->mark_count++] = (InsnMark){
         .host_offset = (uint32_t)(t->e->p - t->start),
         .guest_offset = (int16_t)(rip - t->block->rip),

@@ -11,6 +11,7 @@
 
 #define MAX_BLOCK_INSNS TCG_MAX_BLOCK_INSNS
 #define MAX_TRACE_INSNS 96
+/* REP MOVS, the instruction with most of them, has two marks and five colds. */
 #define MAX_MARKS (MAX_TRACE_INSNS * 10)
 #define MAX_COLDS (MAX_TRACE_INSNS * 8)
 
