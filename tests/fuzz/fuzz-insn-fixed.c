@@ -252,23 +252,35 @@ void fuzz_fixed_free(FixedCase *fixed)
 
 /* -- Writing ----------------------------------------------------------------------------------- */
 
-/* Puts the pattern wherever the case still fails with it. */
+/* Puts the pattern wherever the case still fails with it: all of it, or half by half. */
+static void forget_bytes(FuzzCase *c, uint8_t *bytes, const uint8_t *plain, unsigned size,
+                         bool (*fails)(const FuzzCase *c))
+{
+    uint8_t kept[CASE_PAGE];
+
+    if (!memcmp(bytes, plain, size)) {
+        return;
+    }
+    memcpy(kept, bytes, size);
+    memcpy(bytes, plain, size);
+    if (fails(c)) {
+        return;
+    }
+    memcpy(bytes, kept, size);
+    if (size > LINE_BYTES) {
+        forget_bytes(c, bytes, plain, size / 2, fails);
+        forget_bytes(c, bytes + size / 2, plain + size / 2, size / 2, fails);
+    }
+}
+
 static void forget_memory(FuzzCase *c, CaseMemory *memory, bool (*fails)(const FuzzCase *c))
 {
-    g_autofree CaseMemory *kept = g_new(CaseMemory, 1), *plain = g_new(CaseMemory, 1);
+    g_autofree CaseMemory *plain = g_new(CaseMemory, 1);
 
     fuzz_fixed_fill(plain);
     for (unsigned page = 0; page < CASE_PAGES - 1; page++) {
-        for (unsigned at = 0; at < CASE_PAGE; at += LINE_BYTES) {
-            bool is_same = !memcmp(memory->page[page] + at, plain->page[page] + at, LINE_BYTES);
-            if (is_same || page == CASE_READ_ONLY_PAGE) {
-                continue;
-            }
-            *kept = *memory;
-            memcpy(memory->page[page] + at, plain->page[page] + at, LINE_BYTES);
-            if (!fails(c)) {
-                *memory = *kept;
-            }
+        if (page != CASE_READ_ONLY_PAGE) {
+            forget_bytes(c, memory->page[page], plain->page[page], CASE_PAGE, fails);
         }
     }
 }

@@ -41,6 +41,7 @@
 #define WALK_STEPS 20000
 #define LARGEST_OPERAND 64
 #define TICKS_PER_GUEST_RUN 100
+#define MINIMISE_SECONDS 60 /* a case in which the guest hangs takes a second each time */
 
 uint64_t tcg_mutant;
 
@@ -221,15 +222,21 @@ static void make_comparable(const Attempt *a, CaseOutcome *guest)
     }
 }
 
+/* A guest that runs too long is stopped. */
+static void run_guest(GuestHow how, const CaseState *state, CaseOutcome *ret_outcome)
+{
+    guest_ticks = 0;
+    native_tick = on_tick;
+    guest_run(how, state, ret_outcome);
+    native_tick = NULL;
+}
+
 static bool compare_guest(const Attempt *a, GuestHow how, const char *name)
 {
     CaseOutcome guest;
     FILE *out;
 
-    guest_ticks = 0;
-    native_tick = on_tick;
-    guest_run(how, &a->state, &guest);
-    native_tick = NULL;
+    run_guest(how, &a->state, &guest);
     guest_get_memory(&guest_memory);
     make_comparable(a, &guest);
     if (how == GUEST_EXACT && guest.end == CASE_TIMEOUT) {
@@ -251,11 +258,8 @@ static bool compare_device(const Attempt *a)
 {
     CaseOutcome guest;
 
-    guest_ticks = 0;
     device_pages_begin(&image);
-    native_tick = on_tick;
-    guest_run(GUEST_TRANSLATED, &a->state, &guest);
-    native_tick = NULL;
+    run_guest(GUEST_TRANSLATED, &a->state, &guest);
     guest_get_memory(&guest_memory);
     device_pages_end(&guest_memory);
     if (guest.end == CASE_TIMEOUT) {
@@ -536,7 +540,7 @@ static bool is_known(const FuzzCase *c)
     run_natively(&a);
     guest_use(c->paging);
     guest_set_memory(&image);
-    guest_run(GUEST_TRANSLATED, &a.state, &guest);
+    run_guest(GUEST_TRANSLATED, &a.state, &guest);
     if (c->paging != GUEST_LONG && is_of_long_mode(&a.native)) {
         return true;
     }
@@ -556,11 +560,21 @@ static bool is_explained(const FuzzCase *c)
            (c->has_variant && (!runs_only_allowed(&variant) || is_known(&variant)));
 }
 
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double minimise_until;
+
 static bool fails_afresh(const FuzzCase *c)
 {
     FuzzCase copy = *c;
 
-    return fails_alone(&copy) && !is_explained(&copy);
+    return now() < minimise_until && fails_alone(&copy) && !is_explained(&copy);
 }
 
 static FuzzCase minimise(const FuzzCase *failed, const char *first_difference)
@@ -574,12 +588,13 @@ static FuzzCase minimise(const FuzzCase *failed, const char *first_difference)
         return best;
     }
     best = attempt;
+    minimise_until = now() + MINIMISE_SECONDS;
     while (smaller && best.count > 1) {
         smaller = false;
         for (unsigned i = 0; i < best.count && best.count > 1; i++) {
             attempt = best;
             fuzz_case_drop(&attempt, i);
-            if (fails_alone(&attempt) && !is_explained(&attempt)) {
+            if (fails_afresh(&attempt)) {
                 best = attempt;
                 smaller = true;
             }
@@ -654,6 +669,7 @@ static void report(const FuzzCase *failed, uint64_t index, const char *first_dif
     }
     guest_forget_code();
     run_case(&c, details());
+    minimise_until = now() + MINIMISE_SECONDS;
     fuzz_fixed_print(&c, fails_afresh, details());
     fflush(stdout);
 }
@@ -671,14 +687,6 @@ static bool judge(const FuzzCase *c, uint64_t index)
 }
 
 /* -- The run ---------------------------------------------------------------------------------- */
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static uint64_t case_seed(uint64_t index)
 {
