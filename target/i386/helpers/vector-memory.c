@@ -8,6 +8,8 @@
 
 #include <Zydis/Mnemonic.h>
 
+#define MASKED_PIECE 8u
+
 static uint64_t truncate_address(const Insn *insn, uint64_t offset)
 {
     return insn->address_bits == 16   ? (uint16_t)offset
@@ -43,24 +45,21 @@ static bool enter_mmx(X86Cpu *cpu)
     return true;
 }
 
-/* All of it is checked before the first byte is stored; when the first eight bytes lie in the first
- * page, they are looked up before the rest is even asked to be canonical. */
+/* All of it is checked before the first byte is stored; the low eight bytes of sixteen are looked
+ * up before the others are even asked to be canonical and in their segment. An address that is a
+ * multiple of eight is aligned enough. */
 static bool probe_masked(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigned size,
                          uint64_t *ret_linear)
 {
+    unsigned rest = size > MASKED_PIECE ? ACCESS_UNALIGNED : 0;
     uint64_t linear;
-    unsigned room;
 
-    if (!access_linear(cpu, insn->segment, offset, 1, ACCESS_WRITE, &linear)) {
+    if (size > MASKED_PIECE &&
+        (!access_linear(cpu, insn->segment, offset, MASKED_PIECE, ACCESS_WRITE, &linear) ||
+         !access_probe(cpu, linear, MASKED_PIECE, ACCESS_WRITE))) {
         return false;
     }
-    room = (unsigned)(TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1)));
-    if (mode_is_64bit(cpu) && room >= 8 && room < size &&
-        (!access_check_alignment(cpu, linear, size, ACCESS_WRITE) ||
-         !access_probe(cpu, linear, room, ACCESS_WRITE))) {
-        return false;
-    }
-    return access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE, ret_linear) &&
+    return access_linear(cpu, insn->segment, offset, size, ACCESS_WRITE | rest, ret_linear) &&
            access_probe(cpu, *ret_linear, size, ACCESS_WRITE);
 }
 
