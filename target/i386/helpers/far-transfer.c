@@ -181,8 +181,8 @@ static bool transfer_direct(X86Cpu *cpu, const Insn *insn, Segment *cs, uint64_t
     }
     if (is_call) {
         stack_current(cpu, &stack);
-        if (cpu->model->is_amd && mode_is_long(cpu) && cs->attributes & SEG_L) {
-            stack_make_64bit(&stack); /* it is the new mode's already */
+        if (cpu->model->is_amd && mode_is_long(cpu)) { /* it is the new mode's already */
+            stack_set_64bit(&stack, cs->attributes & SEG_L);
         }
         if (!stack_push(cpu, &stack, frame, 2, insn->operand_bits / 8)) {
             return false;

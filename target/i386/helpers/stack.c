@@ -15,23 +15,13 @@ typedef union Frame {
     uint64_t quadwords[MAX_FRAME];
 } Frame;
 
-static void stack_set_mask(const X86Cpu *cpu, Stack *stack)
-{
-    if (stack->is_64bit) {
-        stack->mask = UINT64_MAX;
-    } else {
-        stack->mask = stack->ss.attributes & SEG_DB ? 0xffffffffu : 0xffffu;
-    }
-}
-
 void stack_current(const X86Cpu *cpu, Stack *ret_stack)
 {
     ret_stack->ss = cpu->seg[SEG_SS];
     ret_stack->sp = cpu->gpr[R_RSP];
     ret_stack->error_code = 0;
     ret_stack->access = 0;
-    ret_stack->is_64bit = mode_is_64bit(cpu);
-    stack_set_mask(cpu, ret_stack);
+    stack_set_64bit(ret_stack, mode_is_64bit(cpu));
 }
 
 /* Linear address of `size` bytes at `offset` (already masked), or #SS. */
@@ -204,8 +194,7 @@ static bool stack_of_ring_long(X86Cpu *cpu, unsigned ring, unsigned ist, Stack *
 {
     ret_stack->ss = segment_null_stack(ring);
     ret_stack->error_code = 0;
-    ret_stack->is_64bit = true;
-    stack_set_mask(cpu, ret_stack);
+    stack_set_64bit(ret_stack, true);
     if (ist) {
         return stack_read_ist(cpu, ist, &ret_stack->sp);
     }
@@ -263,7 +252,6 @@ bool stack_of_ring(X86Cpu *cpu, unsigned ring, unsigned ist, Stack *ret_stack)
         return fault_selector(cpu, VECTOR_SS, selector);
     }
     ret_stack->error_code = selector & 0xfffcu;
-    ret_stack->is_64bit = false;
-    stack_set_mask(cpu, ret_stack);
+    stack_set_64bit(ret_stack, false);
     return segment_set_accessed(cpu, &ret_stack->ss);
 }

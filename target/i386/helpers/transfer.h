@@ -36,10 +36,11 @@ bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned coun
 /* Pops in the same manner, values[0] first. */
 bool stack_pop(X86Cpu *cpu, Stack *stack, uint64_t *ret_values, unsigned count, unsigned size);
 
-static inline void stack_make_64bit(Stack *stack)
+/* As that of 64-bit code, or as its segment says. */
+static inline void stack_set_64bit(Stack *stack, bool is_64bit)
 {
-    stack->is_64bit = true;
-    stack->mask = UINT64_MAX;
+    stack->is_64bit = is_64bit;
+    stack->mask = is_64bit ? UINT64_MAX : stack->ss.attributes & SEG_DB ? 0xffffffffu : 0xffffu;
 }
 
 /* Could `size` bytes `skip` above the top be read? */
