@@ -233,7 +233,8 @@ static bool emit_mov_from(Translator *t)
 static bool emit_base(Translator *t, unsigned segment, bool is_write)
 {
     size_t base = offsetof(X86Cpu, seg) + segment * sizeof(Segment) + offsetof(Segment, base);
-    unsigned gpr = t->insn->operands[0].reg, bits = t->insn->operand_bits;
+    unsigned gpr = t->insn->operands[0].reg;
+    unsigned bits = t->insn->operands[0].size * 8; /* 66h makes no 16 of it */
     const Insn *kept;
     Emitter *e = t->e;
 
