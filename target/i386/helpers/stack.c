@@ -104,7 +104,8 @@ bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned coun
     Frame frame;
 
     if (count > 1 && (!stack_is_contiguous(stack, bottom, bytes) ||
-                      !is_one_page(stack->ss.base + bottom, bytes))) {
+                      !is_one_page(stack->ss.base + bottom, bytes) ||
+                      (!stack->is_64bit && !segment_holds(&stack->ss, bottom, bytes)))) {
         return push_singly(cpu, stack, values, count, size);
     }
     for (unsigned i = 0; i < count; i++) {
