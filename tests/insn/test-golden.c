@@ -41,6 +41,7 @@ static const char *const samples[] = {
     "0103",
     "48014424f8",
     "f00103",
+    "f0830c2400",
     "f0480fb10b",
     "48ff03",
     "ffc0",

@@ -80,6 +80,14 @@ static void emit_memory_operand(Translator *t)
     address_check(t, insn->segment, size, memory_access(insn));
 }
 
+/* LOCK ADD or OR of 0: nothing but a barrier, also for devices, whose threads run beside the CPU.
+ */
+static bool is_barrier(const Insn *insn)
+{
+    return (insn->mnemonic == ZYDIS_MNEMONIC_ADD || insn->mnemonic == ZYDIS_MNEMONIC_OR) &&
+           insn->operands[1].kind == OPERAND_IMM && !insn->immediate;
+}
+
 static void emit_native(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -97,7 +105,7 @@ static void emit_native(Translator *t)
         return;
     }
     map.memory_displacement = windows_displacement(t);
-    map.drop_lock = tcg_options.opt_lock && !tcg_parallel;
+    map.drop_lock = tcg_options.opt_lock && !tcg_parallel && !is_barrier(insn);
     if (!(size = rehost_encode(insn, &map, code))) {
         control_exit_insn(t);
         return;
