@@ -229,8 +229,18 @@ bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned m
 /* What the first instruction that has to do with flags wants of them. */
 typedef enum FirstUse { FIRST_SAVED, FIRST_HOST, FIRST_DEAD } FirstUse;
 
+/* A basic block counts how often it is entered, which destroys the host's flags. */
+static bool counts_entries(const Block *block)
+{
+    return !block->is_trace && tcg_options.hot && !(block->mode & BLOCK_CAREFUL) &&
+           block->second_page == BLOCK_NO_PAGE;
+}
+
 static FirstUse first_use(const Translator *t)
 {
+    if (counts_entries(t->block)) {
+        return FIRST_SAVED;
+    }
     for (unsigned i = 0; i < t->insn_count; i++) {
         const Insn *insn = &t->insns[i];
         bool can_fault = !insn->row || insn->gate != GATE_NONE ||
@@ -244,9 +254,8 @@ static FirstUse first_use(const Translator *t)
                 return FIRST_SAVED;
             }
             if (flags_touched(insn)) {
-                return !flags_rewritten(insn) && !trace_flags_are_dead(t, i) ? FIRST_HOST
-                       : !t->block->is_trace && tcg_options.hot ? FIRST_SAVED /* counts */
-                                                                : FIRST_DEAD;
+                return flags_rewritten(insn) || trace_flags_are_dead(t, i) ? FIRST_DEAD
+                                                                           : FIRST_HOST;
             }
             break;
         case CARRY_LEA:
@@ -261,14 +270,13 @@ static FirstUse first_use(const Translator *t)
     return FIRST_SAVED;
 }
 
-/* Flags are saved: a basic block counts how often it is entered. */
+/* Flags are saved. */
 static void emit_count(Translator *t)
 {
     Block *block = t->block;
     Emitter *e = t->e;
 
-    if (block->is_trace || !tcg_options.hot || block->mode & BLOCK_CAREFUL ||
-        block->second_page != BLOCK_NO_PAGE) {
+    if (!counts_entries(block)) {
         return;
     }
     emit_mov_imm(e, HOST_T1, (uint64_t)(uintptr_t)&block->heat);
@@ -301,9 +309,6 @@ void trace_emit_entries(Translator *t)
             emit_count(t);
         }
         return;
-    }
-    if (use == FIRST_HOST) {
-        emit_count(t);
     }
     block->code_saved = emit_address(e);
     if (use == FIRST_HOST) {
