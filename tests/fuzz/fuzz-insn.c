@@ -41,7 +41,7 @@
 #define WALK_STEPS 20000
 #define LARGEST_OPERAND 64
 #define TICKS_PER_GUEST_RUN 400 /* of 10 ms; the host has three */
-#define MINIMISE_SECONDS 60 /* each time a guest hangs takes seconds */
+#define MINIMISE_SECONDS 60     /* each time a guest hangs takes seconds */
 
 uint64_t tcg_mutant;
 
@@ -419,6 +419,16 @@ static bool branch_ends_segment(const CaseOutcome *native)
 }
 
 /* Offset of the memory operand in its segment. */
+/* BT and its kin with a register index reach beyond their operand. */
+static uint64_t bit_string_offset(const CaseState *state, const Insn *insn)
+{
+    unsigned bits = insn->operand_bits;
+    uint64_t raw = state->gpr[insn->operands[1].reg];
+    int64_t index = bits == 16 ? (int16_t)raw : bits == 32 ? (int32_t)raw : (int64_t)raw;
+
+    return (uint64_t)(index >> (bits == 16 ? 4 : bits == 32 ? 5 : 6)) * (bits / 8);
+}
+
 static uint64_t effective_address(const CaseState *state, const Insn *insn)
 {
     uint64_t address = (uint64_t)insn->displacement;
@@ -431,6 +441,7 @@ static uint64_t effective_address(const CaseState *state, const Insn *insn)
         address += insn->base < 16 ? state->gpr[insn->base] : 0;
         address += insn->base == INSN_RIP ? state->rip + insn->length : 0;
         address += insn->index < 16 ? state->gpr[insn->index] << insn->scale : 0;
+        address += insn->row->carry == CARRY_BIT_STRING ? bit_string_offset(state, insn) : 0;
     }
     return insn->address_bits == 16   ? (uint16_t)address
            : insn->address_bits == 32 ? (uint32_t)address
@@ -502,7 +513,8 @@ static bool is_outside_before_base(const CaseOutcome *native, const CaseOutcome 
 
     if (native->vector != VECTOR_GP || !faulting_insn(native, &insn) || !insn.row ||
         (insn.segment != SEG_FS && insn.segment != SEG_GS) ||
-        (guest->vector == VECTOR_GP && guest->state.rip == native->state.rip)) {
+        (guest->vector == VECTOR_GP && guest->state.rip == native->state.rip &&
+         guest->error_code == native->error_code)) {
         return false;
     }
     base = insn.segment == SEG_FS ? native->state.fs_base : native->state.gs_base;

@@ -20,8 +20,8 @@ def compare(part, *options, seconds=540):
     expect("no output" not in " ".join(wanted), f"natively: {wanted}")
     begin = time.monotonic()
     kernel, initrd = made(guest_image.kernel), made(guest_loads.loads_initrd, part)
-    with Machine(["-m", "1024", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 loglevel=1",
-                  *options]) as guest:
+    with Machine(["-m", "1024", "-kernel", kernel, "-initrd", initrd, "-append",
+                  "console=ttyS0 loglevel=1", *options]) as guest:
         guest.wait_for("guest# ", BOOT_SECONDS)
         guest.type(f"T=/loads PART={part} sh /loads.sh 2>&1\n")
         guest.wait_for("loads done", seconds)
