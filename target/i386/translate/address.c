@@ -161,8 +161,7 @@ static void find_by_slot(Translator *t, unsigned access, unsigned greatest_offse
     t->t2_gpr = INSN_NO_REG;
     emit_mov_rr(e, 64, HOST_T2, HOST_T1);
     emit_gs(e, 64, 0x2b, HOST_T2, slot + offsetof(TlbSlot, page));
-    emit_alu_imm(e, 64, 7, HOST_T2,
-                 MUTANT(100, (int32_t)greatest_offset, (int32_t)TARGET_PAGE_SIZE - 1));
+    emit_alu_imm(e, 64, 7, HOST_T2, (int32_t)greatest_offset);
     cold = address_add_cold(t, emit_jcc(e, CC_A));
     emit_gs(e, 64, 0x03, HOST_T1, slot + offsetof(TlbSlot, addend));
     cold->kind = COLD_SLOT;
