@@ -259,16 +259,13 @@ static bool is_worth_something(void)
 
 int main(int argc, char **argv)
 {
-    const FuzzOption words[] = {{"--seed", &options.seed},
-                                {"--first", &options.first},
-                                {"--cases", &options.cases},
-                                {"--seconds", &options.seconds},
-                                {"--failures", &options.failures},
-                                {"--drop", &options.drop},
-                                {"--list", .text = &options.list},
-                                {"--tcg", .text = &options.tcg},
-                                {"--trace", .flag = &options.trace},
-                                {NULL}};
+    const FuzzOption words[] = {
+        {"--seed", &options.seed},           {"--first", &options.first},
+        {"--cases", &options.cases},         {"--seconds", &options.seconds},
+        {"--failures", &options.failures},   {"--drop", &options.drop},
+        {"--list", .text = &options.list},   {"--tcg", .text = &options.tcg},
+        {"--trace", .flag = &options.trace}, {NULL},
+    };
     Error *err = NULL;
     FILE *list;
     bool ok;

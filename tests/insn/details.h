@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* A stream to stdout that makes each line a comment: "# " in front of it. One for the program, never
- * closed; a whole line comes out at once. */
+/* A stream to stdout that makes each line a comment: "# " in front of it. One for the program,
+ * never closed; a whole line comes out at once. */
 FILE *details(void);
 
 #endif

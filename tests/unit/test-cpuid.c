@@ -539,7 +539,8 @@ static void test_missing(void)
     g_assert_nonnull(strstr(haswell, "\n  CPUID.07H:EBX.hle [bit 4]\n"));
     g_assert_null(strstr(haswell, ".rtm"));
     g_assert_null(cpu_models_missing_text("Haswel", &err));
-    g_assert_cmpstr(error_message(err), ==, "-cpu: unknown CPU model 'Haswel'; did you mean 'Haswell'?");
+    g_assert_cmpstr(error_message(err), ==,
+                    "-cpu: unknown CPU model 'Haswel'; did you mean 'Haswell'?");
     error_free(err);
     g_assert_null(cpu_model_describe("Haswel,help", NULL));
 }

@@ -262,7 +262,8 @@ static bool segment_allows(const X86Cpu *cpu, const Segment *s, uint64_t offset,
 
 bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access)
 {
-    if (!(cpu->mode & CPU_MODE_AC) || access & (ACCESS_SYSTEM | ACCESS_UNALIGNED) || !(linear & (alignment - 1))) {
+    if (!(cpu->mode & CPU_MODE_AC) || access & (ACCESS_SYSTEM | ACCESS_UNALIGNED) ||
+        !(linear & (alignment - 1))) {
         return true;
     }
     return fault_raise_error(cpu, VECTOR_AC, 0);
