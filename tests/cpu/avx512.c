@@ -133,6 +133,24 @@ static void check_addresses(void)
     check("gather-into-index", caught.vector, 6, "SDM 2C VPGATHERDD");
 }
 
+/* A data breakpoint on an element that is done comes before the fault of the next one. */
+static void check_interrupted_gather(void)
+{
+    uint64_t mask, index[8] = {0, NOT_CANONICAL - (uint64_t)memory};
+
+    set_mask(3);
+    __asm__ volatile("mov %0, %%dr0" : : "r"(memory));
+    write_dr7(0x401 | 3 << 16 | 2 << 18);
+    CATCH("vmovdqu64 (%1), %%zmm1; vpgatherqq (%0,%%zmm1), %%zmm2%{%%k1%}",
+          : "r"(memory), "r"(index));
+    write_dr7(0x400);
+    write_dr6(0xffff0ff0);
+    __asm__ volatile("kmovq %%k1, %0" : "=r"(mask));
+    check("gather-breakpoint", caught.vector, 1, "SDM 2C VPGATHERQQ");
+    check("gather-breakpoint-rf", caught.regs.flags >> 16 & 1, 1, "SDM 2C VPGATHERQQ");
+    check("gather-breakpoint-mask", mask, 2, "SDM 2C VPGATHERQQ");
+}
+
 static unsigned divide_by_zero(void)
 {
     CATCH("vdivps %%zmm1, %%zmm1, %%zmm2%{%%k1%}", );
@@ -241,6 +259,7 @@ int main(void)
     check_xcr0();
     check_gates();
     check_addresses();
+    check_interrupted_gather();
     check_simd_exceptions();
     check_device();
     check_xsave();

@@ -154,7 +154,9 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->halted = false;
     fault_raise(cpu, VECTOR_DB);
     cpu->fault.dr6 = bits;
-    cpu->fault.resumes = result == INSN_REPEAT;
+    /* in the middle of a gather AMD's silicon sets RF for data breakpoints only */
+    cpu->fault.resumes =
+        result == INSN_REPEAT && (insn->vector_index == INSN_NO_REG || cpu->debug_pending);
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }

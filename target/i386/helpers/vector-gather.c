@@ -121,6 +121,15 @@ static bool each_element(Gather *g, bool (*access)(const Gather *g, unsigned n))
     return true;
 }
 
+/* Behind elements that are done a single step or a data breakpoint traps in place of a fault, which
+ * comes when the instruction is continued (SDM vol. 2, VPGATHERDD). */
+static InsnResult after_fault(const Gather *g)
+{
+    bool traps = g->cpu->eflags & EFLAGS_TF || g->cpu->debug_pending;
+
+    return g->has_begun && traps ? INSN_REPEAT : INSN_FAULT;
+}
+
 InsnResult helper_gather(X86Cpu *cpu, const Insn *insn)
 {
     Gather g;
@@ -132,7 +141,7 @@ InsnResult helper_gather(X86Cpu *cpu, const Insn *insn)
         if (g.is_evex && g.has_begun) { /* the manual leaves this open; AMD's silicon does so */
             vector_clear_from(cpu, g.data, g.vector_size);
         }
-        return INSN_FAULT;
+        return after_fault(&g);
     }
     vector_clear_from(cpu, g.data, g.count * g.size);
     return INSN_NEXT;
@@ -142,6 +151,8 @@ InsnResult helper_scatter(X86Cpu *cpu, const Insn *insn)
 {
     Gather g;
 
-    return gather_decode(cpu, insn, true, &g) && each_element(&g, store_element) ? INSN_NEXT
-                                                                                 : INSN_FAULT;
+    if (!gather_decode(cpu, insn, true, &g)) {
+        return INSN_FAULT;
+    }
+    return each_element(&g, store_element) ? INSN_NEXT : after_fault(&g);
 }

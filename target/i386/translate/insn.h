@@ -100,7 +100,8 @@ typedef enum InsnResult {
     /* cpu->fault is set; nothing architectural was changed, unless the manual says so. */
     INSN_FAULT,
     INSN_HALT,  /* done; cpu->halted is set; the caller advances RIP */
-    INSN_REPEAT /* a page's worth of a REP is done; registers are consistent, RIP stays */
+    INSN_REPEAT /* a page's worth of a REP is done, or elements of a gather; registers are
+                 * consistent, RIP stays */
 } InsnResult;
 
 struct X86Cpu;
