@@ -369,7 +369,8 @@ InsnResult helper_xsave(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     size = area_size(&area, area.components);
-    if (!area_begin(cpu, insn, size, XSAVE_ALIGNMENT, ACCESS_WRITE, &area.linear) ||
+    if (!area_begin(cpu, insn, size, XSAVE_ALIGNMENT, ACCESS_WRITE | ACCESS_UNALIGNED,
+                    &area.linear) ||
         !access_probe(cpu, area.linear, size, ACCESS_WRITE)) {
         return INSN_FAULT;
     }
@@ -497,7 +498,8 @@ InsnResult helper_xrstor(X86Cpu *cpu, const Insn *insn)
     area.wide_pointers =
         insn->mnemonic == ZYDIS_MNEMONIC_XRSTOR64 || insn->mnemonic == ZYDIS_MNEMONIC_XRSTORS64;
     if (!xsave_allowed(cpu, supervisor) ||
-        !area_begin(cpu, insn, AREA_MINIMUM, XSAVE_ALIGNMENT, ACCESS_READ, &area.linear) ||
+        !area_begin(cpu, insn, AREA_MINIMUM, XSAVE_ALIGNMENT, ACCESS_READ | ACCESS_UNALIGNED,
+                    &area.linear) ||
         !access_read(cpu, area.linear, legacy, AREA_MINIMUM, ACCESS_READ) ||
         !check_header(&area, legacy, supervisor)) {
         return INSN_FAULT;
