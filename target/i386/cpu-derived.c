@@ -107,15 +107,17 @@ static void read_xsave_layout(CpuModel *model)
     }
 }
 
-/* Which MXCSR bits may be set is the host's matter: its instructions take the value. */
-static uint32_t host_mxcsr_mask(void)
+/* Which MXCSR bits may be set is the host's matter: its instructions take the value. But what the
+ * model does not promise stays reserved. */
+static uint32_t mxcsr_mask(const CpuModel *model)
 {
     uint8_t area[512] __attribute__((aligned(16))) = {0};
     uint32_t mask;
 
     __asm__ volatile("fxsave64 %0" : "+m"(area));
     memcpy(&mask, area + 28, sizeof(mask));
-    return mask ? mask : 0xffbf;
+    mask = mask ? mask : 0xffbf;
+    return cpu_model_has(model, FEATURE_MISALIGNSSE) ? mask : mask & ~MXCSR_MM;
 }
 
 /*
@@ -171,5 +173,5 @@ void cpu_model_finish(CpuModel *model)
         model->xcr0_mask |= cpu_model_has(model, FEATURE_PKU) ? XCR0_PKRU : 0;
     }
     read_xsave_layout(model);
-    model->mxcsr_mask = host_mxcsr_mask();
+    model->mxcsr_mask = mxcsr_mask(model);
 }

@@ -385,7 +385,6 @@ static void write_fpu16(X86Cpu *cpu, unsigned where, uint16_t value)
 #define EFLAGS_DEFINED                                                                             \
     (EFLAGS_ARITHMETIC | EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | \
      EFLAGS_AC | EFLAGS_VIF | EFLAGS_VIP | EFLAGS_ID)
-#define MXCSR_DEFINED 0xffffu
 
 static void write_number(X86Cpu *cpu, const DebugRegister *r, uint64_t value)
 {
@@ -427,7 +426,7 @@ static void write_number(X86Cpu *cpu, const DebugRegister *r, uint64_t value)
         write_pointer(cpu, r->where, value);
         break;
     default: /* KIND_MXCSR */
-        fpu_put32(cpu, FX_MXCSR, (uint32_t)value & MXCSR_DEFINED);
+        fpu_put32(cpu, FX_MXCSR, (uint32_t)value & cpu->model->mxcsr_mask);
         break;
     }
 }

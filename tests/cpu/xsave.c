@@ -590,6 +590,8 @@ static void check_mxcsr(void)
     check("mxcsr-reserved-vldmxcsr", caught.vector, 13, "SDM 2A LDMXCSR");
     __asm__ volatile("fxsave64 %0" : "=m"(area));
     check("mxcsr-mask", *(uint32_t *)(area + 28) & 0xffbf, 0xffbf, "SDM 1 11.6.6");
+    check("mxcsr-misaligned", *(uint32_t *)(area + 28) >> 17 & 1, cpuid(0x80000001, 0).ecx >> 7 & 1,
+          "APM 1 4.2.2");
     clear_registers();
 }
 

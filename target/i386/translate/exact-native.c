@@ -172,11 +172,26 @@ static uint64_t bit_string_address(X86Cpu *cpu, const Insn *insn, uint64_t addre
                                       : address;
 }
 
+/* AMD's mask for misaligned operands of legacy SSE instructions, other than moves that are named
+ * aligned (APM vol. 1, 4.2.2). Without CPUID's bit MXCSR cannot have it. */
+static bool misalignment_is_masked(X86Cpu *cpu)
+{
+    fpu_park(cpu);
+    return fpu_get32(cpu, FX_MXCSR) & MXCSR_MM;
+}
+
 /* Operands whose misalignment is #GP. */
-static bool must_be_aligned(const Insn *insn, unsigned size)
+static bool must_be_aligned(X86Cpu *cpu, const Insn *insn, unsigned size)
 {
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_CMPXCHG16B:
+    case ZYDIS_MNEMONIC_MOVAPS:
+    case ZYDIS_MNEMONIC_MOVAPD:
+    case ZYDIS_MNEMONIC_MOVDQA:
+    case ZYDIS_MNEMONIC_MOVNTPS:
+    case ZYDIS_MNEMONIC_MOVNTPD:
+    case ZYDIS_MNEMONIC_MOVNTDQ:
+    case ZYDIS_MNEMONIC_MOVNTDQA:
     case ZYDIS_MNEMONIC_VMOVAPS:
     case ZYDIS_MNEMONIC_VMOVAPD:
     case ZYDIS_MNEMONIC_VMOVDQA:
@@ -198,14 +213,14 @@ static bool must_be_aligned(const Insn *insn, unsigned size)
         return false;
     default:
         return (insn->gate == GATE_SSE || insn->gate == GATE_MMX) && size == 16 &&
-               insn->isa_set != ZYDIS_ISA_SET_SHA;
+               insn->isa_set != ZYDIS_ISA_SET_SHA && !misalignment_is_masked(cpu);
     }
 }
 
 /* A fault was found, but the processor looks at the alignment first. */
 static InsnResult fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size)
 {
-    if (linear & (size - 1) && must_be_aligned(insn, size)) {
+    if (linear & (size - 1) && must_be_aligned(cpu, insn, size)) {
         fault_gp(cpu, 0);
     }
     return INSN_FAULT;
