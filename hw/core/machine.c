@@ -447,6 +447,7 @@ static const Field machine_fields[] = {
               .desc = "what to do about lost ticks"),
     PROP(Machine, guest_name, .desc = "name of the guest (-name)"),
     PROP(Machine, process_name, .desc = "name of the process"),
+    PROP(Machine, debug_threads, .init = 1, .desc = "threads have names of their own"),
     PROP_TYPED(Machine, uuid, &field_type_uuid, .desc = "UUID of the guest (-uuid)"),
     PROP(Machine, usb, .desc = "USB controller"),
     PROP(Machine, graphics, .init = 1, .desc = "off: the console is the serial line"),

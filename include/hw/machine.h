@@ -79,6 +79,7 @@ struct Machine {
 
     char *guest_name; /* -name, or NULL */
     char *process_name;
+    bool debug_threads; /* PROP: threads have names of their own */
     uint8_t uuid[16]; /* -uuid, as printed: big endian; all zero when not given */
     bool usb, graphics;
     char *vga; /* PROP vga: "none"; boards say which others they have */

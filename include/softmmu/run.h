@@ -61,6 +61,7 @@ struct Vcpu {
     const VcpuOps *ops;
     VcpuThread *host;     /* its thread; NULL: not started */
     pthread_t thread;     /* the same */
+    int thread_id;        /* as the kernel numbers it (/proc/PID/task/ID); 0: not started */
     VcpuStart *start;     /* under the lock: vcpu_start() waits for its init() */
     bool created;         /* init() is done */
     bool needs_fini;      /* ... and fini() is due when the thread ends */

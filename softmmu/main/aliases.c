@@ -90,12 +90,11 @@ static bool rewrite_name(Config *config, const char *argument, const char *origi
 {
     static const char *const known[] = {"guest", "process", "debug-threads", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(argument, "guest", err);
-    bool debug_threads;
-
-    if (!kv || !keyval_get_bool(kv, "debug-threads", &debug_threads, err)) {
+    if (!kv) {
         return false;
     }
-    const char *guest = keyval_get(kv, "guest"), *process = keyval_get(kv, "process");
+    const char *names = keyval_get(kv, "debug-threads"), *guest = keyval_get(kv, "guest"),
+               *process = keyval_get(kv, "process");
     if (!keyval_check_unused(kv, known, err)) {
         return false;
     }
@@ -103,7 +102,8 @@ static bool rewrite_name(Config *config, const char *argument, const char *origi
     g_auto(GStrv) process_parts = g_strsplit(process ? process : "", ",", -1);
     g_autofree char *guest_text = g_strjoinv(",,", guest_parts);
     g_autofree char *process_text = g_strjoinv(",,", process_parts);
-    return (!guest || add_machine(config, origin, err, "guest-name=%s", guest_text)) &&
+    return (!names || add_machine(config, origin, err, "debug-threads=%s", names)) &&
+           (!guest || add_machine(config, origin, err, "guest-name=%s", guest_text)) &&
            (!process || add_machine(config, origin, err, "process-name=%s", process_text));
 }
 
@@ -136,7 +136,8 @@ const OptionRow alias_rows[] = {
      "what to boot from: a c d n", .to = "machine", .prefix = "boot.", .implied_key = "order"},
     {"rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]", "guest's clock",
      .to = "machine", .prefix = "rtc."},
-    {"name", "NAME[,process=NAME]", "name of the guest", .rewrite = rewrite_name},
+    {"name", "NAME[,process=NAME][,debug-threads=on|off]", "name of the guest",
+     .rewrite = rewrite_name},
     {"uuid", "UUID", "UUID of the guest", .to = "machine", .text = "uuid=%s"},
     {"hda", "FILE", "disk image of IDE disk 0; -hdb, -hdc, -hdd likewise", .to = "drive",
      .text = "file=%s,if=ide,index=0,media=disk"},

@@ -6,6 +6,7 @@
 #include "hw/machine.h"
 #include "target/i386/cpu.h"
 #include "util/suggest.h"
+#include "util/thread-name.h"
 #include "util/trace.h"
 
 #include <string.h>
@@ -293,6 +294,7 @@ Machine *startup_machine(const Config *config, Error **err)
     if (machine->kernel && accel_current()->use_kernel) {
         accel_current()->use_kernel(machine->kernel);
     }
+    thread_names_enable(machine->debug_threads);
     if (machine->process_name) {
         prctl(PR_SET_NAME, machine->process_name);
     }

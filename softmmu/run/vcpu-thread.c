@@ -8,8 +8,11 @@
  */
 #include "softmmu/run/internal.h"
 
+#include "util/thread-name.h"
+
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define KICK_SIGNAL SIGUSR1
 #define SLICE_NS (NS_PER_SECOND / 500)
@@ -140,6 +143,7 @@ static void start_up(Vcpu *vcpu)
     VcpuStart *start = vcpu->start;
 
     vcpu->start = NULL;
+    vcpu->thread_id = gettid();
     machine_unlock();
     bool ok = !vcpu->ops->init || vcpu->ops->init(vcpu, start->err);
     machine_lock();
@@ -258,11 +262,25 @@ static void sleep_until_wanted(VcpuThread *thread)
     }
 }
 
+/* As QEMU names them. */
+static void name_thread(const Vcpu *vcpu)
+{
+    bool is_for_all = vcpu->ops->shares_thread && vcpu->ops->shares_thread();
+    g_autofree char *accel = g_ascii_strup(vcpu->ops->name, -1);
+
+    if (is_for_all) {
+        thread_set_name("ALL CPUs/%s", accel);
+    } else {
+        thread_set_name("CPU %u/%s", vcpu->index, accel);
+    }
+}
+
 static void *thread_main(void *opaque)
 {
     VcpuThread *thread = opaque;
 
     setup_signals();
+    name_thread(g_ptr_array_index(thread->vcpus, 0));
     machine_lock();
     while (is_needed(thread)) {
         if (!run_all(thread) && is_needed(thread)) {
@@ -315,9 +333,6 @@ static bool thread_join_or_make(Vcpu *vcpu, Error **err)
         thread_free(thread);
         return error_set_errno(err, result, "cannot start the thread of CPU %u", vcpu->index);
     }
-    g_autofree char *name = g_strdup_printf("vcpu-%u", vcpu->index);
-
-    pthread_setname_np(thread->pthread, name);
     return true;
 }
 

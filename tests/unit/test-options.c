@@ -39,7 +39,7 @@ static void test_canonical_form(void)
          "-machine boot.order=c\n-machine boot.order=dc,boot.menu=on\n"},
         {"-rtc base=utc,clock=vm", "-machine rtc.base=utc,rtc.clock=vm\n"},
         {"-name x,process=y", "-machine guest-name=x\n-machine process-name=y\n"},
-        {"-name guest=a,,b,debug-threads=on", "-machine guest-name=a,,b\n"},
+        {"-name guest=a,,b,debug-threads=on", "-machine debug-threads=on\n-machine guest-name=a,,b\n"},
         {"-no-reboot -no-shutdown", "-action reboot=shutdown\n-action shutdown=pause\n"},
         {"-nographic", "-machine graphics=off\n-display none\n"},
         {"-usb -no-hpet", "-machine usb=on\n-machine hpet=off\n"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Worker pool: threads that make the calls which block. */
+#include "util/thread-name.h"
 #include "util/worker.h"
 
 #include <pthread.h>
@@ -55,6 +56,7 @@ static gpointer worker_main(gpointer opaque)
 {
     WorkerPool *pool = opaque;
 
+    thread_set_name("worker");
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         WorkItem *item = g_queue_pop_head(&pool->waiting);
@@ -82,7 +84,7 @@ static void start_thread(WorkerPool *pool)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    GThread *thread = g_thread_try_new("worker", worker_main, pool, NULL);
+    GThread *thread = g_thread_try_new(NULL, worker_main, pool, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (thread) {
         g_ptr_array_add(pool->threads, thread);
