@@ -243,6 +243,17 @@ static bool devfn_parse(const Field *field, void *address, const char *text, Err
     return true;
 }
 
+/* As a number of JSON: slot and function in one. */
+static bool devfn_parse_integer(const Field *field, void *address, int64_t value, Error **err)
+{
+    if (value < 0 || value > 255) {
+        return error_set(err, "%" G_GINT64_FORMAT " is not a PCI address; slot * 8 + function is",
+                         (gint64)value);
+    }
+    *(int32_t *)address = (int32_t)value;
+    return true;
+}
+
 static void devfn_print(const Field *field, const void *address, GString *out)
 {
     int32_t devfn = *(const int32_t *)address;
@@ -257,6 +268,7 @@ static const FieldType devfn_field_type = {
     .name = "pci-address",
     .size = sizeof(int32_t),
     .parse = devfn_parse,
+    .parse_integer = devfn_parse_integer,
     .print = devfn_print,
 };
 

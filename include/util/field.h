@@ -28,6 +28,8 @@ typedef struct FieldType {
     size_t size; /* of one element; 0: any (opaque) */
     /* NULL where a user cannot write it. `field_address` is the member itself. */
     bool (*parse)(const Field *field, void *field_address, const char *text, Error **err);
+    /* The same from an integer of JSON, where a type that is written as a string takes one too. */
+    bool (*parse_integer)(const Field *field, void *field_address, int64_t value, Error **err);
     /* Appends the value as text. */
     void (*print)(const Field *field, const void *field_address, GString *out);
     void (*clear)(const Field *field, void *field_address); /* frees what it owns, or NULL */

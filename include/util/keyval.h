@@ -8,9 +8,21 @@
 
 #include <stdint.h>
 
+/* How a value was written: an option's text may mean anything, a JSON value is of one type. */
+typedef enum KeyValKind {
+    KEYVAL_TEXT,
+    KEYVAL_STRING,
+    KEYVAL_INTEGER,
+    KEYVAL_REAL,
+    KEYVAL_BOOL,  /* value "on" or "off" */
+    KEYVAL_NULL,  /* value "" */
+    KEYVAL_EMPTY, /* an object or list without members; value "" */
+} KeyValKind;
+
 typedef struct KeyValPair {
     char *key;
     char *value;
+    KeyValKind kind;
     bool used; /* somebody took it: keyval_check_unused() names the rest */
 } KeyValPair;
 
@@ -24,6 +36,7 @@ typedef struct KeyVal {
  * Caller frees with keyval_free().
  */
 KeyVal *keyval_parse(const char *text, const char *implied_key, Error **err);
+KeyVal *keyval_new(void);
 void keyval_free(KeyVal *kv);
 
 /* Value of the last pair with that key (marked used), or NULL. Owned by kv. */
@@ -31,6 +44,11 @@ const char *keyval_get(KeyVal *kv, const char *key);
 
 /* Sets or replaces. */
 void keyval_set(KeyVal *kv, const char *key, const char *value);
+/* Adds a pair at the end. */
+void keyval_add(KeyVal *kv, const char *key, const char *value, KeyValKind kind);
+
+/* In words, for messages: "a string"; KEYVAL_TEXT too. */
+const char *keyval_kind_name(KeyValKind kind);
 
 /* True when the text contains a bare "help" or "?" item. */
 bool keyval_wants_help(KeyVal *kv);

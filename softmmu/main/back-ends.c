@@ -7,6 +7,7 @@
 #include "softmmu/gdbstub.h"
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
+#include "util/json.h"
 #include "util/suggest.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 static bool add_chardev(const ConfigItem *item, void *opaque, Error **err)
 {
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "backend", err);
+    g_autoptr(KeyVal) kv = json_or_keyval(item->text, "backend", err);
 
     return kv && chardev_new(kv, err) != NULL;
 }
@@ -78,7 +79,7 @@ static const Type *find_object_type(const char *name, Error **err)
 static bool add_object(const ConfigItem *item, void *opaque, Error **err)
 {
     static const char *const own_keys[] = {"qom-type", "id", NULL};
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "qom-type", err);
+    g_autoptr(KeyVal) kv = json_or_keyval(item->text, "qom-type", err);
 
     if (!kv) {
         return false;
@@ -163,12 +164,8 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
 
 static bool add_device(const ConfigItem *item, void *opaque, Error **err)
 {
-    g_autoptr(KeyVal) kv = NULL;
+    g_autoptr(KeyVal) kv = json_or_keyval(item->text, "driver", err);
 
-    if (item->text[0] == '{') {
-        return error_set(err, "JSON is not understood here; use TYPE,PROPERTY=VALUE");
-    }
-    kv = keyval_parse(item->text, "driver", err);
     return kv && device_add(kv, err) != NULL;
 }
 

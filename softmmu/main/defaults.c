@@ -2,6 +2,8 @@
 /* The devices a machine has though nobody asked for them: a serial port and a monitor. */
 #include "softmmu/main/options.h"
 
+#include "util/json.h"
+
 static bool is_off(const char *value)
 {
     bool on = true;
@@ -46,7 +48,11 @@ static bool has_serial_device(const Config *config)
     for (guint i = 0; i < config->items->len; i++) {
         const ConfigItem *item = config->items->pdata[i];
 
-        if (item->row->id == OPT_DEVICE && g_str_has_prefix(item->text, "isa-serial")) {
+        if (item->row->id != OPT_DEVICE) {
+            continue;
+        }
+        g_autoptr(KeyVal) kv = json_or_keyval(item->text, "driver", NULL);
+        if (kv && g_strcmp0(keyval_get(kv, "driver"), "isa-serial") == 0) {
             return true;
         }
     }

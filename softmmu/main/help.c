@@ -6,6 +6,7 @@
 #include "hw/machine.h"
 #include "target/i386/cpu.h"
 #include "ui/chardev.h"
+#include "util/json.h"
 #include "util/trace.h"
 
 #include <stdio.h>
@@ -142,7 +143,7 @@ static char *answer(const ConfigItem *item)
     if (id >= G_N_ELEMENTS(implied) || !implied[id]) {
         return NULL;
     }
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, implied[id], NULL);
+    g_autoptr(KeyVal) kv = json_or_keyval(item->text, implied[id], NULL);
     if (!kv || !keyval_wants_help(kv)) {
         return NULL;
     }

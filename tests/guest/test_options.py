@@ -6,10 +6,11 @@ Run alone: python3 tests/guest/test_options.py [NAME...]
 """
 
 import os
+import re
 import subprocess
 import tempfile
 
-from machine import SCALE, Failure, emulator, expect, expect_in, run_tests
+from machine import SCALE, Failure, Machine, emulator, expect, expect_in, run_tests
 
 # Options, what stderr must hold. FOLDER/junk is 64 KiB of nonsense, FOLDER/empty has no bytes.
 UNKNOWN = [
@@ -38,6 +39,25 @@ UNKNOWN = [
     ("-global foo", "the form is TYPE.PROPERTY=VALUE"),
     ("-global nosuch.x=1", "unknown type 'nosuch'"),
     ("-global isa-serial.foo=1", "isa-serial has no property 'foo'"),
+]
+
+JSON = [
+    ('-device {"driver":"isa-serial",}', "JSON, line 1, column 24: string"),
+    ('-device {"driver":"isa-serial"}x', "JSON, line 1, column 24: end of file expected"),
+    ('-device {"drivr":"isa-serial"}', "driver"),
+    ('-device {"driver":"pci-testdev","addr":3.5}', "a string is expected, not a fraction"),
+    ('-device {"driver":"pci-testdev","addr":256}', "256 is not a PCI address"),
+    ('-device {"driver":"pci-testdev","addr":"0x20"}', "'0x20' is not a PCI address"),
+    ('-device {"driver":"pci-testdev","multifunction":"on"}',
+     "'multifunction' of pci-testdev: true or false is expected, not a string"),
+    ('-device {"driver":"isa-serial","index":"0"}', "an integer is expected, not a string"),
+    ('-device {"driver":"isa-serial","index":-1}', "'-1' is not a number"),
+    ('-device {"driver":"isa-serial","index":null}', "an integer is expected, not null"),
+    ('-device {"driver":"isa-serial","a":{"b":1}}', "isa-serial has no property 'a.b'"),
+    ('-object {"qom-type":"memory-backend-ram","id":"m","size":"5M"}',
+     "an integer is expected, not a string"),
+    ('-object {"qom-type":"memory-backend-ram"}', "parameter 'id' is missing"),
+    ('-chardev {"backend":"nosuch","id":"x"}', "unknown character back end 'nosuch'"),
 ]
 
 SIZES = [
@@ -142,6 +162,17 @@ def check_refused(cases):
 
 def test_unknown_names():
     check_refused(UNKNOWN)
+
+
+def test_json():
+    check_refused(JSON)
+    with Machine(["-nodefaults", "-S", "-device", '{"driver":"pci-testdev","id":"a","addr":"0x5"}',
+                  "-device", "{'driver':'pci-testdev','id':'b','addr':48}",
+                  "-object", '{"qom-type":"memory-backend-ram","id":"m","size":1048576}'],
+                 serial=False) as guest:
+        devices = guest.monitor("info pci")
+        expect(re.search(r"device +5.*\n.*1b36:0005", devices), devices)
+        expect(re.search(r"device +6.*\n.*1b36:0005", devices), devices)
 
 
 def test_sizes():

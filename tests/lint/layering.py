@@ -7,6 +7,7 @@ from tree import Finding
 LAYERS = {
     "util/base": 0,
     "util/loop": 1, "util/event": 1, "util/crypto": 1, "util/object": 1,
+    "util/json": 1,
     "block": 2, "net": 2, "ui": 2,
     "softmmu/memory": 3, "softmmu/run": 3,
     "accel": 4, "target": 4,

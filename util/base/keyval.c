@@ -16,13 +16,32 @@ static void pair_free(gpointer data)
     g_free(pair);
 }
 
+void keyval_add(KeyVal *kv, const char *key, const char *value, KeyValKind kind)
+{
+    KeyValPair *pair = g_new(KeyValPair, 1);
+
+    *pair = (KeyValPair){g_strdup(key), g_strdup(value), kind, false};
+    g_ptr_array_add(kv->pairs, pair);
+}
+
 static void add_pair(KeyVal *kv, const char *key, const char *value)
 {
-    KeyValPair *pair = g_new0(KeyValPair, 1);
+    keyval_add(kv, key, value, KEYVAL_TEXT);
+}
 
-    pair->key = g_strdup(key);
-    pair->value = g_strdup(value);
-    g_ptr_array_add(kv->pairs, pair);
+const char *keyval_kind_name(KeyValKind kind)
+{
+    static const char *const names[] = {
+        [KEYVAL_TEXT] = "a text",
+        [KEYVAL_STRING] = "a string",
+        [KEYVAL_INTEGER] = "an integer",
+        [KEYVAL_REAL] = "a fraction",
+        [KEYVAL_BOOL] = "true or false",
+        [KEYVAL_NULL] = "null",
+        [KEYVAL_EMPTY] = "an empty {} or []",
+    };
+
+    return names[kind];
 }
 
 /* Takes the text up to a single comma, ",," standing for one; moves *text behind that comma. */
@@ -39,12 +58,19 @@ static char *take_value(const char **text)
     return g_string_free(value, FALSE);
 }
 
-KeyVal *keyval_parse(const char *text, const char *implied_key, Error **err)
+KeyVal *keyval_new(void)
 {
-    g_autoptr(KeyVal) kv = g_new0(KeyVal, 1);
-    const char *p = text;
+    KeyVal *kv = g_new0(KeyVal, 1);
 
     kv->pairs = g_ptr_array_new_with_free_func(pair_free);
+    return kv;
+}
+
+KeyVal *keyval_parse(const char *text, const char *implied_key, Error **err)
+{
+    g_autoptr(KeyVal) kv = keyval_new();
+    const char *p = text;
+
     while (*p) {
         size_t key_length = strcspn(p, "=,");
         bool is_assignment = p[key_length] == '=';
@@ -79,18 +105,35 @@ void keyval_free(KeyVal *kv)
     }
 }
 
-const char *keyval_get(KeyVal *kv, const char *key)
+/* The last one of that key, all of which count as used. */
+static const KeyValPair *take_pair(KeyVal *kv, const char *key)
 {
-    const char *value = NULL;
+    const KeyValPair *last = NULL;
 
     for (guint i = 0; i < kv->pairs->len; i++) {
         KeyValPair *pair = g_ptr_array_index(kv->pairs, i);
         if (g_str_equal(pair->key, key)) {
             pair->used = true;
-            value = pair->value;
+            last = pair;
         }
     }
-    return value;
+    return last;
+}
+
+const char *keyval_get(KeyVal *kv, const char *key)
+{
+    const KeyValPair *pair = take_pair(kv, key);
+
+    return pair ? pair->value : NULL;
+}
+
+static bool check_kind(const KeyValPair *pair, KeyValKind wanted, Error **err)
+{
+    if (pair->kind == KEYVAL_TEXT || pair->kind == wanted) {
+        return true;
+    }
+    return error_set(err, "parameter '%s': %s is expected, not %s", pair->key,
+                     keyval_kind_name(wanted), keyval_kind_name(pair->kind));
 }
 
 void keyval_set(KeyVal *kv, const char *key, const char *value)
@@ -126,7 +169,7 @@ bool keyval_wants_help(KeyVal *kv)
 
 bool keyval_get_bool(KeyVal *kv, const char *key, bool *ret_value, Error **err)
 {
-    const char *value = NULL;
+    const KeyValPair *found = NULL;
     bool is_negated = false;
 
     for (guint i = 0; i < kv->pairs->len; i++) {
@@ -134,15 +177,18 @@ bool keyval_get_bool(KeyVal *kv, const char *key, bool *ret_value, Error **err)
         bool is_no_form = g_str_has_prefix(pair->key, "no") && g_str_equal(pair->key + 2, key);
         if (is_no_form || g_str_equal(pair->key, key)) {
             pair->used = true;
-            value = pair->value;
+            found = pair;
             is_negated = is_no_form;
         }
     }
-    if (!value) {
+    if (!found) {
         return true;
     }
     bool parsed = false;
-    if (!parse_bool(value, &parsed, err)) {
+    if (!check_kind(found, KEYVAL_BOOL, err)) {
+        return false;
+    }
+    if (!parse_bool(found->value, &parsed, err)) {
         error_prefix(err, "parameter '%s': ", key);
         return false;
     }
@@ -152,9 +198,12 @@ bool keyval_get_bool(KeyVal *kv, const char *key, bool *ret_value, Error **err)
 
 bool keyval_get_u64(KeyVal *kv, const char *key, uint64_t *ret_value, Error **err)
 {
-    const char *value = keyval_get(kv, key);
+    const KeyValPair *pair = take_pair(kv, key);
 
-    if (value && !parse_u64(value, ret_value, err)) {
+    if (pair && !check_kind(pair, KEYVAL_INTEGER, err)) {
+        return false;
+    }
+    if (pair && !parse_u64(pair->value, ret_value, err)) {
         error_prefix(err, "parameter '%s': ", key);
         return false;
     }
@@ -163,9 +212,12 @@ bool keyval_get_u64(KeyVal *kv, const char *key, uint64_t *ret_value, Error **er
 
 bool keyval_get_size(KeyVal *kv, const char *key, uint64_t *ret_bytes, Error **err)
 {
-    const char *value = keyval_get(kv, key);
+    const KeyValPair *pair = take_pair(kv, key);
 
-    if (value && !parse_size(value, 1, ret_bytes, err)) {
+    if (pair && !check_kind(pair, KEYVAL_INTEGER, err)) {
+        return false;
+    }
+    if (pair && !parse_size(pair->value, 1, ret_bytes, err)) {
         error_prefix(err, "parameter '%s': ", key);
         return false;
     }

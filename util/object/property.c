@@ -57,18 +57,63 @@ static bool parse_value(const Type *type, const Field *field, void *address, con
     return false;
 }
 
-bool object_set(Object *obj, const char *property, const char *value, Error **err)
+/* The row, if it may be written now. */
+static const Field *find_settable(const Object *obj, const char *property, Error **err)
 {
     const Field *field = find_writable(obj->type, property, err);
+
+    if (field && obj->realized) {
+        error_set(err, "property '%s' of %s cannot change after the object is realized", property,
+                  obj->type->name);
+        return NULL;
+    }
+    return field;
+}
+
+bool object_set(Object *obj, const char *property, const char *value, Error **err)
+{
+    const Field *field = find_settable(obj, property, err);
+
+    return field && parse_value(obj->type, field, FIELD_AT(obj, field), value, err);
+}
+
+/* How JSON writes a value of that type. */
+static KeyValKind kind_of(const FieldType *type)
+{
+    static const FieldType *const integers[] = {&field_type_u8,  &field_type_u16, &field_type_u32,
+                                                &field_type_u64, &field_type_i8,  &field_type_i16,
+                                                &field_type_i32, &field_type_i64, &field_type_size};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(integers); i++) {
+        if (type == integers[i]) {
+            return KEYVAL_INTEGER;
+        }
+    }
+    return type == &field_type_bool ? KEYVAL_BOOL : KEYVAL_STRING;
+}
+
+static bool set_pair(Object *obj, const KeyValPair *pair, Error **err)
+{
+    const Field *field = find_settable(obj, pair->key, err);
+    bool fine;
 
     if (!field) {
         return false;
     }
-    if (obj->realized) {
-        return error_set(err, "property '%s' of %s cannot change after the object is realized",
-                         property, obj->type->name);
+    KeyValKind wanted = kind_of(field->type);
+    if (pair->kind == KEYVAL_INTEGER && field->type->parse_integer) {
+        fine = field->type->parse_integer(field, FIELD_AT(obj, field),
+                                          g_ascii_strtoll(pair->value, NULL, 10), err);
+    } else if (pair->kind == KEYVAL_TEXT || pair->kind == wanted) {
+        return parse_value(obj->type, field, FIELD_AT(obj, field), pair->value, err);
+    } else {
+        fine = error_set(err, "%s is expected, not %s", keyval_kind_name(wanted),
+                         keyval_kind_name(pair->kind));
     }
-    return parse_value(obj->type, field, FIELD_AT(obj, field), value, err);
+    if (!fine) {
+        error_prefix(err, "property '%s' of %s: ", field_outside_name(field), obj->type->name);
+    }
+    return fine;
 }
 
 bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, Error **err)
@@ -83,7 +128,7 @@ bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, E
         if (!type_find_property(obj->type, pair->key)) {
             return unknown_property(obj->type, pair->key, except, err);
         }
-        if (!object_set(obj, pair->key, pair->value, err)) {
+        if (!set_pair(obj, pair, err)) {
             return false;
         }
     }
