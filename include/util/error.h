@@ -9,6 +9,15 @@
 
 typedef struct Error Error;
 
+/* What a program may tell errors apart by, as QMP names them; the text is for people. */
+typedef enum ErrorClass {
+    ERROR_GENERIC,
+    ERROR_COMMAND_NOT_FOUND,
+    ERROR_DEVICE_NOT_ACTIVE,
+    ERROR_DEVICE_NOT_FOUND,
+    ERROR_KVM_MISSING_CAP
+} ErrorClass;
+
 /*
  * Fallible functions return bool (true: fine) or a pointer (NULL: failed) and take `Error **err`
  * last. On failure they set *err exactly once; out-parameters stay untouched. `err` may be NULL:
@@ -22,6 +31,11 @@ bool error_set(Error **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Like error_set() and appends ": " and the text of errno value `os_error`.
  * Always returns false. */
 bool error_set_errno(Error **err, int os_error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* error_set() for an error of another class than ERROR_GENERIC. */
+bool error_set_class(Error **err, ErrorClass error_class, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+ErrorClass error_class(const Error *error);
 
 /* Puts a formatted text before the message of *err ("-device isa-serial: "). Does nothing when err
  * or *err is NULL. */

@@ -112,7 +112,6 @@ static bool rewrite_name(Config *config, const char *argument, const char *origi
 #define NO_SOUND "sound is not offered"
 #define NO_MIGRATION "saving and loading of machines is not offered"
 #define NO_USB "USB is not offered"
-#define NO_QMP "QMP is not offered; -monitor offers the human monitor"
 #define NO_FLOPPY "floppy disks are not offered"
 
 const OptionRow alias_rows[] = {
@@ -169,8 +168,6 @@ const OptionRow alias_rows[] = {
     {"loadvm", "", .refused = NO_MIGRATION},
     {"only-migratable", .refused = NO_MIGRATION},
     {"usbdevice", "", .refused = NO_USB},
-    {"qmp", "", .refused = NO_QMP},
-    {"qmp-pretty", "", .refused = NO_QMP},
     {"s", .help = "-gdb tcp::1234", .to = "gdb", .text = "tcp::1234"},
     {"fda", "", .refused = NO_FLOPPY},
     {"fdb", "", .refused = NO_FLOPPY},

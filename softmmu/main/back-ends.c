@@ -191,6 +191,7 @@ static bool add_debugcon(const ConfigItem *item, void *opaque, Error **err)
 static bool add_monitor(const ConfigItem *item, void *opaque, Error **err)
 {
     unsigned *next = opaque;
+    OptionId id = item->row->id;
     Chardev *chardev;
     char label[32];
 
@@ -198,14 +199,20 @@ static bool add_monitor(const ConfigItem *item, void *opaque, Error **err)
     if (!open_short(label, item->text, &chardev, err)) {
         return false;
     }
-    return !chardev || g_str_has_prefix(item->text, "mon:") || monitor_new_hmp(chardev, err);
+    if (!chardev) {
+        return true;
+    }
+    if (id != OPT_MONITOR) {
+        return monitor_new_qmp(chardev, id == OPT_QMP_PRETTY, err);
+    }
+    return g_str_has_prefix(item->text, "mon:") || monitor_new_hmp(chardev, err);
 }
 
 static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
 {
     static const char *const known[] = {"chardev", "mode", "pretty", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "chardev", err);
-    bool pretty;
+    bool pretty = false;
 
     if (!kv || !keyval_get_bool(kv, "pretty", &pretty, err)) {
         return false;
@@ -214,15 +221,16 @@ static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
     if (!keyval_check_unused(kv, known, err)) {
         return false;
     }
-    if (mode && strcmp(mode, "readline") != 0) {
-        return error_set(err, "mode=%s is not offered; only mode=readline is", mode);
+    bool is_qmp = mode && strcmp(mode, "control") == 0;
+    if (mode && !is_qmp && strcmp(mode, "readline") != 0) {
+        return error_set(err, "mode=%s is neither readline nor control", mode);
     }
     Chardev *chardev = id ? chardev_find(id) : NULL;
     if (!chardev) {
         return id ? error_set(err, "there is no chardev '%s'", id)
                   : error_set(err, "parameter 'chardev' is missing");
     }
-    return monitor_new_hmp(chardev, err);
+    return is_qmp ? monitor_new_qmp(chardev, pretty, err) : monitor_new_hmp(chardev, err);
 }
 
 static bool add_gdb(const ConfigItem *item, void *opaque, Error **err)
@@ -237,6 +245,8 @@ bool startup_devices(const Config *config, Error **err)
     return config_foreach(config, OPT_DEBUGCON, add_debugcon, NULL, err) &&
            config_foreach(config, OPT_DEVICE, add_device, NULL, err) &&
            config_foreach(config, OPT_MONITOR, add_monitor, &monitors, err) &&
+           config_foreach(config, OPT_QMP, add_monitor, &monitors, err) &&
+           config_foreach(config, OPT_QMP_PRETTY, add_monitor, &monitors, err) &&
            config_foreach(config, OPT_MON, add_mon, NULL, err) &&
            config_foreach(config, OPT_GDB, add_gdb, NULL, err) && drive_check_orphans(err);
 }

@@ -64,6 +64,7 @@ bool config_add_defaults(Config *config, Error **err)
     bool all = !config_last(config, OPT_NODEFAULTS);
     bool serial = all && !config_last(config, OPT_SERIAL) && !has_serial_device(config);
     bool monitor = all && !config_last(config, OPT_MONITOR) && !config_last(config, OPT_MON) &&
+                   !config_last(config, OPT_QMP) && !config_last(config, OPT_QMP_PRETTY) &&
                    !has_serial_monitor(config);
     const char *origin = "default device";
 

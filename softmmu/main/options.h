@@ -23,6 +23,8 @@ typedef enum OptionId {
     OPT_PARALLEL,
     OPT_MONITOR,
     OPT_MON,
+    OPT_QMP,
+    OPT_QMP_PRETTY,
     OPT_DEBUGCON,
     OPT_GDB,
     OPT_DISPLAY,

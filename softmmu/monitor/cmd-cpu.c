@@ -38,16 +38,19 @@ void monitor_on_cpu(X86Cpu *cpu, void (*fn)(X86Cpu *cpu, void *opaque), void *op
     vcpu_run_on(&cpu->vcpu, call_on_cpu, &call);
 }
 
-static bool run_cpu(Monitor *monitor, const MonitorValue *values, Error **err)
+bool monitor_select_cpu(int64_t index, Error **err)
 {
-    int64_t index = values[0].number;
-
     if (index < 0 || index >= vcpu_count()) {
         return error_set(err, "there is no CPU %" PRId64 ": this machine has %u", index,
                          vcpu_count());
     }
     current_cpu = (unsigned)index;
     return true;
+}
+
+static bool run_cpu(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    return monitor_select_cpu(values[0].number, err);
 }
 
 static const MonitorCommand cpu_command = {

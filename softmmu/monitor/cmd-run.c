@@ -4,6 +4,8 @@
 #include "softmmu/run.h"
 #include "util/version.h"
 
+#include <stdio.h>
+
 static bool run_help(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     return monitor_print_help(monitor, values[0].text, err);
@@ -27,6 +29,7 @@ static bool run_quit(Monitor *monitor, const MonitorValue *values, Error **err)
 
 static const MonitorCommand quit_command = {
     .name = "quit|q",
+    .qmp = "quit",
     .help = "quit the emulator",
     .run = run_quit,
 };
@@ -42,6 +45,7 @@ static bool run_stop(Monitor *monitor, const MonitorValue *values, Error **err)
 
 static const MonitorCommand stop_command = {
     .name = "stop|s",
+    .qmp = "stop",
     .help = "stop the machine",
     .run = run_stop,
 };
@@ -49,10 +53,7 @@ MONITOR_COMMAND(stop_command);
 
 static bool run_cont(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    RunState state = run_state_get();
-
-    if (state == RUN_STATE_SHUTDOWN || state == RUN_STATE_INTERNAL_ERROR ||
-        state == RUN_STATE_GUEST_PANICKED) {
+    if (run_state_needs_reset()) {
         return error_set(err, "Resetting the Virtual Machine is required");
     }
     vm_start();
@@ -61,6 +62,7 @@ static bool run_cont(Monitor *monitor, const MonitorValue *values, Error **err)
 
 static const MonitorCommand cont_command = {
     .name = "cont|c",
+    .qmp = "cont",
     .help = "let the machine run on",
     .run = run_cont,
 };
@@ -74,6 +76,7 @@ static bool run_system_reset(Monitor *monitor, const MonitorValue *values, Error
 
 static const MonitorCommand system_reset_command = {
     .name = "system_reset",
+    .qmp = "system_reset",
     .help = "reset the machine, as its button does",
     .run = run_system_reset,
 };
@@ -87,39 +90,110 @@ static bool run_system_powerdown(Monitor *monitor, const MonitorValue *values, E
 
 static const MonitorCommand system_powerdown_command = {
     .name = "system_powerdown",
+    .qmp = "system_powerdown",
     .help = "press the power button",
     .run = run_system_powerdown,
 };
 MONITOR_COMMAND(system_powerdown_command);
 
+/* -- Status and version ------------------------------------------------------------------------ */
+
+/* In the order of RunState, and those that clients know but nothing here sets. */
+static const char *const state_names[] = {
+    "prelaunch", "running",   "paused",    "shutdown",    "internal-error", "guest-panicked",
+    "debug",     "io-error",  "inmigrate", "postmigrate", "finish-migrate", "restore-vm",
+    "save-vm",   "suspended", "watchdog",  "colo",        "preconfig",      NULL};
+static const JsonType run_state_type = {.kind = JSON_KIND_ENUM, .values = state_names};
+static const JsonMember status_members[] = {{"running", &json_type_bool},
+                                            {"singlestep", &json_type_bool},
+                                            {"status", &run_state_type},
+                                            {NULL}};
+static const JsonType status_type = {.kind = JSON_KIND_OBJECT, .members = status_members};
+
 static bool run_info_status(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    RunState state = run_state_get();
+    monitor_return(monitor,
+                   json_pack("{s:b, s:b, s:s}", "running", run_state_is_running(), "singlestep",
+                             false, "status", run_state_name(run_state_get())));
+    return true;
+}
 
-    monitor_printf(monitor, "VM status: %s", state == RUN_STATE_RUNNING ? "running" : "paused");
-    if (state != RUN_STATE_RUNNING && state != RUN_STATE_PAUSED) {
-        monitor_printf(monitor, " (%s)", run_state_name(state));
+static void print_status(Monitor *monitor, const json_t *result)
+{
+    const char *status = json_string_value(json_object_get(result, "status"));
+    bool running = json_is_true(json_object_get(result, "running"));
+
+    monitor_printf(monitor, "VM status: %s", running ? "running" : "paused");
+    if (!running && !g_str_equal(status, "paused")) {
+        monitor_printf(monitor, " (%s)", status);
     }
     monitor_printf(monitor, "\n");
-    return true;
 }
 
 static const MonitorCommand info_status_command = {
     .name = "info status",
+    .qmp = "query-status",
     .help = "show whether the machine runs, or why not",
+    .returns = &status_type,
     .run = run_info_status,
+    .print = print_status,
 };
 MONITOR_COMMAND(info_status_command);
 
+static const JsonMember triple_members[] = {
+    {"major", &json_type_int}, {"minor", &json_type_int}, {"micro", &json_type_int}, {NULL}};
+static const JsonType triple_type = {.kind = JSON_KIND_OBJECT, .members = triple_members};
+static const JsonMember version_members[] = {
+    {"qemu", &triple_type}, {"package", &json_type_string}, {NULL}};
+static const JsonType version_type = {.kind = JSON_KIND_OBJECT, .members = version_members};
+
+json_t *monitor_version_json(void)
+{
+    int major = 0, minor = 0, micro = 0;
+
+    sscanf(QEMU_COMPAT_VERSION, "%d.%d.%d", &major, &minor, &micro);
+    return json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "major", major, "minor", minor, "micro",
+                     micro, "package", "Mimus " MIMUS_VERSION);
+}
+
 static bool run_info_version(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    monitor_printf(monitor, QEMU_COMPAT_VERSION " (Mimus " MIMUS_VERSION ")\n");
+    monitor_return(monitor, monitor_version_json());
     return true;
+}
+
+static void print_version(Monitor *monitor, const json_t *result)
+{
+    monitor_printf(monitor, QEMU_COMPAT_VERSION " (Mimus " MIMUS_VERSION ")\n");
 }
 
 static const MonitorCommand info_version_command = {
     .name = "info version",
+    .qmp = "query-version",
     .help = "show the version",
+    .returns = &version_type,
     .run = run_info_version,
+    .print = print_version,
 };
 MONITOR_COMMAND(info_version_command);
+
+/* -- HMP for programs -------------------------------------------------------------------------- */
+
+static bool run_human_monitor(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (values[1].present && !monitor_select_cpu(values[1].number, err)) {
+        return false;
+    }
+    g_autofree char *text = monitor_run_hmp(values[0].text);
+    monitor_return(monitor, json_text(text));
+    return true;
+}
+
+static const MonitorCommand human_monitor_command = {
+    .qmp = "human-monitor-command",
+    .help = "run a line of the human monitor and return what it prints",
+    .args = {{"command-line", MONITOR_ARG_REST}, {"cpu-index", MONITOR_ARG_INT, .optional = true}},
+    .returns = &json_type_string,
+    .run = run_human_monitor,
+};
+MONITOR_COMMAND(human_monitor_command);

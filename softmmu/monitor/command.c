@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands: finding one in the table, reading its arguments, running it, helping with it. */
+/* Commands: finding one in the table, helping with it, completing what is typed. */
 #include "softmmu/monitor/monitor-private.h"
 #include "util/object.h"
 #include "util/suggest.h"
 
 #include <string.h>
-
-LINKER_SET_DECLARE(const MonitorCommand, monitor_commands);
 
 /* -- Names: "stop|s", "info mem" --------------------------------------------------------------- */
 
@@ -31,7 +29,13 @@ static size_t word_length(const char *text)
 
 static bool is_sub_command(const MonitorCommand *command)
 {
-    return g_str_has_prefix(command->name, "info ");
+    return command->name && g_str_has_prefix(command->name, "info ");
+}
+
+/* An HMP command of the group of info, or of the others. */
+static bool is_in_group(const MonitorCommand *command, bool sub)
+{
+    return command->name && is_sub_command(command) == sub;
 }
 
 /* Its name without the group: "mem" of "info mem". */
@@ -54,9 +58,9 @@ static bool is_named(const MonitorCommand *command, const char *word, size_t len
 
 static const MonitorCommand *find_in_group(bool sub, const char *word, size_t length)
 {
-    LINKER_SET_FOREACH(const MonitorCommand, command, monitor_commands)
+    MONITOR_FOREACH_COMMAND(command)
     {
-        if (is_sub_command(*command) == sub && is_named(*command, word, length)) {
+        if (is_in_group(*command, sub) && is_named(*command, word, length)) {
             return *command;
         }
     }
@@ -71,9 +75,9 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 /* All names of a group that begin with `prefix`, sorted. */
 static void list_names(bool sub, const char *prefix, GPtrArray *words)
 {
-    LINKER_SET_FOREACH(const MonitorCommand, command, monitor_commands)
+    MONITOR_FOREACH_COMMAND(command)
     {
-        if (is_sub_command(*command) != sub) {
+        if (!is_in_group(*command, sub)) {
             continue;
         }
         g_auto(GStrv) names = g_strsplit(own_names(*command), "|", -1);
@@ -101,16 +105,26 @@ static bool unknown(bool sub, const char *word, size_t length, Error **err)
         suggest_offer(&suggest, names->pdata[i]);
     }
     g_autofree char *shown = g_utf8_make_valid(wanted, -1);
-    if (sub && suggest.best) {
-        return error_set(err, "unknown command: 'info %s'; did you mean 'info %s'?", shown,
-                         suggest.best);
+    const char *group = sub ? "info " : "";
+    error_set(err, "unknown command: '%s%s'", group, shown);
+    if (suggest.best) {
+        error_hint(err, "Did you mean '%s%s'?", group, suggest.best);
     }
-    return error_set(err, "unknown command: '%s%s'%s", sub ? "info " : "", shown,
-                     suggest_text(&suggest));
+    return false;
 }
 
-/* Finds the command at *text and moves behind its name; *ret_command is NULL for a bare "info". */
-static bool find_command(const char **text, const MonitorCommand **ret_command, Error **err)
+const MonitorCommand *monitor_find_qmp(const char *name)
+{
+    MONITOR_FOREACH_COMMAND(command)
+    {
+        if ((*command)->qmp && strcmp((*command)->qmp, name) == 0) {
+            return *command;
+        }
+    }
+    return NULL;
+}
+
+bool monitor_find_command(const char **text, const MonitorCommand **ret_command, Error **err)
 {
     const char *word = skip_blanks(*text);
     size_t length = word_length(word);
@@ -133,194 +147,13 @@ static bool find_command(const char **text, const MonitorCommand **ret_command, 
     return true;
 }
 
-/* -- Arguments --------------------------------------------------------------------------------- */
-
-/* A quoted word may hold blanks, \" \\ \n \r. */
-static bool take_quoted(const char **text, GString *word, Error **err)
-{
-    const char *p = *text + 1;
-
-    for (; *p && *p != '"'; p++) {
-        if (*p != '\\') {
-            g_string_append_c(word, *p);
-            continue;
-        }
-        p++;
-        if (*p == 0) {
-            break;
-        }
-        g_string_append_c(word, (char)(*p == 'n' ? '\n' : *p == 'r' ? '\r' : *p));
-    }
-    if (*p != '"') {
-        return error_set(err, "a quote is not closed");
-    }
-    *text = p + 1;
-    return true;
-}
-
-static bool take_word(const char **text, GPtrArray *owned, MonitorValue *value, Error **err)
-{
-    g_autoptr(GString) word = g_string_new(NULL);
-
-    if (**text == '"') {
-        if (!take_quoted(text, word, err)) {
-            return false;
-        }
-    } else {
-        size_t length = strcspn(*text, " \t");
-        g_string_append_len(word, *text, (gssize)length);
-        *text += length;
-    }
-    char *copy = g_strdup(word->str);
-    g_ptr_array_add(owned, copy);
-    value->text = copy;
-    value->present = true;
-    return true;
-}
-
-static void take_rest(const char **text, GPtrArray *owned, MonitorValue *value)
-{
-    char *rest = g_strchomp(g_strdup(*text));
-
-    g_ptr_array_add(owned, rest);
-    value->text = rest;
-    value->present = true;
-    *text += strlen(*text);
-}
-
-/* "/COUNTfmtSIZE" in any order of the letters; what is absent is as it was last. */
-static bool take_format(Monitor *monitor, const char **text, MonitorValue *value, Error **err)
-{
-    const char *p = *text;
-    uint64_t count = 1;
-    bool has_size = false;
-
-    if (*p == '/') {
-        p++;
-        for (count = g_ascii_isdigit(*p) ? 0 : 1; g_ascii_isdigit(*p); p++) {
-            count = MIN(count * 10 + (uint64_t)(*p - '0'), INT32_MAX);
-        }
-        for (; *p && !is_blank(*p); p++) {
-            if (strchr("xduoci", *p)) {
-                monitor->format = *p;
-            } else if (strchr("bhwg", *p)) {
-                monitor->size = *p;
-                has_size = true;
-            } else {
-                return error_set(err, "invalid char in format: '%c'",
-                                 g_ascii_isprint(*p) ? *p : '?');
-            }
-        }
-    }
-    value->present = true;
-    value->count = (int)count;
-    value->format = monitor->format;
-    value->size = monitor->format == 'c' && !has_size ? 'b' : monitor->size;
-    *text = p;
-    return true;
-}
-
-static bool take_flag(const char **text, char flag, MonitorValue *value)
-{
-    const char *p = *text;
-
-    if (p[0] == '-' && p[1] == flag && (p[2] == 0 || is_blank(p[2]))) {
-        value->present = true;
-        value->number = 1;
-        *text = p + 2;
-    }
-    return true;
-}
-
-static bool take_argument(Monitor *monitor, const MonitorArg *arg, const char **text,
-                          GPtrArray *owned, MonitorValue *value, Error **err)
-{
-    *text = skip_blanks(*text);
-    if (arg->kind == MONITOR_ARG_FLAG) {
-        return take_flag(text, arg->flag, value);
-    }
-    if (arg->kind == MONITOR_ARG_FORMAT) {
-        return take_format(monitor, text, value, err);
-    }
-    if (**text == 0) {
-        return arg->optional || error_set(err, "argument '%s' is missing", arg->name);
-    }
-    switch (arg->kind) {
-    case MONITOR_ARG_WORD:
-        return take_word(text, owned, value, err);
-    case MONITOR_ARG_REST:
-        take_rest(text, owned, value);
-        return true;
-    default:
-        value->present = monitor_evaluate(text, &value->number, err);
-        return value->present;
-    }
-}
-
-static bool take_arguments(Monitor *monitor, const MonitorCommand *command, const char *text,
-                           GPtrArray *owned, MonitorValue *values, Error **err)
-{
-    for (size_t i = 0; command->args[i].kind != MONITOR_ARG_END; i++) {
-        if (!take_argument(monitor, &command->args[i], &text, owned, &values[i], err)) {
-            return false;
-        }
-    }
-    text = skip_blanks(text);
-    if (*text) {
-        g_autofree char *shown = g_utf8_make_valid(text, -1);
-        return error_set(err, "extraneous characters at the end of line: '%s'", shown);
-    }
-    return true;
-}
-
-/* -- Running ----------------------------------------------------------------------------------- */
-
-static void print_error(Monitor *monitor, const char *before, Error *error)
-{
-    monitor_printf(monitor, "%s%s\n", before, error_message(error));
-    if (error_hint_text(error)) {
-        monitor_printf(monitor, "%s", error_hint_text(error));
-    }
-    error_free(error);
-}
-
-void monitor_run_line(Monitor *monitor, const char *line)
-{
-    g_autoptr(GPtrArray) owned = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *text = g_strchomp(g_strdup(line));
-    MonitorValue values[MONITOR_MAX_ARGS + 1] = {0};
-    const MonitorCommand *command;
-    const char *arguments = text;
-    Error *error = NULL;
-
-    if (*skip_blanks(text) == 0) {
-        return;
-    }
-    if (!find_command(&arguments, &command, &error)) {
-        print_error(monitor, "", error);
-        return;
-    }
-    if (!command) {
-        monitor_print_help(monitor, "info", NULL);
-        return;
-    }
-    if (!take_arguments(monitor, command, arguments, owned, values, &error)) {
-        g_auto(GStrv) names = g_strsplit(command->name, "|", 2);
-        error_prefix(&error, "%s: ", names[0]);
-        error_hint(&error, "Try \"help %s\" for more information", names[0]);
-        print_error(monitor, "", error);
-        return;
-    }
-    if (!command->run(monitor, values, &error)) {
-        print_error(monitor, "Error: ", error);
-    }
-}
-
 /* -- Help -------------------------------------------------------------------------------------- */
 
 static void append_argument(GString *out, const MonitorArg *arg)
 {
     switch (arg->kind) {
+    case MONITOR_ARG_JSON:
+        break;
     case MONITOR_ARG_FLAG:
         g_string_append_printf(out, " [-%c]", arg->flag);
         break;
@@ -347,9 +180,9 @@ static void print_group(Monitor *monitor, bool sub)
 {
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
 
-    LINKER_SET_FOREACH(const MonitorCommand, command, monitor_commands)
+    MONITOR_FOREACH_COMMAND(command)
     {
-        if (is_sub_command(*command) == sub) {
+        if (is_in_group(*command, sub)) {
             g_ptr_array_add(lines, help_line(*command));
         }
     }
@@ -370,7 +203,7 @@ bool monitor_print_help(Monitor *monitor, const char *name, Error **err)
         print_group(monitor, false);
         return true;
     }
-    if (!find_command(&name, &command, err)) {
+    if (!monitor_find_command(&name, &command, err)) {
         return false;
     }
     if (!command) {

@@ -6,36 +6,84 @@
 #include "softmmu/monitor.h"
 #include "softmmu/monitor/readline.h"
 #include "ui/chardev.h"
+#include "util/loop.h"
 
 typedef struct X86Cpu X86Cpu;
+typedef struct QmpSession QmpSession;
 
 struct Monitor {
-    GString *text;    /* printed and not yet sent */
-    Chardev *chardev; /* NULL: the text is the result */
-    Readline *readline;
+    GString *text;     /* printed and not yet sent */
+    Chardev *chardev;  /* NULL: the text is the result */
     Timer flush_timer; /* the client is slower than a long answer */
-    BottomHalf *show;  /* prints greeting or prompt, once it is clear who has the focus */
-    bool is_open, has_focus;
+    bool is_open;
+    bool is_ending; /* quit: no further prompt */
+
+    json_t *result;          /* of the command that runs */
+    const json_t *arguments; /* of the QMP command that runs */
+
+    Readline *readline; /* HMP */
+    BottomHalf *show;   /* HMP: prints greeting or prompt, once it is clear who has the focus */
+    bool has_focus;
     bool was_greeted;
-    bool is_ending;    /* quit: no further prompt */
     char format, size; /* x and xp: what was given last */
+
+    QmpSession *qmp; /* QMP */
 };
 
-/* command.c: runs one line; errors are printed. */
-void monitor_run_line(Monitor *monitor, const char *line);
+LINKER_SET_DECLARE(const MonitorCommand, monitor_commands);
+#define MONITOR_FOREACH_COMMAND(variable)                                                          \
+    LINKER_SET_FOREACH(const MonitorCommand, variable, monitor_commands)
+
+/* -- monitor.c: what sessions of both kinds do ------------------------------------------------- */
+
+Monitor *monitor_new(void);
+void monitor_free(void *monitor);
+/* Adds to what will be sent, each newline as CR LF. monitor_printf() does so in HMP only: text that
+ * a command prints is nothing for a program. */
+void monitor_append(Monitor *monitor, const char *text);
+/* Sends what was printed; commands that end the process do it before. */
+void monitor_flush(Monitor *monitor);
+/* A client that does not read its answers is not asked for more questions. */
+bool monitor_is_behind(const Monitor *monitor);
+/* Attaches to the chardev; on failure frees the monitor. `frontend->opaque` is the monitor. */
+bool monitor_attach(Monitor *monitor, Chardev *chardev, const ChardevFrontend *frontend,
+                    Error **err);
+/* Calls the command; *ret_result (may be NULL inside) belongs to the caller. */
+bool monitor_call(Monitor *monitor, const MonitorCommand *command, const MonitorValue *values,
+                  json_t **ret_result, Error **err);
+
+/* -- command.c: names ---------------------------------------------------------------------------*/
+
+/* Finds the HMP command at *text and moves behind its name; *ret_command is NULL for a bare
+ * "info". */
+bool monitor_find_command(const char **text, const MonitorCommand **ret_command, Error **err);
+const MonitorCommand *monitor_find_qmp(const char *name);
 /* Prints the help of a command ("info mem"), of a group ("info") or of all (NULL). */
 bool monitor_print_help(Monitor *monitor, const char *name, Error **err);
 /* See ReadlineOps.complete. */
 size_t monitor_complete(const char *text, GPtrArray *words);
 
-/* hmp.c: sends what was printed; commands that end the process do it before. */
-void monitor_flush(Monitor *monitor);
+/* -- hmp-line.c, qmp-arguments.c --------------------------------------------------------------- */
+
+/* Runs one line; errors are printed. */
+void monitor_run_line(Monitor *monitor, const char *line);
+/* Reads the arguments of a QMP command; values borrow from `arguments` (NULL: none). */
+bool monitor_read_arguments(const MonitorCommand *command, const json_t *arguments,
+                            MonitorValue *values, Error **err);
+/* Shape of an argument in QMP; NULL: HMP has it alone. */
+const JsonType *monitor_arg_type(const MonitorArg *arg);
 
 /* expression.c: evaluates at *text up to the first character that cannot belong to it. */
 bool monitor_evaluate(const char **text, int64_t *ret_value, Error **err);
 
-/* cmd-cpu.c: the CPU that registers and addresses are of. NULL and *err: the machine has none. */
+/* cmd-run.c: what the greeting and query-version say. */
+json_t *monitor_version_json(void);
+
+/* -- cmd-cpu.c --------------------------------------------------------------------------------- */
+
+/* The CPU that registers and addresses are of. NULL and *err: the machine has none. */
 X86Cpu *monitor_cpu(Error **err);
+bool monitor_select_cpu(int64_t index, Error **err);
 /* Runs fn where the CPU's registers are in memory: on its thread, or here when it is parked. */
 void monitor_on_cpu(X86Cpu *cpu, void (*fn)(X86Cpu *cpu, void *opaque), void *opaque);
 

@@ -2,6 +2,7 @@
 /* Requests to stop, reset, power down and end:
  * noted by whoever asks, acted upon by the main loop. */
 #include "softmmu/run/internal.h"
+#include "util/event.h"
 
 RebootAction run_reboot_action = REBOOT_ACTION_RESET;
 ShutdownAction run_shutdown_action = SHUTDOWN_ACTION_POWEROFF;
@@ -15,6 +16,33 @@ static struct {
     bool exit;
     int exit_status;
 } requests;
+
+/* -- Events ------------------------------------------------------------------------------------ */
+
+static const char *const cause_names[] = {
+    "none",        "host-error",     "host-qmp-quit", "host-qmp-system-reset",
+    "host-signal", "guest-shutdown", "guest-reset",   "guest-panic",
+    NULL};
+static const JsonType cause_type = {.kind = JSON_KIND_ENUM, .values = cause_names};
+static const JsonMember cause_members[] = {
+    {"guest", &json_type_bool}, {"reason", &cause_type}, {NULL}};
+static const JsonType cause_data = {.kind = JSON_KIND_OBJECT, .members = cause_members};
+
+static const EventType shutdown_event = {"SHUTDOWN", "the machine has ended, or waits to be ended",
+                                         &cause_data};
+EVENT(shutdown_event);
+static const EventType reset_event = {"RESET", "the machine was reset", &cause_data};
+EVENT(reset_event);
+static const EventType powerdown_event = {"POWERDOWN", "the power button was pressed"};
+EVENT(powerdown_event);
+
+static void emit_with_cause(const EventType *event, ShutdownCause cause)
+{
+    event_emit(event, json_pack("{s:b, s:s}", "guest", cause >= SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
+                                "reason", cause_names[cause]));
+}
+
+/* -- Requests ---------------------------------------------------------------------------------- */
 
 static void (*reset_handler)(void *opaque);
 static void *reset_opaque;
@@ -91,7 +119,7 @@ uint64_t system_reset_count(void)
     return reset_count;
 }
 
-static void reset_machine(void)
+static void reset_machine(ShutdownCause cause)
 {
     vcpus_park();
     if (reset_handler) {
@@ -101,6 +129,7 @@ static void reset_machine(void)
         vcpu_get(0)->ops->machine_reset();
     }
     reset_count++;
+    emit_with_cause(&reset_event, cause);
     if (!run_state_is_running()) {
         run_state_set(RUN_STATE_PRELAUNCH);
     }
@@ -131,6 +160,7 @@ static bool handle_shutdown(ShutdownCause cause, int *ret_status)
     if (cause == SHUTDOWN_CAUSE_GUEST_PANIC) {
         return handle_panic(ret_status);
     }
+    emit_with_cause(&shutdown_event, cause);
     if (run_shutdown_action == SHUTDOWN_ACTION_PAUSE && !from_host) {
         vm_stop(RUN_STATE_SHUTDOWN);
         return false;
@@ -146,6 +176,7 @@ static bool handle_pending(int *ret_status)
 
     memset(&requests, 0, sizeof(requests));
     if (now.exit) {
+        emit_with_cause(&shutdown_event, now.shutdown);
         *ret_status = now.exit_status;
         return true;
     }
@@ -153,10 +184,13 @@ static bool handle_pending(int *ret_status)
         return true;
     }
     if (now.reset != SHUTDOWN_CAUSE_NONE) {
-        reset_machine();
+        reset_machine(now.reset);
     }
-    if (now.powerdown && powerdown_notify) {
-        powerdown_notify(powerdown_opaque);
+    if (now.powerdown) {
+        event_emit(&powerdown_event, NULL);
+        if (powerdown_notify) {
+            powerdown_notify(powerdown_opaque);
+        }
     }
     if (now.stop) {
         vm_stop(now.stop_state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Run state: whether the machine runs, and if not, why. */
 #include "softmmu/run/internal.h"
+#include "util/event.h"
 
 static RunState current = RUN_STATE_PRELAUNCH;
 
@@ -10,6 +11,11 @@ typedef struct Listener {
 } Listener;
 
 static GArray *listeners; /* of Listener */
+
+static const EventType stop_event = {"STOP", "the machine has stopped"};
+EVENT(stop_event);
+static const EventType resume_event = {"RESUME", "the machine runs again"};
+EVENT(resume_event);
 
 static const char *const names[RUN_STATE_COUNT] = {
     [RUN_STATE_PRELAUNCH] = "prelaunch",
@@ -71,6 +77,7 @@ void vm_start(void)
     clock_virtual_set_running(true);
     run_state_set(RUN_STATE_RUNNING);
     vcpus_resume();
+    event_emit(&resume_event, NULL);
     tell_listeners();
 }
 
@@ -86,6 +93,7 @@ void vm_stop(RunState state)
     }
     run_state_set(state);
     if (was_running) {
+        event_emit(&stop_event, NULL);
         tell_listeners();
     }
 }

@@ -6,8 +6,7 @@ from tree import Finding
 # (folder prefix, layer); the longest prefix wins. The buses and devices of hw have an order too.
 LAYERS = {
     "util/base": 0,
-    "util/loop": 1, "util/event": 1, "util/crypto": 1, "util/object": 1,
-    "util/json": 1,
+    "util/loop": 1, "util/event": 1, "util/json": 1, "util/crypto": 1, "util/object": 1,
     "block": 2, "net": 2, "ui": 2,
     "softmmu/memory": 3, "softmmu/run": 3,
     "accel": 4, "target": 4,
@@ -25,6 +24,7 @@ PUBLIC = {
     "util/loop.h": "util/loop", "util/worker.h": "util/loop",
     "util/field.h": "util/object", "util/object.h": "util/object",
     "util/event.h": "util/event",
+    "util/json.h": "util/json", "util/json-type.h": "util/json",
     "softmmu/memory.h": "softmmu/memory", "softmmu/run.h": "softmmu/run",
     "softmmu/monitor.h": "softmmu/monitor", "softmmu/gdbstub.h": "softmmu/gdbstub",
     "hw/device.h": "hw/core", "hw/irq.h": "hw/core",

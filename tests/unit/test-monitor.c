@@ -25,11 +25,11 @@ static void test_errors(void)
     check("", "");
     check("   ", "");
     check("foo", "unknown command: 'foo'\r\n");
-    check("stpo", "unknown command: 'stpo'; did you mean 'stop'?\r\n");
+    check("stpo", "unknown command: 'stpo'\r\nDid you mean 'stop'?\r\n");
     check("info foo", "unknown command: 'info foo'\r\n");
-    check("info statsu", "unknown command: 'info statsu'; did you mean 'info status'?\r\n");
+    check("info statsu", "unknown command: 'info statsu'\r\nDid you mean 'info status'?\r\n");
     check("info /", "unknown command: 'info /'\r\n");
-    check("/x", "unknown command: '/x'; did you mean 'x'?\r\n");
+    check("/x", "unknown command: '/x'\r\nDid you mean 'x'?\r\n");
     check("\xff\xfe", "unknown command: '\xef\xbf\xbd\xef\xbf\xbd'\r\n");
     check("system_reset now", "system_reset: extraneous characters at the end of line: 'now'\r\n"
                               "Try \"help system_reset\" for more information\r\n");

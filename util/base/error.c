@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 struct Error {
+    ErrorClass error_class;
     char *message;
     char *hint; /* lines, each ending in a newline; NULL: none */
 };
@@ -32,6 +33,26 @@ bool error_set(Error **err, const char *format, ...)
     va_end(args);
     errno = saved_errno;
     return false;
+}
+
+bool error_set_class(Error **err, ErrorClass error_class, const char *format, ...)
+{
+    va_list args;
+    int saved_errno = errno;
+
+    va_start(args, format);
+    error_set_valist(err, format, args);
+    va_end(args);
+    if (err) {
+        (*err)->error_class = error_class;
+    }
+    errno = saved_errno;
+    return false;
+}
+
+ErrorClass error_class(const Error *error)
+{
+    return error->error_class;
 }
 
 bool error_set_errno(Error **err, int os_error, const char *format, ...)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* JsonType: the shape of a JSON value, stated once: what comes in is checked against it, and
+ * query-qmp-schema tells it. */
+#ifndef UTIL_JSON_TYPE_H
+#define UTIL_JSON_TYPE_H
+
+#include "util/error.h"
+
+#include <jansson.h>
+
+typedef enum JsonKind {
+    JSON_KIND_ANY,
+    JSON_KIND_STRING,
+    JSON_KIND_INT,
+    JSON_KIND_NUMBER, /* an integer will do */
+    JSON_KIND_BOOL,
+    JSON_KIND_NULL,
+    JSON_KIND_ENUM, /* a string of `values` */
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT
+} JsonKind;
+
+typedef struct JsonType JsonType;
+
+typedef struct JsonMember {
+    const char *name; /* NULL ends the table */
+    const JsonType *type;
+    bool optional;
+} JsonMember;
+
+struct JsonType {
+    JsonKind kind;
+    const char *const *values; /* ENUM: NULL-terminated */
+    const JsonType *element;   /* ARRAY */
+    const JsonMember *members; /* OBJECT */
+    bool open;                 /* OBJECT: may have other members besides */
+};
+
+extern const JsonType json_type_any, json_type_string, json_type_int, json_type_number,
+    json_type_bool, json_type_null;
+extern const JsonType json_type_strings; /* an array of strings */
+
+/* Whether `value` has that shape; `where` names it in the error ("arguments.backend"). */
+bool json_type_check(const JsonType *type, const json_t *value, const char *where, Error **err);
+
+/* A JSON string of any bytes: what is not UTF-8 is replaced. NULL gives an empty string. */
+json_t *json_text(const char *text);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+
+/* Parses one JSON value; trailing blanks may follow. Duplicate keys are refused. Caller: decref. */
+json_t *json_parse(const char *text, size_t length, Error **err);
+
+#endif

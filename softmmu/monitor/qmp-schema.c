@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* query-commands and query-qmp-schema: what the tables of commands and events say about themselves.
+ * Types have no names of their own in the schema: each gets a number when it is first met. */
+#include "softmmu/monitor/monitor-private.h"
+#include "util/event.h"
+
+#include <string.h>
+
+LINKER_SET_DECLARE(const EventType, event_types);
+
+/* -- query-commands, query-events -------------------------------------------------------------- */
+
+static const JsonMember name_members[] = {{"name", &json_type_string}, {NULL}};
+static const JsonType name_type = {.kind = JSON_KIND_OBJECT, .members = name_members};
+static const JsonType names_type = {.kind = JSON_KIND_ARRAY, .element = &name_type};
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool run_query_commands(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    json_t *list = json_array();
+
+    MONITOR_FOREACH_COMMAND(command)
+    {
+        if ((*command)->qmp) {
+            g_ptr_array_add(names, (char *)(*command)->qmp);
+        }
+    }
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++) {
+        json_array_append_new(list, json_pack("{s:s}", "name", names->pdata[i]));
+    }
+    monitor_return(monitor, list);
+    return true;
+}
+
+static const MonitorCommand query_commands_command = {
+    .qmp = "query-commands",
+    .help = "list the commands of QMP",
+    .returns = &names_type,
+    .run = run_query_commands,
+};
+MONITOR_COMMAND(query_commands_command);
+
+/* -- query-qmp-schema -------------------------------------------------------------------------- */
+
+typedef struct Schema {
+    json_t *list;         /* of SchemaInfo */
+    GHashTable *numbers;  /* JsonType * -> number + 1 */
+    GHashTable *built_in; /* names that are in the list */
+    unsigned count;
+} Schema;
+
+static const char *add_type(Schema *schema, const JsonType *type, char name[32]);
+
+/* Name and "json-type" of what needs no description; NULL: it does. */
+static const char *built_in_name(JsonKind kind, const char **ret_json_type)
+{
+    static const struct {
+        const char *name, *json_type;
+    } built_in[] = {
+        [JSON_KIND_ANY] = {"any", "value"},     [JSON_KIND_STRING] = {"str", "string"},
+        [JSON_KIND_INT] = {"int", "int"},       [JSON_KIND_NUMBER] = {"number", "number"},
+        [JSON_KIND_BOOL] = {"bool", "boolean"}, [JSON_KIND_NULL] = {"null", "null"},
+    };
+
+    if (kind > JSON_KIND_NULL) {
+        return NULL;
+    }
+    *ret_json_type = built_in[kind].json_type;
+    return built_in[kind].name;
+}
+
+static void add_info(Schema *schema, const char *name, const char *meta_type, json_t *info)
+{
+    json_object_set_new(info, "name", json_string(name));
+    json_object_set_new(info, "meta-type", json_string(meta_type));
+    json_array_append_new(schema->list, info);
+}
+
+static json_t *member_info(Schema *schema, const char *name, const JsonType *type, bool optional)
+{
+    char type_name[32];
+    json_t *info = json_pack("{s:s, s:s}", "name", name, "type", add_type(schema, type, type_name));
+
+    if (optional) {
+        json_object_set_new(info, "default", json_null());
+    }
+    return info;
+}
+
+static void add_enum(Schema *schema, const char *name, const JsonType *type)
+{
+    json_t *values = json_array(), *members = json_array();
+
+    for (const char *const *value = type->values; *value; value++) {
+        json_array_append_new(values, json_string(*value));
+        json_array_append_new(members, json_pack("{s:s}", "name", *value));
+    }
+    add_info(schema, name, "enum", json_pack("{s:o, s:o}", "values", values, "members", members));
+}
+
+static void add_object(Schema *schema, const char *name, const JsonType *type)
+{
+    json_t *members = json_array();
+
+    for (const JsonMember *member = type->members; member && member->name; member++) {
+        json_array_append_new(members,
+                              member_info(schema, member->name, member->type, member->optional));
+    }
+    add_info(schema, name, "object", json_pack("{s:o}", "members", members));
+}
+
+static void add_described(Schema *schema, const char *name, const JsonType *type)
+{
+    char element[32];
+
+    if (type->kind == JSON_KIND_ENUM) {
+        add_enum(schema, name, type);
+    } else if (type->kind == JSON_KIND_OBJECT) {
+        add_object(schema, name, type);
+    } else {
+        add_info(schema, name, "array",
+                 json_pack("{s:s}", "element-type", add_type(schema, type->element, element)));
+    }
+}
+
+/* Adds what is not there yet; returns the name, which may be written to `name`. */
+static const char *add_type(Schema *schema, const JsonType *type, char name[32])
+{
+    const char *json_type, *fixed = built_in_name(type->kind, &json_type);
+    char element[32];
+
+    if (fixed) {
+        if (g_hash_table_add(schema->built_in, (char *)fixed)) {
+            add_info(schema, fixed, "builtin", json_pack("{s:s}", "json-type", json_type));
+        }
+        return fixed;
+    }
+    gpointer number = g_hash_table_lookup(schema->numbers, type);
+    bool is_new = number == NULL;
+    if (is_new) {
+        number = GUINT_TO_POINTER(++schema->count);
+        g_hash_table_insert(schema->numbers, (gpointer)type, number);
+    }
+    if (type->kind == JSON_KIND_ARRAY) {
+        g_snprintf(name, 32, "[%.24s]", add_type(schema, type->element, element));
+    } else {
+        g_snprintf(name, 32, "%u", GPOINTER_TO_UINT(number));
+    }
+    if (is_new) {
+        add_described(schema, name, type);
+    }
+    return name;
+}
+
+/* The object of a command's arguments; "0" is the one without members. */
+static void add_arguments(Schema *schema, const MonitorCommand *command, char name[32])
+{
+    json_t *members = json_array();
+
+    for (const MonitorArg *arg = command->args; arg->kind != MONITOR_ARG_END; arg++) {
+        const JsonType *type = monitor_arg_type(arg);
+
+        if (type) {
+            bool optional = arg->optional || arg->kind == MONITOR_ARG_FLAG;
+            json_array_append_new(members, member_info(schema, arg->name, type, optional));
+        }
+    }
+    g_strlcpy(name, "0", 32);
+    if (json_array_size(members) == 0) {
+        json_decref(members);
+        return;
+    }
+    g_snprintf(name, 32, "%u", ++schema->count);
+    add_info(schema, name, "object", json_pack("{s:o}", "members", members));
+}
+
+static void add_commands(Schema *schema)
+{
+    MONITOR_FOREACH_COMMAND(row)
+    {
+        const MonitorCommand *command = *row;
+        char arguments[32], result[32];
+
+        if (!command->qmp) {
+            continue;
+        }
+        add_arguments(schema, command, arguments);
+        const char *returns = command->returns ? add_type(schema, command->returns, result) : "0";
+        json_t *info = json_pack("{s:s, s:s}", "arg-type", arguments, "ret-type", returns);
+        if (command->flags & MONITOR_OOB) {
+            json_object_set_new(info, "allow-oob", json_true());
+        }
+        add_info(schema, command->qmp, "command", info);
+    }
+}
+
+static void add_events(Schema *schema)
+{
+    LINKER_SET_FOREACH(const EventType, event, event_types)
+    {
+        char name[32];
+        const char *data = (*event)->data ? add_type(schema, (*event)->data, name) : "0";
+
+        add_info(schema, (*event)->name, "event", json_pack("{s:s}", "arg-type", data));
+    }
+}
+
+static const JsonType schema_type = {.kind = JSON_KIND_ARRAY, .element = &json_type_any};
+
+static bool run_query_schema(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    Schema schema = {.list = json_array(),
+                     .numbers = g_hash_table_new(NULL, NULL),
+                     .built_in = g_hash_table_new(g_str_hash, g_str_equal)};
+
+    add_info(&schema, "0", "object", json_pack("{s:[]}", "members"));
+    add_commands(&schema);
+    add_events(&schema);
+    g_hash_table_destroy(schema.numbers);
+    g_hash_table_destroy(schema.built_in);
+    monitor_return(monitor, schema.list);
+    return true;
+}
+
+static const MonitorCommand query_schema_command = {
+    .qmp = "query-qmp-schema",
+    .help = "describe commands, events and their types",
+    .returns = &schema_type,
+    .run = run_query_schema,
+};
+MONITOR_COMMAND(query_schema_command);
