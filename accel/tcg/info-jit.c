@@ -114,6 +114,20 @@ static void append_row(GString *text, const char *name, uint64_t value)
     g_string_append_printf(text, "%-31s %" PRIu64 "\n", name, value);
 }
 
+void tcg_count(AccelCountFn *fn, void *opaque)
+{
+    const BlockStatistics *s = &block_statistics;
+
+    fn("blocks translated", s->translated, opaque);
+    fn("guest instructions translated", s->guest_insns, opaque);
+    fn("blocks invalidated", s->invalidated, opaque);
+    fn("blocks evicted", s->evicted, opaque);
+    fn("code cache flushes", s->flushes, opaque);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        fn(rows[i].name, sum_of(rows[i].offset), opaque);
+    }
+}
+
 char *tcg_info_jit(void)
 {
     GString *text = g_string_new(NULL);

@@ -3,7 +3,7 @@
 #ifndef ACCEL_TCG_STATISTICS_H
 #define ACCEL_TCG_STATISTICS_H
 
-#include <stdint.h>
+#include "accel/accel.h"
 
 /* Why a refill could not help and exact mode has to do the access. */
 typedef enum SlowAccess {
@@ -59,5 +59,7 @@ extern BlockStatistics block_statistics;
 
 /* Text of `info jit`; caller frees. */
 char *tcg_info_jit(void);
+/* The counters of it, one by one. */
+void tcg_count(AccelCountFn *fn, void *opaque);
 
 #endif

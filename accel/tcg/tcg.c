@@ -238,6 +238,7 @@ static const Accel tcg_accel = {
     .use_kernel = guest_symbols_offer,
     .vcpu_ops = &tcg_vcpu_ops,
     .info_jit = tcg_info_jit,
+    .count = tcg_count,
     .info_hot = profile_text,
     .control_profile = profile_control,
 };

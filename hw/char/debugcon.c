@@ -40,7 +40,7 @@ static bool debugcon_realize(Object *obj, Error **err)
 {
     DebugCon *self = (DebugCon *)obj;
     const ChardevFrontend frontend = {
-        .can_receive = can_receive, .receive = receive, .opaque = self};
+        .can_receive = can_receive, .receive = receive, .opaque = self, .is_console = true};
 
     if (self->iobase > 0xffff) {
         return error_set(err, "iobase 0x%x: ports end at 0xffff", self->iobase);

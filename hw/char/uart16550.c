@@ -415,8 +415,11 @@ static void tx_timer_expired(void *opaque)
 
 bool uart_connect(Uart *uart, Chardev *chardev, Irq irq, Error **err)
 {
-    const ChardevFrontend frontend = {
-        .can_receive = can_receive, .receive = receive, .event = line_event, .opaque = uart};
+    const ChardevFrontend frontend = {.can_receive = can_receive,
+                                      .receive = receive,
+                                      .event = line_event,
+                                      .opaque = uart,
+                                      .is_console = true};
 
     if (chardev) {
         uart->chardev = chardev_attach(chardev, &frontend, err);

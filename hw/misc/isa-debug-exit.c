@@ -2,7 +2,7 @@
 /* isa-debug-exit: a write to its port ends the emulator with exit status (value << 1) | 1, for test
  * programs that run as a guest. */
 #include "hw/isa.h"
-#include "softmmu/run.h"
+#include "softmmu/run-end.h"
 
 typedef struct DebugExit {
     IsaDevice isa;
@@ -17,7 +17,7 @@ static uint64_t port_read(void *opaque, uint64_t offset, unsigned size)
 
 static void port_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
-    system_exit_request((int)((value << 1 | 1) & 0xff), SHUTDOWN_CAUSE_GUEST_SHUTDOWN);
+    system_debug_exit(value);
 }
 
 static const RegionOps port_ops = {

@@ -26,6 +26,8 @@ typedef struct AccelOption {
     uint64_t min, max; /* of a number */
 } AccelOption;
 
+typedef void AccelCountFn(const char *name, uint64_t value, void *opaque);
+
 typedef struct Accel {
     const char *name; /* "tcg" */
     const char *desc;
@@ -40,6 +42,8 @@ typedef struct Accel {
     char *(*info_jit)(void);
     char *(*info_hot)(unsigned lines, Error **err);
     bool (*control_profile)(const char *what, Error **err);
+    /* Calls fn for each counter of the run so far; may be NULL. Before the vCPUs are destroyed. */
+    void (*count)(AccelCountFn *fn, void *opaque);
 } Accel;
 
 /* Reads what is given and refuses what is not in the table, naming the nearest. */

@@ -169,7 +169,7 @@ typedef enum ShutdownCause {
  * or HOST_QUIT ends the process whatever run_shutdown_action says. */
 void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
-/* isa-debug-exit and `quit`: ends the process with this status after orderly clean-up. */
+/* `quit`: ends the process with this status after orderly clean-up. */
 void system_exit_request(int status, ShutdownCause cause);
 void system_powerdown_request(void); /* the power button */
 /* Called under the lock when the button is pressed (the ACPI PM device). */

@@ -27,6 +27,7 @@ typedef struct ChardevFrontend {
     void (*released)(void *opaque);
     void *opaque;
     bool is_monitor; /* on a mux: leaves the first focus to the others */
+    bool is_console; /* what a guest writes there may be a console: chardev_watch_consoles() */
 } ChardevFrontend;
 
 #define CHARDEV_BUFFER_SIZE (64 * 1024)
@@ -91,6 +92,10 @@ void chardev_send_break(Chardev *chardev);
 /* Ctrl-A keys of a mux that concern the whole machine: 'x' quit, 's' write snapshots back. Without
  * one, 'x' sends SIGTERM to the process. */
 extern void (*chardev_mux_key)(char key);
+
+/* Calls fn for what consoles write from now on, before the back end sees it; NULL: no more. */
+typedef void ChardevConsoleWatch(const Chardev *chardev, const uint8_t *bytes, size_t count);
+void chardev_watch_consoles(ChardevConsoleWatch *fn);
 
 /* -- For back ends ----------------------------------------------------------------------------- */
 

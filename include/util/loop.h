@@ -118,8 +118,11 @@ void loop_post(Loop *loop, LoopCallback *callback, void *opaque);
 
 /* -- Signals, by signalfd; call before starting threads ---------------------------------------- */
 
+/* `sender`: process that sent it, 0: the kernel. */
+typedef void LoopSignalCallback(void *opaque, int sender);
+
 /* The signal is blocked in the calling thread, and by inheritance in those it starts. */
-bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque,
+bool loop_watch_signal(Loop *loop, int signal_number, LoopSignalCallback *callback, void *opaque,
                        Error **err);
 
 /* Between the two SIGINT, SIGTERM and SIGHUP wait: what was made can be taken away again. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main(): parse everything, build the machine, run the main loop, take everything down again.
  * docs/design/architecture.md walks through it. */
+#include "softmmu/main/outcome.h"
 #include "softmmu/main/startup.h"
 
 #include "block/block.h"
@@ -69,7 +70,8 @@ static void take_down(void)
 
 static bool run(const Config *config, int *ret_status, Error **err)
 {
-    if (!startup_logging(config, err) || !startup_settings(config, err)) {
+    if (!outcome_begin(config, err) || !startup_logging(config, err) ||
+        !startup_settings(config, err)) {
         return false;
     }
     if (config_last(config, OPT_DAEMONIZE) && !process_daemonize(err)) {
@@ -78,6 +80,7 @@ static bool run(const Config *config, int *ret_status, Error **err)
     if (!start_loop(err)) {
         return false;
     }
+    outcome_watch();
     bool built = build_machine(config, err);
     if (built) {
         if (!config_last(config, OPT_PAUSED)) {
@@ -85,17 +88,25 @@ static bool run(const Config *config, int *ret_status, Error **err)
         }
         *ret_status = run_main_loop();
         gdbstub_exit(*ret_status);
+        outcome_collect();
     }
     take_down();
     return built;
 }
 
-static bool print_config(const Config *config)
+static void print_config(const Config *config)
 {
     g_autofree char *text = config_text(config);
 
     fputs(text, stdout);
-    return true;
+}
+
+/* Reports the error, which is the outcome. */
+static int failed(Error *err)
+{
+    outcome_write(EXIT_FAILURE, err);
+    error_report_free(err);
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -107,18 +118,21 @@ int main(int argc, char **argv)
 
     g_set_prgname(name);
     if (!config_parse(config, argc, argv, &err)) {
-        error_report_free(err);
-        return EXIT_FAILURE;
+        outcome_begin_words(argc, argv);
+        return failed(err);
     }
     if (help_answer(config)) {
         return EXIT_SUCCESS;
     }
-    bool fine =
-        config_add_defaults(config, &err) &&
-        (config_last(config, OPT_DUMP_CONFIG) ? print_config(config) : run(config, &status, &err));
-    if (!fine) {
-        error_report_free(err);
-        return EXIT_FAILURE;
+    if (!config_add_defaults(config, &err)) {
+        return failed(err);
     }
-    return status;
+    if (config_last(config, OPT_DUMP_CONFIG)) {
+        print_config(config);
+        return EXIT_SUCCESS;
+    }
+    if (!run(config, &status, &err)) {
+        return failed(err);
+    }
+    return outcome_write(status, NULL) || status ? status : EXIT_FAILURE;
 }

@@ -56,6 +56,10 @@ const OptionRow option_rows[] = {
      "reboot=reset|shutdown, shutdown=poweroff|pause,\n"
      "panic=pause|shutdown|exit-failure|none",
      .id = OPT_ACTION},
+    {"outcome", "FILE|stdio[,hang=SECONDS]",
+     "write a JSON record of how the run ended and what it used;\n"
+     "hang=: end when the guest is dead for so long (guest time)",
+     .id = OPT_OUTCOME},
     {"nodefaults", .id = OPT_NODEFAULTS, .help = "make no device that was not asked for"},
     {"S", .id = OPT_PAUSED, .help = "do not start the CPUs; the monitor's cont does"},
     {"daemonize", .id = OPT_DAEMONIZE, .help = "go to the background once the machine is made"},

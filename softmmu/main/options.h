@@ -33,6 +33,7 @@ typedef enum OptionId {
     OPT_FW_CFG,
     OPT_FIRMWARE_DIR,
     OPT_ACTION,
+    OPT_OUTCOME,
     OPT_NODEFAULTS,
     OPT_PAUSED,
     OPT_DAEMONIZE,

@@ -2,7 +2,7 @@
 /* The process around the machine: daemon, pid file, signals. */
 #include "softmmu/main/startup.h"
 
-#include "softmmu/run.h"
+#include "softmmu/run-end.h"
 #include "util/loop.h"
 
 #include <errno.h>
@@ -122,10 +122,21 @@ void process_remove_pidfile(void)
 
 /* -- Signals ----------------------------------------------------------------------------------- */
 
-static void signal_arrived(void *opaque)
+/* "from pid 12 (bash)"; a signal of a terminal has no sender. */
+static void signal_arrived(void *opaque, int sender)
 {
-    fprintf(stderr, "%s: terminating on signal %d\n", g_get_prgname(), GPOINTER_TO_INT(opaque));
-    system_shutdown_request(SHUTDOWN_CAUSE_HOST_SIGNAL);
+    int number = GPOINTER_TO_INT(opaque);
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", sender);
+    g_autofree char *program = NULL;
+
+    if (sender) {
+        g_file_get_contents(path, &program, NULL, NULL);
+        fprintf(stderr, "%s: terminating on signal %d from pid %d (%s)\n", g_get_prgname(), number,
+                sender, program && *program ? program : "<unknown process>");
+    } else {
+        fprintf(stderr, "%s: terminating on signal %d\n", g_get_prgname(), number);
+    }
+    system_kill(number, sender);
 }
 
 bool process_watch_signals(Error **err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests to stop, reset, power down and end:
  * noted by whoever asks, acted upon by the main loop. */
+#include "softmmu/run-end.h"
 #include "softmmu/run/internal.h"
 #include "util/event.h"
 
@@ -9,7 +10,7 @@ ShutdownAction run_shutdown_action = SHUTDOWN_ACTION_POWEROFF;
 PanicAction run_panic_action = PANIC_ACTION_SHUTDOWN;
 
 static struct {
-    ShutdownCause shutdown, reset;
+    RunEnd shutdown, reset;
     bool powerdown;
     bool stop;
     RunState stop_state;
@@ -49,6 +50,8 @@ static void *reset_opaque;
 static void (*powerdown_notify)(void *opaque);
 static void *powerdown_opaque;
 static uint64_t reset_count;
+static RunEnd end, last_triple_fault;
+static uint64_t triple_fault_count;
 
 /* A vCPU that asks goes no further before the main loop has acted, which lets it go on if that is
  * what comes out. */
@@ -72,28 +75,104 @@ void vm_stop_request(RunState state)
     requested(true);
 }
 
+static RunEnd end_by(ShutdownCause cause)
+{
+    static const RunEndKind kinds[SHUTDOWN_CAUSE_COUNT] = {
+        [SHUTDOWN_CAUSE_HOST_ERROR] = RUN_END_ERROR,
+        [SHUTDOWN_CAUSE_HOST_QUIT] = RUN_END_QUIT,
+        [SHUTDOWN_CAUSE_HOST_RESET] = RUN_END_HOST_RESET,
+        [SHUTDOWN_CAUSE_HOST_SIGNAL] = RUN_END_HOST_SIGNAL,
+        [SHUTDOWN_CAUSE_GUEST_SHUTDOWN] = RUN_END_GUEST_SHUTDOWN,
+        [SHUTDOWN_CAUSE_GUEST_RESET] = RUN_END_GUEST_RESET,
+        [SHUTDOWN_CAUSE_GUEST_PANIC] = RUN_END_PANIC,
+    };
+
+    return (RunEnd){.cause = cause, .kind = kinds[cause]};
+}
+
+static void request_shutdown(RunEnd by)
+{
+    requests.shutdown = by;
+    requested(true);
+}
+
+static void request_reset(RunEnd by)
+{
+    if (run_reboot_action == REBOOT_ACTION_SHUTDOWN) {
+        request_shutdown(by);
+        return;
+    }
+    requests.reset = by;
+    requested(true);
+}
+
+static void request_exit(int status, RunEnd by)
+{
+    requests.exit = true;
+    requests.exit_status = status;
+    request_shutdown(by);
+}
+
 void system_shutdown_request(ShutdownCause cause)
 {
-    requests.shutdown = cause;
-    requested(true);
+    request_shutdown(end_by(cause));
 }
 
 void system_reset_request(ShutdownCause cause)
 {
-    if (run_reboot_action == REBOOT_ACTION_SHUTDOWN) {
-        system_shutdown_request(cause);
-        return;
-    }
-    requests.reset = cause;
-    requested(true);
+    request_reset(end_by(cause));
 }
 
 void system_exit_request(int status, ShutdownCause cause)
 {
-    requests.exit = true;
-    requests.exit_status = status;
-    requests.shutdown = cause;
-    requested(true);
+    request_exit(status, end_by(cause));
+}
+
+void system_triple_fault(unsigned cpu, uint64_t rip)
+{
+    last_triple_fault = (RunEnd){
+        .cause = SHUTDOWN_CAUSE_GUEST_RESET, .kind = RUN_END_TRIPLE_FAULT, .cpu = cpu, .rip = rip};
+    triple_fault_count++;
+    request_reset(last_triple_fault);
+}
+
+void system_debug_exit(uint64_t value)
+{
+    RunEnd by = {
+        .cause = SHUTDOWN_CAUSE_GUEST_SHUTDOWN, .kind = RUN_END_DEBUG_EXIT, .value = value};
+
+    request_exit((int)((value << 1 | 1) & 0xff), by);
+}
+
+void system_kill(int signal, int sender)
+{
+    RunEnd by = end_by(SHUTDOWN_CAUSE_HOST_SIGNAL);
+
+    by.signal = signal;
+    by.sender = sender;
+    request_shutdown(by);
+}
+
+void system_give_up(RunEndKind kind, const char *found)
+{
+    RunEnd by = {.cause = SHUTDOWN_CAUSE_HOST_ERROR, .kind = kind, .found = found};
+
+    request_exit(1, by);
+}
+
+const RunEnd *run_end(void)
+{
+    return &end;
+}
+
+const RunEnd *run_last_triple_fault(void)
+{
+    return &last_triple_fault;
+}
+
+uint64_t run_triple_fault_count(void)
+{
+    return triple_fault_count;
 }
 
 void system_powerdown_request(void)
@@ -144,11 +223,12 @@ static bool handle_panic(int *ret_status)
     case PANIC_ACTION_PAUSE:
         vm_stop(RUN_STATE_GUEST_PANICKED);
         return false;
-    case PANIC_ACTION_EXIT_FAILURE:
-        *ret_status = 1;
-        return true;
     default:
-        *ret_status = 0;
+        if (run_shutdown_action == SHUTDOWN_ACTION_PAUSE) {
+            vm_stop(RUN_STATE_GUEST_PANICKED);
+            return false;
+        }
+        *ret_status = run_panic_action == PANIC_ACTION_EXIT_FAILURE;
         return true;
     }
 }
@@ -176,15 +256,18 @@ static bool handle_pending(int *ret_status)
 
     memset(&requests, 0, sizeof(requests));
     if (now.exit) {
-        emit_with_cause(&shutdown_event, now.shutdown);
+        emit_with_cause(&shutdown_event, now.shutdown.cause);
         *ret_status = now.exit_status;
+        end = now.shutdown;
         return true;
     }
-    if (now.shutdown != SHUTDOWN_CAUSE_NONE && handle_shutdown(now.shutdown, ret_status)) {
+    if (now.shutdown.cause != SHUTDOWN_CAUSE_NONE &&
+        handle_shutdown(now.shutdown.cause, ret_status)) {
+        end = now.shutdown;
         return true;
     }
-    if (now.reset != SHUTDOWN_CAUSE_NONE) {
-        reset_machine(now.reset);
+    if (now.reset.cause != SHUTDOWN_CAUSE_NONE) {
+        reset_machine(now.reset.cause);
     }
     if (now.powerdown) {
         event_emit(&powerdown_event, NULL);
@@ -203,14 +286,15 @@ static bool handle_pending(int *ret_status)
 
 static bool any_pending(void)
 {
-    return requests.exit || requests.shutdown != SHUTDOWN_CAUSE_NONE ||
-           requests.reset != SHUTDOWN_CAUSE_NONE || requests.powerdown || requests.stop;
+    return requests.exit || requests.shutdown.cause != SHUTDOWN_CAUSE_NONE ||
+           requests.reset.cause != SHUTDOWN_CAUSE_NONE || requests.powerdown || requests.stop;
 }
 
 bool run_handle_requests(int *ret_status)
 {
     while (any_pending()) {
         if (handle_pending(ret_status)) {
+            end.state = run_state_get();
             vm_stop(RUN_STATE_SHUTDOWN);
             return true;
         }

@@ -350,10 +350,16 @@ static void test_watch_dev_null(void)
     teardown();
 }
 
+static void note_signal(void *opaque, int sender)
+{
+    g_assert_cmpint(sender, ==, getpid());
+    note(opaque);
+}
+
 static void test_signal(void)
 {
     setup();
-    g_assert_true(loop_watch_signal(loop, SIGUSR1, note, "s", NULL));
+    g_assert_true(loop_watch_signal(loop, SIGUSR1, note_signal, "s", NULL));
     raise(SIGUSR1);
     loop_run_once(loop, true);
     g_assert_cmpstr(journal->str, ==, "s");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* softmmu/run: the lock's fairness, vCPU threads with a dummy guest, safe points, requests. */
-#include "softmmu/run.h"
+#include "softmmu/run-end.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -605,6 +605,45 @@ static void test_actions(void)
     g_assert_cmpint(status, ==, 1);
     run_panic_action = PANIC_ACTION_SHUTDOWN;
     g_assert_false(run_handle_requests(&status));
+    run_shutdown_action = SHUTDOWN_ACTION_PAUSE;
+    vm_start();
+    system_shutdown_request(SHUTDOWN_CAUSE_GUEST_PANIC);
+    g_assert_false(run_handle_requests(&status));
+    g_assert_cmpint(run_state_get(), ==, RUN_STATE_GUEST_PANICKED);
+    run_shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+}
+
+static void test_ends(void)
+{
+    int status = -1;
+
+    vm_start();
+    system_triple_fault(3, 0x1234);
+    g_assert_false(run_handle_requests(&status));
+    g_assert_cmpint(run_end()->kind, !=, RUN_END_TRIPLE_FAULT);
+    g_assert_cmpuint(run_last_triple_fault()->cpu, ==, 3);
+    g_assert_cmpuint(run_triple_fault_count(), ==, 1);
+    run_reboot_action = REBOOT_ACTION_SHUTDOWN;
+    system_triple_fault(4, 0x5678);
+    g_assert_true(run_handle_requests(&status));
+    run_reboot_action = REBOOT_ACTION_RESET;
+    g_assert_cmpint(run_end()->kind, ==, RUN_END_TRIPLE_FAULT);
+    g_assert_cmpint(run_end()->state, ==, RUN_STATE_RUNNING);
+    g_assert_cmphex(run_end()->rip, ==, 0x5678);
+    system_debug_exit(0x21);
+    g_assert_true(run_handle_requests(&status));
+    g_assert_cmpint(status, ==, 0x43);
+    g_assert_cmpint(run_end()->kind, ==, RUN_END_DEBUG_EXIT);
+    g_assert_cmphex(run_end()->value, ==, 0x21);
+    g_assert_cmpint(run_end()->state, ==, RUN_STATE_SHUTDOWN);
+    system_kill(15, 77);
+    g_assert_true(run_handle_requests(&status));
+    g_assert_cmpint(status, ==, 0);
+    g_assert_cmpint(run_end()->sender, ==, 77);
+    system_give_up(RUN_END_HANG, "halted");
+    g_assert_true(run_handle_requests(&status));
+    g_assert_cmpint(status, ==, 1);
+    g_assert_cmpstr(run_end()->found, ==, "halted");
 }
 
 static void note_button(void *opaque)
@@ -647,6 +686,7 @@ int main(int argc, char **argv)
     g_test_add_func("/run/requests/exit", test_exit);
     g_test_add_func("/run/requests/stop", test_stop_request);
     g_test_add_func("/run/requests/actions", test_actions);
+    g_test_add_func("/run/requests/ends", test_ends);
     g_test_add_func("/run/requests/powerdown", test_powerdown);
     int result = g_test_run();
 

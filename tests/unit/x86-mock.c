@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "softmmu/memory.h"
+#include "softmmu/run-end.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/paging.h"
 
@@ -232,6 +233,11 @@ void system_reset_request(ShutdownCause cause)
     g_assert_true(locked);
     g_assert_cmpint(cause, ==, SHUTDOWN_CAUSE_GUEST_RESET);
     mock_reset_count++;
+}
+
+void system_triple_fault(unsigned cpu, uint64_t rip)
+{
+    system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
 }
 
 uint64_t address_space_load(AddressSpace *as, uint64_t address, unsigned size,

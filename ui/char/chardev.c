@@ -72,12 +72,22 @@ static void log_bytes(Chardev *chardev, const uint8_t *bytes, size_t count)
     }
 }
 
+static ChardevConsoleWatch *console_watch;
+
+void chardev_watch_consoles(ChardevConsoleWatch *fn)
+{
+    console_watch = fn;
+}
+
 void chardev_write(Chardev *chardev, const void *bytes, size_t count)
 {
     const uint8_t *from = bytes;
 
     if (!chardev || count == 0) {
         return;
+    }
+    if (console_watch && chardev->frontend.is_console) {
+        console_watch(chardev, from, count);
     }
     if (chardev->log_fd >= 0) {
         log_bytes(chardev, from, count);

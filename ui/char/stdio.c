@@ -48,7 +48,7 @@ static void make_raw(void)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
-static void stdio_continued(void *opaque)
+static void stdio_continued(void *opaque, int sender)
 {
     if (is_in_use) {
         make_raw();

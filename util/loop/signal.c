@@ -13,7 +13,7 @@
 typedef struct SignalWatch {
     int fd;
     LoopWatch *watch;
-    LoopCallback *callback;
+    LoopSignalCallback *callback;
     void *opaque;
 } SignalWatch;
 
@@ -23,11 +23,11 @@ static void signal_readable(void *opaque)
     struct signalfd_siginfo info;
 
     while (read(signal->fd, &info, sizeof(info)) == sizeof(info)) {
-        signal->callback(signal->opaque);
+        signal->callback(signal->opaque, (int)info.ssi_pid);
     }
 }
 
-bool loop_watch_signal(Loop *loop, int signal_number, LoopCallback *callback, void *opaque,
+bool loop_watch_signal(Loop *loop, int signal_number, LoopSignalCallback *callback, void *opaque,
                        Error **err)
 {
     sigset_t set;

@@ -3,6 +3,7 @@
  * SDM vol. 3 ch. 6. */
 #include "target/i386/helpers/exceptions.h"
 
+#include "softmmu/run-end.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/transfer.h"
 #include "util/log.h"
@@ -70,7 +71,7 @@ void exception_shutdown(X86Cpu *cpu)
     machine_lock();
     cpu->halted = true;
     cpu->eflags &= ~(uint64_t)EFLAGS_IF;
-    system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+    system_triple_fault(cpu->vcpu.index, cpu->rip);
     machine_unlock();
 }
 

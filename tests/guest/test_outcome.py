@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How a run ends: exit statuses, -action, and the record of -outcome.
+
+Run alone: python3 tests/guest/test_outcome.py [NAME...]
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from machine import Machine, boot_sector, emulator, expect, expect_in, run_tests
+
+
+class Run:
+    """The boot sector that does what it is told, with a record beside it."""
+
+    def __init__(self, *options, hang=None):
+        self.folder = tempfile.mkdtemp(prefix="outcome-")
+        self.path = os.path.join(self.folder, "record.json")
+        image = boot_sector("commands.S", self.folder)
+        record = self.path + (f",hang={hang}" if hang else "")
+        self.guest = Machine(["-m", "16", "-drive", f"file={image},format=raw",
+                              "-outcome", record, *options])
+        self.guest.wait_for("tell me")
+
+    def tell(self, letters):
+        self.guest.type(letters)
+        return self
+
+    def end(self, status):
+        """The record, after the end with that status; nothing but it is in its folder."""
+        found = self.guest.wait_exit()
+        expect(found == status, f"status {found}, not {status}: {self.guest.error_text()}")
+        self.guest.kill()
+        record = json.loads(Path(self.path).read_text(encoding="utf-8"))
+        expect(record["status"] == status, record)
+        files = sorted(os.listdir(self.folder))
+        expect([name for name in files if name.startswith("record")] == ["record.json"], files)
+        subprocess.run(["rm", "-r", self.folder], check=True)
+        return record
+
+
+def ends(letters, status, outcome, *options, hang=None):
+    record = Run(*options, hang=hang).tell(letters).end(status)
+    expect(record["outcome"] == outcome, record)
+    return record
+
+
+def test_power_off():
+    record = ends("o", 0, "guest-shutdown")
+    expect(record["version"] == 1 and record["state"] == "running", record)
+    expect(record["console"][-1].startswith("tell me") or record["console"][-1] == "o", record)
+    expect(record["console_bytes"]["serial0"] > 8, record)
+    expect(record["accelerator"]["name"] == "tcg", record)
+    expect(record["accelerator"]["counters"]["blocks translated"] > 100, record)
+    used = record["used"]
+    expect(0 < used["wall_seconds"] < 600 and used["user_seconds"] + used["system_seconds"] > 0, used)
+    expect(4 << 20 < used["peak_memory_bytes"] < 4 << 30, used)
+    expect(len(record["vcpus"]) == 1 and record["vcpus"][0]["cpu_seconds"] > 0, record)
+    expect(0 < record["guest_seconds"] <= used["wall_seconds"], record)
+    expect("panic" not in record and "error" not in record and "signal" not in record, record)
+
+
+def test_reset():
+    record = ends("r", 0, "guest-reset", "-no-reboot")
+    expect(record["resets"] == 0, record)
+    run = Run()
+    run.tell("r")
+    run.guest.wait_for("tell me")
+    record = run.tell("o").end(0)
+    expect(record["outcome"] == "guest-shutdown" and record["resets"] == 1, record)
+    expect(ends("r", 0, "guest-reset", "-action", "reboot=shutdown")["resets"] == 0, "resets")
+
+
+def test_triple_fault():
+    record = ends("t", 0, "triple-fault", "-no-reboot")
+    fault = record["triple_fault"]
+    expect(fault["cpu"] == 0 and fault["count"] == 1, record)
+    expect(0x7c00 <= int(fault["rip"], 16) < 0x7e00, record)
+    run = Run()
+    for _ in range(2):
+        run.tell("t")
+        run.guest.wait_for("tell me")
+    record = run.tell("o").end(0)
+    expect(record["outcome"] == "guest-shutdown", record)
+    expect(record["triple_fault"]["count"] == 2 and record["resets"] == 2, record)
+
+
+def test_debug_exit():
+    record = ends("d", 0x21, "debug-exit", "-device", "isa-debug-exit")
+    expect(record["debug_exit"] == 0x10, record)
+
+
+def test_quit():
+    run = Run()
+    run.guest.monitor_send("quit")
+    expect(run.end(0)["outcome"] == "quit", "outcome")
+
+
+def test_signals():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        run = Run()
+        run.guest.process.send_signal(number)
+        record = run.end(0)
+        expect(record["outcome"] == "host-signal", record)
+        expect(record["signal"] == {"number": int(number), "name": number.name,
+                                    "sender": os.getpid()}, record)
+        expect_in(f"terminating on signal {int(number)} from pid {os.getpid()} (",
+                  run.guest.errors.text())
+
+
+def test_signal_at_start():
+    """However early it comes once the option was read, there is a record."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "record.json")
+        seen = set()
+        for step in range(12):
+            path.write_text("old", encoding="utf-8")
+            with subprocess.Popen([emulator(), "-display", "none", "-m", "16", "-outcome", path],
+                                  stderr=subprocess.DEVNULL) as process:
+                while path.exists():
+                    pass  # until the option is read
+                time.sleep(step * 0.005)
+                process.send_signal(signal.SIGTERM)
+            seen.add(json.loads(path.read_text(encoding="utf-8"))["outcome"])
+        expect(seen == {"host-signal"}, seen)
+
+
+def test_no_shutdown():
+    run = Run("-no-shutdown")
+    run.tell("o")
+    while "shutdown" not in run.guest.monitor("info status"):
+        pass
+    run.guest.process.send_signal(signal.SIGTERM)
+    record = run.end(0)
+    expect(record["outcome"] == "host-signal" and record["state"] == "shutdown", record)
+    run = Run("-action", "shutdown=pause,reboot=shutdown")
+    run.tell("r")
+    while "shutdown" not in run.guest.monitor("info status"):
+        pass
+    run.guest.monitor_send("quit")
+    expect(run.end(0)["outcome"] == "quit", "outcome")
+
+
+def test_console_panic():
+    """A panic that the guest has printed is what a reboot or a hang then means."""
+    for letters, options, hang in (("pr", ["-no-reboot"], None), ("pt", ["-no-reboot"], None)):
+        record = ends(letters, 0, "panic", *options, hang=hang)
+        expect(record["panic"] == {"found": "console",
+                                   "text": "Kernel panic - not syncing: told so"}, record)
+        expect("[    1.0] Kernel panic - not syncing: told so" in record["console"], record)
+    record = ends("p", 1, "panic", hang=1)
+    expect(record["panic"]["text"].endswith("told so"), record)
+    run = Run()
+    run.tell("pr")
+    run.guest.wait_for("tell me")
+    record = run.tell("o").end(0)
+    expect(record["outcome"] == "guest-shutdown" and "panic" not in record, record)
+
+
+def test_hang():
+    record = ends("h", 1, "hang", "-smp", "2", hang=1)
+    expect(record["hang"] == "halted" and record["guest_seconds"] >= 1, record)
+    expect([cpu["halted"] for cpu in record["vcpus"]] == [True, True], record)
+    run = Run(hang=1)
+    run.tell("s")
+    time.sleep(3)
+    expect(run.guest.process.poll() is None, "an idle guest is no hang")
+    run.guest.monitor_send("quit")
+    expect(run.end(0)["outcome"] == "quit", "outcome")
+
+
+def run_failing(*options):
+    return subprocess.run([emulator(), "-display", "none", *options], capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+def test_start_errors():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "record.json")
+        for options, text in ((["-nosuch"], "there is no option '-nosuch'"),
+                              (["-m", "5x"], "-m 5x: '5x' is not a size"),
+                              (["-device", "nosuch"], "-device nosuch: unknown device 'nosuch'")):
+            for order in ([*options, "-outcome", path], ["-outcome", path, *options]):
+                path.write_text("old", encoding="utf-8")
+                result = run_failing(*order)
+                record = json.loads(path.read_text(encoding="utf-8"))
+                expect(result.returncode == 1 and record["status"] == 1, record)
+                expect(record["outcome"] == "error" and record["error"] == text, record)
+                expect_in(text, result.stderr)
+        result = run_failing("-outcome", f"{folder}/no/record.json")
+        expect(result.returncode == 1, result)
+        expect_in("cannot write into", result.stderr)
+        expect(os.listdir(folder) == ["record.json"], os.listdir(folder))
+
+
+def test_wrong_options():
+    for text, message in (("stdio,hang=0", "hang=0 is not between"),
+                          ("stdio,hnag=1", "did you mean 'hang'?"), (",hang=1", "is needed")):
+        result = run_failing("-outcome", text)
+        expect(result.returncode == 1, result)
+        expect_in(message, result.stderr)
+    result = run_failing("-outcome", "stdio", "-daemonize")
+    expect_in("there is no terminal", result.stderr)
+
+
+def test_stdio():
+    """One line by itself, behind what the guest has written."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = boot_sector("commands.S", folder)
+        with Machine(["-m", "16", "-drive", f"file={image},format=raw", "-outcome", "stdio"]) as guest:
+            guest.wait_for("tell me")
+            guest.type("o")
+            guest.wait_exit()
+            guest.serial.wait_for(rb"(?!)", 10)
+            line = guest.serial.text().rstrip("\n").split("\n")[-1]
+            expect(json.loads(line)["outcome"] == "guest-shutdown", line)
+
+
+def test_other_files():
+    """What is no plain file is written to, not replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        with subprocess.Popen([emulator(), "-display", "none", "-nosuch", "-outcome", path],
+                              stderr=subprocess.DEVNULL) as process:
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            process.wait(60)
+        expect(record["outcome"] == "error", record)
+        expect(os.listdir(folder) == ["fifo"], os.listdir(folder))
+
+
+def test_daemon():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([emulator(), "-display", "none", "-m", "16", "-daemonize", "-pidfile",
+                        "pid", "-outcome", "record.json"], cwd=folder, check=True, timeout=60)
+        number = int(Path(folder, "pid").read_text(encoding="utf-8"))
+        os.kill(number, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.kill(number, 0)
+                time.sleep(0.05)
+        record = json.loads(Path(folder, "record.json").read_text(encoding="utf-8"))
+        expect(record["outcome"] == "host-signal", record)
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()))
