@@ -118,8 +118,9 @@ static void retire(CodeRegion *region)
     for (size_t i = 0; i < count; i++) {
         blocks_forget_in_pages(&region->blocks[i]);
     }
-    code_cache.flush_count++;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* a full barrier, which the thread sanitizer understands: all that was withdrawn above is
+     * seen before the turns are read */
+    __atomic_fetch_add(&code_cache.flush_count, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         X86Cpu *cpu = vcpu_get(i)->cpu;
         forget_in_jump_cache(cpu, region);
