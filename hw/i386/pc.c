@@ -8,6 +8,7 @@
 #include "hw/ps2.h"
 #include "hw/x87-error.h"
 #include "softmmu/run.h"
+#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 #include "ui/chardev.h"
 
@@ -190,6 +191,7 @@ static bool pc_realize(Object *obj, Error **err)
         return false;
     }
     system_set_reset_handler(machine_reset, pc);
+    system_set_nmi_handler(pc_nmi, pc);
     return true;
 }
 
@@ -198,6 +200,7 @@ static void pc_unrealize(Object *obj)
     PcMachine *pc = (PcMachine *)obj;
 
     system_set_reset_handler(NULL, NULL);
+    system_set_nmi_handler(NULL, NULL);
     pc_memory_destroy(pc);
 }
 
@@ -300,6 +303,7 @@ static const MachineInfo pc_info = {
     .is_default = true,
     .max_cpus = MAX_CPUS,
     .reset = pc_reset,
+    .ready = pc_firmware_ready,
 };
 
 static const Type pc_type = {

@@ -24,6 +24,8 @@ typedef struct MachineInfo {
     /* What a machine reset does; called with all vCPUs parked, and once before the machine starts.
      * NULL: object_reset() of the machine. */
     void (*reset)(Machine *machine);
+    /* All devices are made: describes them to the firmware, before the first reset. May be NULL. */
+    bool (*ready)(Machine *machine, Error **err);
 } MachineInfo;
 
 /* One -fw_cfg item. */
@@ -106,6 +108,8 @@ const Type *machine_find_or_fail(const char *name, Error **err);
 char *machine_help(void);
 /* The object at /machine, or NULL. */
 Machine *machine_current(void);
+/* MachineInfo.ready of a machine, where it has one. */
+bool machine_ready(Machine *machine, Error **err);
 /* MachineInfo.reset of a `Machine *`: the shape system_set_reset_handler() wants. */
 void machine_reset(void *machine);
 
