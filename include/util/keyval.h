@@ -62,6 +62,9 @@ bool keyval_get_size(KeyVal *kv, const char *key, uint64_t *ret_bytes, Error **e
 /* Fails when a pair was never used: "unknown parameter 'foo'; did you mean 'for'?" out of `known`
  * (NULL-terminated). */
 bool keyval_check_unused(KeyVal *kv, const char *const *known, Error **err);
+/* The same before anything is read, so that a typo is named before what it leaves missing: fails
+ * for a key that is neither in `known` nor "no" and one of them. */
+bool keyval_check_known(KeyVal *kv, const char *const *known, Error **err);
 
 /* Parsers of one value. Bool: on/off/yes/no/true/false/y/n. Number: decimal or 0x. Size: suffix b K
  * M G T P E, base 1024, decimals allowed ("1.5G"); default_unit is the factor of a bare number. */

@@ -224,19 +224,36 @@ bool keyval_get_size(KeyVal *kv, const char *key, uint64_t *ret_bytes, Error **e
     return true;
 }
 
+static bool refuse_key(const char *key, const char *const *known, Error **err)
+{
+    Suggest suggest;
+
+    suggest_init(&suggest, key);
+    for (const char *const *name = known; name && *name; name++) {
+        suggest_offer(&suggest, *name);
+    }
+    return error_set(err, "unknown parameter '%s'%s", key, suggest_text(&suggest));
+}
+
 bool keyval_check_unused(KeyVal *kv, const char *const *known, Error **err)
 {
     for (guint i = 0; i < kv->pairs->len; i++) {
         KeyValPair *pair = g_ptr_array_index(kv->pairs, i);
-        if (pair->used) {
-            continue;
+        if (!pair->used) {
+            return refuse_key(pair->key, known, err);
         }
-        Suggest suggest;
-        suggest_init(&suggest, pair->key);
-        for (const char *const *name = known; name && *name; name++) {
-            suggest_offer(&suggest, *name);
+    }
+    return true;
+}
+
+bool keyval_check_known(KeyVal *kv, const char *const *known, Error **err)
+{
+    for (guint i = 0; i < kv->pairs->len; i++) {
+        const char *key = ((KeyValPair *)g_ptr_array_index(kv->pairs, i))->key;
+        bool is_negated = g_str_has_prefix(key, "no") && g_strv_contains(known, key + 2);
+        if (!is_negated && !g_strv_contains(known, key)) {
+            return refuse_key(key, known, err);
         }
-        return error_set(err, "unknown parameter '%s'%s", pair->key, suggest_text(&suggest));
     }
     return true;
 }

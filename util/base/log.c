@@ -82,6 +82,20 @@ bool log_set_file(const char *path, Error **err)
     return true;
 }
 
+/* A full disk must not stop the guest; that text is missing is said once. */
+static void log_write(const char *text, size_t length)
+{
+    static bool was_reported;
+    ssize_t written = write(log_fd, text, length);
+
+    if (written == (ssize_t)length || log_fd == STDERR_FILENO ||
+        __atomic_exchange_n(&was_reported, true, __ATOMIC_RELAXED)) {
+        return;
+    }
+    warn_report("the log is not complete: %s; the guest goes on",
+                written < 0 ? g_strerror(errno) : "no room for a whole line");
+}
+
 void log_printf(const char *format, ...)
 {
     char small[512];
@@ -96,8 +110,7 @@ void log_printf(const char *format, ...)
         text = g_strdup_vprintf(format, args);
         va_end(args);
     }
-    ssize_t written = write(log_fd, text, (size_t)length);
-    (void)written; /* a full disk must not stop the guest */
+    log_write(text, (size_t)length);
     if (text != small) {
         g_free(text);
     }
