@@ -36,21 +36,40 @@ struct Chardev {
     Object obj;
     ChardevFrontend frontend;
     bool attached, connected, is_mux;
+    bool is_closed;         /* the back end's close() was called */
+    bool was_loss_reported; /* that output is lost is said once */
     char *label;
     char *filename; /* what is behind it, for people: "unix:PATH,server=on" */
-    /* Ring of CHARDEV_BUFFER_SIZE bytes the back end did not take yet; NULL: unused. */
+    /* Ring of bytes the back end did not take yet; NULL: unused. */
     uint8_t *out;
     size_t out_start, out_used;
     uint64_t out_dropped; /* bytes lost because nobody took them */
+    uint64_t backlog;     /* backlog=: bytes kept while nobody is connected */
     int log_fd;           /* logfile=, or -1 */
+    char *logfile;
+    Chardev *successor; /* chardev_change() has put this one in our place; our child */
     /* What the back end's own fields hold comes after this in the derived struct. */
 };
 
 extern const Type chardev_type; /* "chardev", abstract; objects below /chardevs */
 
+/* How a serial line transmits. */
+typedef struct ChardevLine {
+    unsigned speed, data_bits, stop_bits;
+    char parity; /* 'N', 'O', 'E' */
+} ChardevLine;
+
+/* Registers of a parallel port. */
+typedef enum ChardevParallel {
+    CHARDEV_PARALLEL_DATA,
+    CHARDEV_PARALLEL_STATUS,
+    CHARDEV_PARALLEL_CONTROL
+} ChardevParallel;
+
 /* Type.info of a back-end type ("chardev-socket"...). */
 typedef struct ChardevInfo {
     const char *backend;        /* name in -chardev: "socket" */
+    const char *alias;          /* another name of it, or NULL */
     const char *const *options; /* NULL-terminated, for errors and help */
     /* Reports CHARDEV_OPENED when it is connected. After a failure close() is called as well. */
     bool (*open)(Chardev *chardev, KeyVal *options, Error **err);
@@ -61,19 +80,61 @@ typedef struct ChardevInfo {
     size_t (*write_room)(Chardev *chardev);
     void (*update_read)(Chardev *chardev); /* can_receive may have changed */
     void (*send_break)(Chardev *chardev);
-    void (*watch_writable)(
-        Chardev *chardev,
-        bool on); /* calls chardev_write_ready() when write would take bytes again */
+    /* Calls chardev_write_ready() when write would take bytes again. */
+    void (*watch_writable)(Chardev *chardev, bool on);
+    /* Somebody writes while it is disconnected: reports CHARDEV_OPENED if that is over. */
+    void (*check_open)(Chardev *chardev);
+    int (*take_fd)(Chardev *chardev);
+    void (*set_line)(Chardev *chardev, const ChardevLine *line);
+    bool (*get_modem)(Chardev *chardev, unsigned *ret_lines);
+    void (*set_modem)(Chardev *chardev, unsigned lines);
+    bool (*parallel)(Chardev *chardev, ChardevParallel which, bool is_write, uint8_t *value);
 } ChardevInfo;
 
-/* -chardev BACKEND,id=ID,... and the short forms of -serial/-monitor/-debugcon: stdio, mon:stdio,
+/* -- Making them ------------------------------------------------------------------------------- */
+
+/*
+ * -chardev BACKEND,id=ID,... and the short forms of -serial/-monitor/-debugcon: stdio, mon:stdio,
  * null, none (NULL without error), file:PATH, unix:PATH,server,nowait, tcp:HOST:PORT,..., telnet:,
- * pty, pipe:, chardev:ID, vc. "mon:" makes a mux (is_mux): the caller puts a monitor on it too.
- * `options` has the key "backend" (the implied one). */
+ * websocket:, udp:, pty, pipe:, chardev:ID, /dev/ttyS0, vc. "mon:" makes a mux (is_mux): the caller
+ * puts a monitor on it too. `options` has the key "backend" (the implied one). Both may wait for
+ * the other side, until a signal ends it: for start-up only.
+ */
 Chardev *chardev_new(KeyVal *options, Error **err);
 Chardev *chardev_new_short(const char *label, const char *text, Error **err);
 char *chardev_help(void); /* text of -chardev help; caller frees */
 Chardev *chardev_find(const char *id);
+
+/* -- For the monitor, while the guest runs: nothing here waits --------------------------------- */
+
+/* Like chardev_new(); a server does not wait for a client, and a TCP client connects in the
+ * background (a failure is reported on stderr, the device stays disconnected). */
+Chardev *chardev_add(KeyVal *options, Error **err);
+/* Fails when a front end uses it. */
+bool chardev_remove(const char *id, Error **err);
+/* Puts a new back end under the front end of `id` (of a mux: under the mux), which sees a close and
+ * an open; keys id and mux of `options` are ignored. The old one stays when that fails. */
+bool chardev_change(const char *id, KeyVal *options, Error **err);
+bool chardev_break(const char *id, Error **err);
+/* Those below /chardevs, in the order they were made. */
+void chardev_foreach(void (*fn)(const Chardev *chardev, void *opaque), void *opaque);
+/* Names for query-chardev-backends. */
+void chardev_foreach_backend(void (*fn)(const char *backend, const char *desc, void *opaque),
+                             void *opaque);
+/* As query-chardev shows it: "disconnected:unix:PATH,server=on". */
+const char *chardev_filename(const Chardev *chardev);
+bool chardev_is_frontend_open(const Chardev *chardev);
+/* "/dev/pts/N" of a pty, else NULL. */
+const char *chardev_pty_path(const Chardev *chardev);
+/* A ring buffer: what the guest wrote last; writing replaces the oldest. The result of read is
+ * taken out of it, at most `max` bytes; caller frees. */
+bool chardev_ringbuf_write(const char *id, const void *bytes, size_t count, Error **err);
+uint8_t *chardev_ringbuf_read(const char *id, size_t max, size_t *ret_count, Error **err);
+/* The next descriptor that came over its UNIX socket with the last message that had any
+ * (SCM_RIGHTS), the caller's from now on; -1: none. */
+int chardev_take_fd(Chardev *chardev);
+
+/* -- For front ends ---------------------------------------------------------------------------- */
 
 /* Attaches a front end; on a mux, one more. Returns the chardev to use for writing (a mux hands out
  * a port), NULL when it is taken already. */
@@ -88,6 +149,13 @@ void chardev_write(Chardev *chardev, const void *bytes, size_t count);
 size_t chardev_write_room(Chardev *chardev);
 void chardev_accept_input(Chardev *chardev);
 void chardev_send_break(Chardev *chardev);
+
+/* For host ports; no-op, or false, elsewhere. Lines are TIOCM_* of <termios.h>. */
+void chardev_set_line(Chardev *chardev, const ChardevLine *line);
+bool chardev_get_modem(Chardev *chardev, unsigned *ret_lines);
+void chardev_set_modem(Chardev *chardev, unsigned lines);
+bool chardev_parallel_read(Chardev *chardev, ChardevParallel which, uint8_t *ret_value);
+bool chardev_parallel_write(Chardev *chardev, ChardevParallel which, uint8_t value);
 
 /* Ctrl-A keys of a mux that concern the whole machine: 'x' quit, 's' write snapshots back. Without
  * one, 'x' sends SIGTERM to the process. */

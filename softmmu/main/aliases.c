@@ -193,6 +193,5 @@ const OptionRow alias_rows[] = {
     {"dfilter", "", .refused = "filtering the log by address is not offered"},
     {"plugin", "", .refused = "plugins are not offered"},
     {"overcommit", "", .refused = "locking of guest memory is not offered"},
-    {"add-fd", "", .refused = "file descriptor sets are not offered"},
     {NULL},
 };

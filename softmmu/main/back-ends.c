@@ -7,6 +7,7 @@
 #include "softmmu/gdbstub.h"
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
+#include "util/fd-sets.h"
 #include "util/json.h"
 #include "util/suggest.h"
 
@@ -46,6 +47,22 @@ static bool add_serial(const ConfigItem *item, void *opaque, Error **err)
     }
     g_snprintf(label, sizeof(label), "serial%u", *next);
     return open_short(label, item->text, &machine_current()->serial[(*next)++], err);
+}
+
+static bool add_fd(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"fd", "set", "opaque", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+    uint64_t fd = UINT64_MAX, set = UINT64_MAX;
+
+    if (!kv || !keyval_check_known(kv, known, err) || !keyval_get_u64(kv, "fd", &fd, err) ||
+        !keyval_get_u64(kv, "set", &set, err)) {
+        return false;
+    }
+    if (fd > INT32_MAX || set > INT64_MAX) {
+        return error_set(err, "fd= and set= are needed, each with a number from 0 on");
+    }
+    return fd_set_add_inherited((int64_t)set, (int)fd, keyval_get(kv, "opaque"), err);
 }
 
 /* -- Objects, drives, fw_cfg ------------------------------------------------------------------- */
@@ -153,8 +170,13 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
 {
     unsigned serial = 0;
 
-    return config_foreach(config, OPT_CHARDEV, add_chardev, NULL, err) &&
-           config_foreach(config, OPT_OBJECT, add_object, NULL, err) &&
+    if (!config_foreach(config, OPT_ADD_FD, add_fd, NULL, err)) {
+        return false;
+    }
+    fd_set_close_inherited();
+    /* Objects first: a character device may name its credentials. */
+    return config_foreach(config, OPT_OBJECT, add_object, NULL, err) &&
+           config_foreach(config, OPT_CHARDEV, add_chardev, NULL, err) &&
            config_foreach(config, OPT_DRIVE, add_drive, NULL, err) &&
            config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
            config_foreach(config, OPT_SERIAL, add_serial, &serial, err);

@@ -30,9 +30,13 @@ const OptionRow option_rows[] = {
     {"drive", "file=FILE[,KEY=VALUE...]", "add a disk; help lists the keys", .id = OPT_DRIVE},
     {"chardev", "BACKEND,id=ID[,KEY=VALUE...]", "add a character back end; help lists them",
      .id = OPT_CHARDEV},
+    {"add-fd", "fd=FD,set=N[,opaque=TEXT]",
+     "put an inherited descriptor into a set; files can be opened as /dev/fdset/N",
+     .id = OPT_ADD_FD},
     {"serial", "DEV",
      "next serial port: stdio, mon:stdio, file:PATH, unix:PATH,server=on,wait=off,\n"
-     "tcp:HOST:PORT, null, none, chardev:ID",
+     "tcp:HOST:PORT, telnet:, websocket:, udp:, pty, pipe:PATH, /dev/ttyS0, null, none,\n"
+     "chardev:ID",
      .id = OPT_SERIAL},
     {"parallel", "none", "there is no parallel port", .id = OPT_PARALLEL},
     {"monitor", "DEV", "monitor on a character back end; none for no monitor", .id = OPT_MONITOR},

@@ -19,6 +19,7 @@ typedef enum OptionId {
     OPT_GLOBAL,
     OPT_DRIVE,
     OPT_CHARDEV,
+    OPT_ADD_FD,
     OPT_SERIAL,
     OPT_PARALLEL,
     OPT_MONITOR,

@@ -21,7 +21,7 @@ bool startup_accelerator(const Config *config, Error **err);
  * realized. NULL on failure. */
 Machine *startup_machine(const Config *config, Error **err);
 
-/* -chardev, -object, -drive, -serial, -fw_cfg: what the board may take when it is realized. */
+/* -add-fd, -object, -chardev, -drive, -serial, -fw_cfg: what the board may take when it is realized. */
 bool startup_back_ends(const Config *config, Machine *machine, Error **err);
 
 /* -device, -debugcon, -monitor, -mon: after the board is realized. */

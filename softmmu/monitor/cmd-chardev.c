@@ -2,15 +2,14 @@
 /* info chardev. */
 #include "softmmu/monitor/monitor-private.h"
 
+static void print_chardev(const Chardev *chardev, void *opaque)
+{
+    monitor_printf(opaque, "%s: filename=%s\n", chardev->label, chardev_filename(chardev));
+}
+
 static bool run_info_chardev(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    GPtrArray *all = object_container("/chardevs")->children;
-
-    for (guint i = 0; i < all->len; i++) {
-        const Chardev *chardev = all->pdata[i];
-        monitor_printf(monitor, "%s: filename=%s%s\n", chardev->label,
-                       chardev->connected ? "" : "disconnected:", chardev->filename);
-    }
+    chardev_foreach(print_chardev, monitor);
     return true;
 }
 

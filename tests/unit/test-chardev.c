@@ -1,107 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Character devices: each back end against a real peer, the bounded buffer, the mux. */
-#include "ui/char/telnet.h"
-#include "ui/chardev.h"
+/* Character devices: options, files, pipes and terminals against a real peer. */
+#include "chardev-fixture.h"
+#include "util/fd-sets.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
-
-/* A front end that keeps what it sees. */
-typedef struct Front {
-    GString *received;
-    GString *events; /* a letter each: o c b i u */
-    size_t limit;    /* of bytes in `received` */
-} Front;
-
-static char *directory;
-
-static size_t front_can_receive(void *opaque)
-{
-    Front *front = opaque;
-
-    return front->limit > front->received->len ? front->limit - front->received->len : 0;
-}
-
-static void front_receive(void *opaque, const uint8_t *bytes, size_t count)
-{
-    Front *front = opaque;
-
-    g_assert_cmpuint(count, <=, front_can_receive(front));
-    g_string_append_len(front->received, (const char *)bytes, (gssize)count);
-}
-
-static void front_event(void *opaque, ChardevEvent event)
-{
-    static const char letters[] = "ocbiu";
-
-    g_string_append_c(((Front *)opaque)->events, letters[event]);
-}
-
-static Front *front_new(void)
-{
-    Front *front = g_new0(Front, 1);
-
-    front->received = g_string_new(NULL);
-    front->events = g_string_new(NULL);
-    front->limit = 100000;
-    return front;
-}
-
-static void front_free(Front *front)
-{
-    g_string_free(front->received, TRUE);
-    g_string_free(front->events, TRUE);
-    g_free(front);
-}
-
-static Chardev *attach(Chardev *chardev, Front *front, bool is_monitor)
-{
-    ChardevFrontend frontend = {.can_receive = front_can_receive,
-                                .receive = front_receive,
-                                .event = front_event,
-                                .opaque = front,
-                                .is_monitor = is_monitor};
-
-    return chardev_attach(chardev, &frontend, NULL);
-}
-
-static Chardev *make(const char *format, ...) G_GNUC_PRINTF(1, 2);
-static Chardev *make(const char *format, ...)
-{
-    va_list args;
-    Error *error = NULL;
-
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    Chardev *chardev = chardev_new_short("serial0", text, &error);
-    if (error) {
-        g_error("%s: %s", text, error_message(error));
-    }
-    g_assert_nonnull(chardev);
-    return chardev;
-}
-
-static void turn(int times)
-{
-    while (times-- > 0) {
-        main_loop_wait(false);
-    }
-}
-
-static char *path_of(const char *name)
-{
-    return g_build_filename(directory, name, NULL);
-}
 
 /* -- Options ----------------------------------------------------------------------------------- */
 
@@ -114,15 +23,6 @@ static void check_error(const char *text, const char *expected)
     g_assert_null(chardev_find("serial0"));
 }
 
-static void check_option_error(const char *text, const char *expected)
-{
-    g_autoptr(Error) error = NULL;
-    g_autoptr(KeyVal) options = keyval_parse(text, "backend", NULL);
-
-    g_assert_null(chardev_new(options, &error));
-    g_assert_cmpstr(error ? error_message(error) : NULL, ==, expected);
-}
-
 static void test_errors(void)
 {
     check_error("none", NULL);
@@ -131,7 +31,8 @@ static void test_errors(void)
                 "'tpc:localhost:1' is not a character device; did you mean 'tcp:'?");
     check_error("", "'' is not a character device");
     check_error("unix:", "a socket needs one of path=, port= and fd=");
-    check_error("unix:x,wiat=off", "cannot connect to UNIX socket 'x': No such file or directory");
+    check_error("unix:x,wiat=off", "unknown parameter 'wiat'; did you mean 'wait'?");
+    check_error("unix:x", "cannot connect to UNIX socket 'x': No such file or directory");
     check_error("unix:/nonexistent/x,server,nowait",
                 "cannot listen on UNIX socket '/nonexistent/x': No such file or directory");
     check_error("tcp:localhost", "'localhost' is not HOST:PORT");
@@ -148,9 +49,21 @@ static void test_errors(void)
     check_option_error("file,id=a,path=/dev/null,apend=on",
                        "unknown parameter 'apend'; did you mean 'append'?");
     check_option_error("socket,id=a,fd=99",
-                       "descriptor fd=99 cannot be used as a socket: Bad file descriptor");
-    check_option_error("socket,id=a,fd=x",
-                       "parameter 'fd': 'x' is not a number from 0 to 2^64 - 1");
+                       "parameter 'fd': descriptor 99 cannot be used: Bad file descriptor");
+    check_option_error("socket,id=a,fd=x", "parameter 'fd': there is no descriptor named 'x'");
+    check_option_error("socket,id=a,pth=x", "unknown parameter 'pth'; did you mean 'path'?");
+    check_option_error("socket,id=a,nosrever,path=x",
+                       "unknown parameter 'nosrever'; did you mean 'server'?");
+    check_option_error("spicevmc,id=a,name=vdagent",
+                       "character back end 'spicevmc' is not offered: there is no SPICE server");
+    check_option_error("null,id=a/b", "-chardev null needs id= without '/'");
+    check_option_error("null,id=a,backlog=65M", "backlog= takes up to 64 MiB");
+    check_option_error("serial,id=a,path=/dev/null",
+                       "'/dev/null' is not a serial port: Inappropriate ioctl for device");
+    check_option_error("parallel,id=a,path=/dev/null",
+                       "'/dev/null' is not a parallel port: Inappropriate ioctl for device");
+    check_error("/dev/parport99",
+                "cannot open parallel port '/dev/parport99': No such file or directory");
     g_assert_null(chardev_find("a"));
     g_autofree char *help = chardev_help();
     g_assert_nonnull(strstr(help, "\n  socket "));
@@ -200,6 +113,115 @@ static void test_file(void)
     g_assert_cmpstr(text, ==, "onetwo");
     g_assert_true(g_file_get_contents(log, &log_text, NULL, NULL));
     g_assert_cmpstr(log_text, ==, "two");
+}
+
+static void test_file_input(void)
+{
+    g_autofree char *in = path_of("in");
+    Front *front = front_new();
+
+    g_assert_true(g_file_set_contents(in, "0123456789", -1, NULL));
+    front->limit = 4;
+    Chardev *chardev = make_option("file,id=f,path=/dev/null,input-path=%s", in);
+    attach(chardev, front, false);
+    turn_until_received(front, "0123");
+    front->limit = 100;
+    chardev_accept_input(chardev);
+    turn_until_received(front, "0123456789");
+    object_free(&chardev->obj);
+    front_free(front);
+}
+
+/* A disk that is full: the guest goes on, and the user hears of it once. */
+static void lose_output(const char *option)
+{
+    Chardev *chardev = make_option("%s", option);
+
+    for (int i = 0; i < 3; i++) {
+        chardev_write(chardev, "text", 4);
+        turn(1);
+    }
+    g_assert_cmpuint(chardev_write_room(chardev), ==, CHARDEV_BUFFER_SIZE);
+    object_free(&chardev->obj);
+    exit(0);
+}
+
+static void test_full_disk(void)
+{
+    static const struct {
+        const char *option, *said;
+    } cases[] = {
+        {"file,id=f,path=/dev/full", "cannot write to '/dev/full': No space left on device"},
+        {"null,id=f,logfile=/dev/full",
+         "cannot write to logfile '/dev/full': No space left on device"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        if (g_test_subprocess()) {
+            lose_output(g_getenv("FULL_DISK"));
+        }
+        g_setenv("FULL_DISK", cases[i].option, TRUE);
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_passed();
+        g_autofree char *expected = g_strdup_printf(
+            "*warning: character device 'f': %s; output is lost, the guest goes on\n",
+            cases[i].said);
+        g_autofree char *twice = g_strconcat(expected, expected, NULL);
+        g_test_trap_assert_stderr(expected);
+        g_test_trap_assert_stderr_unmatched(twice);
+    }
+}
+
+static void test_fd_set(void)
+{
+    g_autofree char *path = path_of("handed");
+    g_autofree char *text = NULL;
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+    g_assert_cmpint(fd_set_add(7, fd, NULL, NULL), ==, 7);
+    Chardev *chardev = make_option("file,id=f,path=/dev/fdset/7,logfile=/dev/fdset/7");
+    chardev_write(chardev, "x", 1);
+    object_free(&chardev->obj);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "xx");
+    check_option_error("file,id=f,path=/dev/fdset/8",
+                       "cannot open '/dev/fdset/8' for writing: No such file or directory");
+    check_option_error("file,id=f,path=/dev/null,input-path=/dev/fdset/7",
+                       "cannot open '/dev/fdset/7' for reading: Permission denied");
+    g_assert_true(fd_set_remove(7, -1, NULL));
+}
+
+/* A pseudo terminal stands for the serial port: its settings can be asked for. */
+static void test_serial(void)
+{
+    static const ChardevLine line = {9600, 7, 2, 'E'};
+    struct termios settings;
+    unsigned lines;
+    char buffer[8] = "";
+    Front *front = front_new();
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+    g_assert_cmpint(grantpt(master) | unlockpt(master), ==, 0);
+    Chardev *chardev = make("%s", ptsname(master));
+    attach(chardev, front, false);
+    g_assert_true(g_str_has_prefix(chardev_filename(chardev), "serial:/dev/pts/"));
+    chardev_write(chardev, "a\n", 2);
+    g_assert_cmpint(read(master, buffer, 8), ==, 2);
+    g_assert_cmpint(write(master, "b", 1), ==, 1);
+    turn_until_received(front, "b");
+    chardev_set_line(chardev, &line);
+    tcgetattr(master, &settings);
+    g_assert_cmpuint(cfgetospeed(&settings), ==, B9600);
+    g_assert_cmpuint(settings.c_cflag & CSTOPB, ==, CSTOPB);
+    g_assert_false(chardev_get_modem(chardev, &lines));
+    chardev_send_break(chardev);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    object_free(&chardev->obj);
+    tcgetattr(slave, &settings);
+    g_assert_true(settings.c_lflag & ICANON);
+    close(slave);
+    close(master);
+    front_free(front);
 }
 
 static void test_pipe(void)
@@ -259,16 +281,26 @@ static void test_pty(void)
     g_assert_cmpstr(told, ==, line);
     int fd = open(path, O_RDWR | O_NOCTTY);
     g_assert_cmpint(fd, >=, 0);
-    chardev_write(chardev, "a\r\n", 3);
+    g_assert_cmpstr(front->events->str, ==, "");
+    chardev_write(chardev, "a\r\n", 3); /* finds that the terminal is open */
+    g_assert_cmpstr(front->events->str, ==, "o");
     g_assert_cmpint(read(fd, buffer, 8), ==, 3);
     g_assert_cmpstr(buffer, ==, "a\r\n");
     g_assert_cmpint(write(fd, "x\3\r", 3), ==, 3);
-    for (int i = 0; i < 500 && front->received->len < 3; i++) {
-        turn(1); /* the kernel hands terminal input over in its own time */
-        usleep(1000);
-    }
-    g_assert_cmpstr(front->received->str, ==, "x\3\r");
+    turn_until_received(front, "x\3\r");
     close(fd);
+    turn_until_events(front, "oc");
+    chardev_write(chardev, "lost", 4);
+    fd = open(path, O_RDWR | O_NOCTTY);
+    turn_until_events(front, "oco");
+    chardev_write(chardev, "seen", 4);
+    g_assert_cmpint(read(fd, buffer, 8), ==, 4);
+    g_assert_cmpmem(buffer, 4, "seen", 4);
+    /* Writing finds the end, too. */
+    front->limit = 0;
+    close(fd);
+    chardev_write(chardev, "lost", 4);
+    turn_until_events(front, "ococ");
     object_free(&chardev->obj);
     front_free(front);
 }
@@ -280,6 +312,7 @@ static void run_on_terminal(const char *text)
     Chardev *chardev = chardev_new_short("serial0", text, NULL);
 
     chardev = attach(chardev, front, false);
+    turn(2); /* until the loop runs, Ctrl-C is ours */
     chardev_write(chardev, "ready", 5);
     while (!strchr(front->received->str, 'q')) {
         main_loop_wait(true);
@@ -326,377 +359,21 @@ static void test_stdio(void)
     check_terminal("mon:stdio", false);
 }
 
-/* -- Sockets ----------------------------------------------------------------------------------- */
-
-static int connect_unix(const char *path)
+static void add_tests(void)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    g_strlcpy(name.sun_path, path, sizeof(name.sun_path));
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&name, sizeof(name)), ==, 0);
-    return fd;
-}
-
-static char *read_available(int fd)
-{
-    char *text = g_malloc0(1 << 20);
-    size_t used = 0;
-    ssize_t count;
-
-    while ((count = recv(fd, text + used, (1 << 20) - 1 - used, MSG_DONTWAIT)) > 0) {
-        used += (size_t)count;
-    }
-    return text;
-}
-
-static void check_available(int fd, const char *expected)
-{
-    g_autofree char *text = read_available(fd);
-
-    g_assert_cmpstr(text, ==, expected);
-}
-
-static void send_text(int fd, const char *text)
-{
-    g_assert_cmpint(send(fd, text, strlen(text), 0), ==, strlen(text));
-}
-
-static void test_unix_server(void)
-{
-    g_autofree char *path = path_of("socket");
-    Front *front = front_new();
-    Chardev *chardev = make("unix:%s,server,nowait", path);
-
-    attach(chardev, front, false);
-    chardev_write(chardev, "nobody hears", 12);
-    int first = connect_unix(path), second = connect_unix(path);
-    turn(3);
-    g_assert_cmpstr(front->events->str, ==, "o");
-    send_text(first, "abc");
-    send_text(second, "later");
-    turn(3);
-    g_assert_cmpstr(front->received->str, ==, "abc");
-    chardev_write(chardev, "hello", 5);
-    check_available(first, "hello");
-    close(first);
-    turn(5);
-    g_assert_cmpstr(front->events->str, ==, "oco");
-    g_assert_cmpstr(front->received->str, ==, "abclater");
-    chardev_write(chardev, "again", 5);
-    check_available(second, "again");
-    close(second);
-    chardev_write(chardev, "x", 1); /* fails: a hang-up, not a signal */
-    turn(3);
-    g_assert_cmpstr(front->events->str, ==, "ococ");
-    object_free(&chardev->obj);
-    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
-    front_free(front);
-}
-
-static void test_flow_control(void)
-{
-    g_autofree char *path = path_of("socket");
-    Front *front = front_new();
-    Chardev *chardev = make("unix:%s,server=on,wait=off", path);
-
-    front->limit = 2;
-    attach(chardev, front, false);
-    int client = connect_unix(path);
-    send_text(client, "abcdef");
-    turn(4);
-    g_assert_cmpstr(front->received->str, ==, "ab");
-    front->limit = 5;
-    turn(2);
-    g_assert_cmpstr(front->received->str, ==, "ab");
-    chardev_accept_input(chardev);
-    turn(2);
-    g_assert_cmpstr(front->received->str, ==, "abcde");
-    /* A client that leaves unread input behind does not keep the next one out. */
-    close(client);
-    client = connect_unix(path);
-    turn(4);
-    chardev_write(chardev, "x", 1);
-    check_available(client, "x");
-    close(client);
-    object_free(&chardev->obj);
-    front_free(front);
-}
-
-/* What a client sent before it left is read, also when the next one waits already. */
-static void test_last_words(void)
-{
-    g_autofree char *path = path_of("socket");
-    Front *front = front_new();
-    Chardev *chardev = make("unix:%s,server=on,wait=off", path);
-
-    attach(chardev, front, false);
-    int first = connect_unix(path);
-    turn(2);
-    for (int i = 0; i < 4; i++) {
-        int next = connect_unix(path);
-        send_text(first, "last words");
-        close(first);
-        turn(4);
-        g_assert_cmpstr(front->received->str, ==, "last words");
-        g_string_truncate(front->received, 0);
-        first = next;
-    }
-    g_assert_cmpstr(front->events->str, ==, "ococococo");
-    close(first);
-    object_free(&chardev->obj);
-    front_free(front);
-}
-
-/* 8 MiB to a client that does not read: no waiting, the newest 64 KiB survive, in order. */
-static void test_slow_client(void)
-{
-    enum { LINES = 8 << 20 >> 4 };
-    g_autofree char *path = path_of("socket");
-    Chardev *chardev = make("unix:%s,server,nowait", path);
-    int client = connect_unix(path);
-    char line[17];
-
-    turn(2);
-    for (int i = 0; i < LINES; i++) {
-        g_snprintf(line, sizeof(line), "%014d\r\n", i);
-        chardev_write(chardev, line, 16);
-    }
-    g_assert_cmpuint(chardev_write_room(chardev), ==, 0);
-    g_assert_cmpuint(chardev->out_dropped, >, 4 << 20);
-    GString *all = g_string_new(NULL);
-    for (int quiet = 0; quiet < 3;) {
-        g_autofree char *part = read_available(client);
-        quiet = *part ? 0 : quiet + 1;
-        g_string_append(all, part);
-        turn(2);
-    }
-    g_assert_cmpuint(all->len + chardev->out_dropped, ==, LINES * 16);
-    g_assert_true(g_str_has_suffix(all->str, line));
-    g_assert_cmpuint(chardev_write_room(chardev), ==, CHARDEV_BUFFER_SIZE);
-    g_assert_cmpint(memcmp(all->str + all->len - CHARDEV_BUFFER_SIZE + 14, "\r\n", 2), ==, 0);
-    g_string_free(all, TRUE);
-    close(client);
-    object_free(&chardev->obj);
-}
-
-static void test_connected_fd(void)
-{
-    int pair[2];
-    Front *front = front_new();
-
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
-    g_autofree char *option = g_strdup_printf("socket,id=s,fd=%d", pair[0]);
-    g_autoptr(KeyVal) options = keyval_parse(option, "backend", NULL);
-    Chardev *chardev = chardev_new(options, NULL);
-    g_assert_nonnull(chardev);
-    attach(chardev, front, false);
-    g_assert_cmpstr(front->events->str, ==, "o");
-    send_text(pair[1], "x");
-    turn(2);
-    g_assert_cmpstr(front->received->str, ==, "x");
-    close(pair[1]);
-    turn(2);
-    g_assert_cmpstr(front->events->str, ==, "oc");
-    object_free(&chardev->obj);
-    front_free(front);
-}
-
-static int listen_tcp(int *ret_port)
-{
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(name);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    g_assert_cmpint(bind(fd, (struct sockaddr *)&name, size) | listen(fd, 5), ==, 0);
-    getsockname(fd, (struct sockaddr *)&name, &size);
-    *ret_port = ntohs(name.sin_port);
-    return fd;
-}
-
-static void test_tcp_client_reconnects(void)
-{
-    int port;
-    int listener = listen_tcp(&port);
-    Front *front = front_new();
-    Chardev *chardev = make("tcp:localhost:%d,reconnect=1", port);
-
-    attach(chardev, front, false);
-    for (int round = 0; round < 2; round++) {
-        int fd = -1;
-        for (int i = 0; i < 300 && !chardev->connected; i++) {
-            turn(1);
-            usleep(10000);
-        }
-        g_assert_true(chardev->connected);
-        fd = accept(listener, NULL, NULL);
-        chardev_write(chardev, "hi", 2);
-        char buffer[4] = "";
-        g_assert_cmpint(read(fd, buffer, 4), ==, 2);
-        close(fd);
-        for (int i = 0; i < 100 && chardev->connected; i++) {
-            turn(1);
-            usleep(1000);
-        }
-    }
-    g_assert_cmpstr(front->events->str, ==, "ococ");
-    close(listener);
-    object_free(&chardev->obj);
-    front_free(front);
-}
-
-static void test_telnet_filter(void)
-{
-    uint8_t bytes[] = "a\xff\xfd\x01"
-                      "b\xff\xff"
-                      "c\xff\xfa\x18\x01\xff\xff\xff\xf0"
-                      "d\r\0e\xff\xf3\xff\xfb\x00"
-                      "\r\0f";
-    unsigned breaks = 0, all_breaks = 0;
-    Telnet telnet;
-    GString *out = g_string_new(NULL);
-
-    telnet_reset(&telnet);
-    for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
-        size_t kept = telnet_filter(&telnet, bytes + i, 1, &breaks);
-        g_string_append_len(out, (char *)bytes + i, (gssize)kept);
-        all_breaks += breaks;
-    }
-    g_assert_cmpuint(all_breaks, ==, 1);
-    g_assert_cmpmem(out->str, out->len,
-                    "ab\xff"
-                    "cd\re\r\0f",
-                    10);
-    g_string_free(out, TRUE);
-}
-
-static void test_telnet_server(void)
-{
-    g_autofree char *path = path_of("socket");
-    g_autofree char *option = g_strdup_printf("socket,id=t,path=%s,server,nowait,telnet", path);
-    g_autoptr(KeyVal) options = keyval_parse(option, "backend", NULL);
-    Chardev *chardev = chardev_new(options, NULL);
-    uint8_t bytes[32];
-    int client = connect_unix(path);
-
-    turn(2);
-    chardev_write(chardev,
-                  "a\xff\xff"
-                  "b",
-                  4);
-    g_assert_cmpint(recv(client, bytes, sizeof(bytes), 0), ==, 18);
-    g_assert_cmpmem(bytes, 12, telnet_greeting, 12);
-    g_assert_cmpmem(bytes + 12, 6,
-                    "a\xff\xff\xff\xff"
-                    "b",
-                    6);
-    close(client);
-    object_free(&chardev->obj);
-}
-
-/* -- Mux --------------------------------------------------------------------------------------- */
-
-static char seen_key;
-
-static void note_key(char key)
-{
-    seen_key = key;
-}
-
-static void test_mux(void)
-{
-    g_autofree char *path = path_of("socket");
-    Front *serial = front_new(), *monitor = front_new();
-    Chardev *mux = make("mon:unix:%s,server,nowait", path);
-
-    g_assert_true(mux->is_mux);
-    Chardev *monitor_port = attach(mux, monitor, true);
-    Chardev *serial_port = attach(mux, serial, false);
-    g_assert_cmpstr(monitor->events->str, ==, "iu");
-    g_assert_cmpstr(serial->events->str, ==, "i");
-    int client = connect_unix(path);
-    turn(2);
-    g_assert_cmpstr(serial->events->str, ==, "io");
-    send_text(client, "abc\1cinfo\1c\1\1\1bd");
-    turn(2);
-    g_assert_cmpstr(serial->received->str, ==, "abc\1d");
-    g_assert_cmpstr(monitor->received->str, ==, "info");
-    g_assert_cmpstr(serial->events->str, ==, "iouib");
-    g_assert_cmpuint(chardev_write_room(serial_port), ==, CHARDEV_BUFFER_SIZE);
-    chardev_write(serial_port, "s", 1);
-    chardev_write(monitor_port, "m", 1);
-    check_available(client, "sm");
-    send_text(client, "\1");
-    turn(1);
-    send_text(client, "t");
-    turn(1);
-    chardev_write(serial_port, "x\ny", 3);
-    g_autofree char *stamped = read_available(client);
-    g_assert_true(g_pattern_match_simple("[00:00:0?.???] x\n[00:00:0?.???] y", stamped));
-    chardev_mux_key = note_key;
-    send_text(client, "\1t\1h\1x");
-    turn(1);
-    g_autofree char *help = read_available(client);
-    g_assert_nonnull(strstr(help, "C-a x    exit"));
-    g_assert_cmpint(seen_key, ==, 'x');
-    close(client);
-    turn(2);
-    g_assert_true(g_str_has_suffix(monitor->events->str, "c"));
-    object_free(&mux->obj);
-    object_free(&chardev_find("serial0-base")->obj);
-    front_free(serial);
-    front_free(monitor);
-}
-
-/* Input for a front end that is busy waits in the mux; its commands still work. */
-static void test_mux_busy_front(void)
-{
-    g_autofree char *path = path_of("socket");
-    Front *serial = front_new(), *monitor = front_new();
-    Chardev *mux = make("mon:unix:%s,server,nowait", path);
-
-    attach(mux, monitor, true);
-    serial->limit = 1;
-    Chardev *port = attach(mux, serial, false);
-    int client = connect_unix(path);
-    send_text(client, "abc\1cquit");
-    turn(4);
-    g_assert_cmpstr(serial->received->str, ==, "a");
-    g_assert_cmpstr(monitor->received->str, ==, "quit");
-    serial->limit = 10;
-    chardev_accept_input(port);
-    turn(2);
-    g_assert_cmpstr(serial->received->str, ==, "abc");
-    close(client);
-    object_free(&mux->obj);
-    object_free(&chardev_find("serial0-base")->obj);
-    front_free(serial);
-    front_free(monitor);
-}
-
-int main(int argc, char **argv)
-{
-    g_test_init(&argc, &argv, NULL);
-    main_loop_set(loop_new("main", NULL, NULL));
-    directory = g_dir_make_tmp("chardev-XXXXXX", NULL);
     g_test_add_func("/chardev/stdio", test_stdio);
     g_test_add_func("/chardev/errors", test_errors);
     g_test_add_func("/chardev/null", test_null_and_ids);
     g_test_add_func("/chardev/file", test_file);
+    g_test_add_func("/chardev/file-input", test_file_input);
+    g_test_add_func("/chardev/full-disk", test_full_disk);
+    g_test_add_func("/chardev/fd-set", test_fd_set);
+    g_test_add_func("/chardev/serial", test_serial);
     g_test_add_func("/chardev/pipe", test_pipe);
     g_test_add_func("/chardev/pty", test_pty);
-    g_test_add_func("/chardev/socket/unix-server", test_unix_server);
-    g_test_add_func("/chardev/socket/flow-control", test_flow_control);
-    g_test_add_func("/chardev/socket/last-words", test_last_words);
-    g_test_add_func("/chardev/socket/slow-client", test_slow_client);
-    g_test_add_func("/chardev/socket/fd", test_connected_fd);
-    g_test_add_func("/chardev/socket/reconnect", test_tcp_client_reconnects);
-    g_test_add_func("/chardev/telnet/filter", test_telnet_filter);
-    g_test_add_func("/chardev/telnet/server", test_telnet_server);
-    g_test_add_func("/chardev/mux/keys", test_mux);
-    g_test_add_func("/chardev/mux/busy", test_mux_busy_front);
-    int result = g_test_run();
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", directory);
-    g_assert_cmpint(system(command), ==, 0);
-    return result;
+}
+
+int main(int argc, char **argv)
+{
+    return run_chardev_tests(argc, argv, add_tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Chardev: attaching front ends, events, and the bounded buffer before a slow client. */
 #include "chardev-private.h"
+#include "util/fd-sets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,25 +14,41 @@ static const ChardevInfo *info_of(const Chardev *chardev)
 
 /* -- The ring of bytes not yet taken ----------------------------------------------------------- */
 
+static size_t ring_size(const Chardev *chardev)
+{
+    return MAX(chardev->backlog, CHARDEV_BUFFER_SIZE);
+}
+
+/* What it may hold now: of a client that is away, only what was asked for. */
+static size_t ring_limit(const Chardev *chardev)
+{
+    return chardev->connected ? ring_size(chardev) : chardev->backlog;
+}
+
+static void ring_drop_oldest(Chardev *chardev, size_t count)
+{
+    chardev->out_start = (chardev->out_start + count) % ring_size(chardev);
+    chardev->out_used -= count;
+    chardev->out_dropped += count;
+}
+
 static void ring_put(Chardev *chardev, const uint8_t *bytes, size_t count)
 {
+    size_t size = ring_size(chardev), limit = ring_limit(chardev);
+
     if (!chardev->out) {
-        chardev->out = g_malloc(CHARDEV_BUFFER_SIZE);
+        chardev->out = g_malloc(size);
     }
-    if (count > CHARDEV_BUFFER_SIZE) {
-        chardev->out_dropped += count - CHARDEV_BUFFER_SIZE;
-        bytes += count - CHARDEV_BUFFER_SIZE;
-        count = CHARDEV_BUFFER_SIZE;
+    if (count > limit) {
+        chardev->out_dropped += count - limit;
+        bytes += count - limit;
+        count = limit;
     }
-    size_t room = CHARDEV_BUFFER_SIZE - chardev->out_used;
-    if (count > room) {
-        size_t lost = count - room;
-        chardev->out_start = (chardev->out_start + lost) % CHARDEV_BUFFER_SIZE;
-        chardev->out_used -= lost;
-        chardev->out_dropped += lost;
+    if (chardev->out_used + count > limit) {
+        ring_drop_oldest(chardev, chardev->out_used + count - limit);
     }
-    size_t end = (chardev->out_start + chardev->out_used) % CHARDEV_BUFFER_SIZE;
-    size_t first = MIN(count, CHARDEV_BUFFER_SIZE - end);
+    size_t end = (chardev->out_start + chardev->out_used) % size;
+    size_t first = MIN(count, size - end);
     memcpy(chardev->out + end, bytes, first);
     memcpy(chardev->out, bytes + first, count - first);
     chardev->out_used += count;
@@ -46,9 +63,9 @@ static void ring_clear(Chardev *chardev)
 void chardev_write_ready(Chardev *chardev)
 {
     while (chardev->out_used > 0) {
-        size_t chunk = MIN(chardev->out_used, CHARDEV_BUFFER_SIZE - chardev->out_start);
+        size_t chunk = MIN(chardev->out_used, ring_size(chardev) - chardev->out_start);
         size_t taken = info_of(chardev)->write(chardev, chardev->out + chardev->out_start, chunk);
-        chardev->out_start = (chardev->out_start + taken) % CHARDEV_BUFFER_SIZE;
+        chardev->out_start = (chardev->out_start + taken) % ring_size(chardev);
         chardev->out_used -= taken;
         if (taken < chunk) {
             return;
@@ -60,12 +77,26 @@ void chardev_write_ready(Chardev *chardev)
     }
 }
 
+void chardev_report_loss(Chardev *chardev, const char *where, int os_error)
+{
+    if (!chardev->was_loss_reported) {
+        chardev->was_loss_reported = true;
+        warn_report(
+            "character device '%s': cannot write to %s: %s; output is lost, the guest goes on",
+            chardev->label, where, g_strerror(os_error));
+    }
+}
+
 static void log_bytes(Chardev *chardev, const uint8_t *bytes, size_t count)
 {
     while (count > 0) {
         ssize_t written = write(chardev->log_fd, bytes, count);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
         if (written <= 0) {
-            return; /* a full disk must not stop the guest */
+            chardev_report_loss(chardev, chardev->logfile, written < 0 ? errno : ENOSPC);
+            return;
         }
         bytes += written;
         count -= (size_t)written;
@@ -83,6 +114,7 @@ void chardev_write(Chardev *chardev, const void *bytes, size_t count)
 {
     const uint8_t *from = bytes;
 
+    chardev = chardev_live(chardev);
     if (!chardev || count == 0) {
         return;
     }
@@ -92,30 +124,39 @@ void chardev_write(Chardev *chardev, const void *bytes, size_t count)
     if (chardev->log_fd >= 0) {
         log_bytes(chardev, from, count);
     }
-    if (!chardev->connected) {
+    if (!chardev->connected && info_of(chardev)->check_open) {
+        info_of(chardev)->check_open(chardev);
+    }
+    if (!chardev->connected && !chardev->backlog) {
         return;
     }
-    if (chardev->out_used == 0) {
+    if (chardev->connected && chardev->out_used == 0) {
         size_t taken = info_of(chardev)->write(chardev, from, count);
         from += taken;
         count -= taken;
     }
     if (count > 0) {
         ring_put(chardev, from, count);
-        info_of(chardev)->watch_writable(chardev, true);
+        if (chardev->connected) {
+            info_of(chardev)->watch_writable(chardev, true);
+        }
     }
 }
 
 size_t chardev_write_room(Chardev *chardev)
 {
+    chardev = chardev_live(chardev);
     if (chardev && info_of(chardev)->write_room) {
         return info_of(chardev)->write_room(chardev);
     }
-    return chardev ? CHARDEV_BUFFER_SIZE - chardev->out_used : CHARDEV_BUFFER_SIZE;
+    /* Nobody is waited for who is not there. */
+    return chardev && chardev->connected ? ring_size(chardev) - chardev->out_used
+                                         : CHARDEV_BUFFER_SIZE;
 }
 
 void chardev_send_break(Chardev *chardev)
 {
+    chardev = chardev_live(chardev);
     if (chardev && chardev->connected && info_of(chardev)->send_break) {
         info_of(chardev)->send_break(chardev);
     }
@@ -130,8 +171,10 @@ static void update_read(Chardev *chardev)
     }
 }
 
-Chardev *chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, Error **err)
+Chardev *chardev_attach(Chardev *handle, const ChardevFrontend *frontend, Error **err)
 {
+    Chardev *chardev = chardev_live(handle);
+
     if (chardev->is_mux) {
         return chardev_mux_attach(chardev, frontend, err);
     }
@@ -146,21 +189,26 @@ Chardev *chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, Error
         frontend->event(frontend->opaque, CHARDEV_OPENED);
     }
     update_read(chardev);
-    return chardev;
+    return handle;
 }
 
 void chardev_detach(Chardev *chardev)
 {
+    chardev = chardev_live(chardev);
     if (!chardev || !chardev->attached) {
         return;
     }
     chardev->attached = false;
     memset(&chardev->frontend, 0, sizeof(chardev->frontend));
+    if (chardev->obj.type == &chardev_mux_port_type) {
+        chardev_mux_detach(chardev);
+    }
     update_read(chardev);
 }
 
 void chardev_accept_input(Chardev *chardev)
 {
+    chardev = chardev_live(chardev);
     if (chardev && chardev->attached) {
         update_read(chardev);
     }
@@ -182,14 +230,68 @@ void chardev_event(Chardev *chardev, ChardevEvent event)
 {
     if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED) {
         chardev->connected = event == CHARDEV_OPENED;
-        ring_clear(chardev);
+        if (!chardev->backlog) {
+            ring_clear(chardev);
+        } else if (chardev->out_used > ring_limit(chardev)) {
+            ring_drop_oldest(chardev, chardev->out_used - ring_limit(chardev));
+        }
+    }
+    if (event == CHARDEV_OPENED && chardev->out_used > 0) {
+        info_of(chardev)->watch_writable(chardev, true);
     }
     if (chardev->attached && chardev->frontend.event) {
         chardev->frontend.event(chardev->frontend.opaque, event);
     }
 }
 
+/* -- Host ports -------------------------------------------------------------------------------- */
+
+void chardev_set_line(Chardev *chardev, const ChardevLine *line)
+{
+    chardev = chardev_live(chardev);
+    if (chardev && info_of(chardev)->set_line) {
+        info_of(chardev)->set_line(chardev, line);
+    }
+}
+
+bool chardev_get_modem(Chardev *chardev, unsigned *ret_lines)
+{
+    chardev = chardev_live(chardev);
+    return chardev && info_of(chardev)->get_modem &&
+           info_of(chardev)->get_modem(chardev, ret_lines);
+}
+
+void chardev_set_modem(Chardev *chardev, unsigned lines)
+{
+    chardev = chardev_live(chardev);
+    if (chardev && info_of(chardev)->set_modem) {
+        info_of(chardev)->set_modem(chardev, lines);
+    }
+}
+
+bool chardev_parallel_read(Chardev *chardev, ChardevParallel which, uint8_t *ret_value)
+{
+    chardev = chardev_live(chardev);
+    return chardev && info_of(chardev)->parallel &&
+           info_of(chardev)->parallel(chardev, which, false, ret_value);
+}
+
+bool chardev_parallel_write(Chardev *chardev, ChardevParallel which, uint8_t value)
+{
+    chardev = chardev_live(chardev);
+    return chardev && info_of(chardev)->parallel &&
+           info_of(chardev)->parallel(chardev, which, true, &value);
+}
+
+int chardev_take_fd(Chardev *chardev)
+{
+    chardev = chardev_live(chardev);
+    return chardev && info_of(chardev)->take_fd ? info_of(chardev)->take_fd(chardev) : -1;
+}
+
 /* -- Life -------------------------------------------------------------------------------------- */
+
+#define BACKLOG_MAX (64 << 20)
 
 static bool open_log(Chardev *chardev, KeyVal *options, Error **err)
 {
@@ -202,9 +304,20 @@ static bool open_log(Chardev *chardev, KeyVal *options, Error **err)
     if (!path) {
         return true;
     }
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC);
-    chardev->log_fd = open(path, flags, 0666);
+    /* A FIFO whose reader sleeps must not stop the guest. */
+    int flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | (append ? O_APPEND : O_TRUNC);
+    chardev->log_fd = fd_open(path, flags, 0666);
+    chardev->logfile = g_strdup_printf("logfile '%s'", path);
     return chardev->log_fd >= 0 || error_set_errno(err, errno, "cannot open logfile '%s'", path);
+}
+
+static bool parse_backlog(Chardev *chardev, KeyVal *options, Error **err)
+{
+    if (!keyval_get_size(options, "backlog", &chardev->backlog, err)) {
+        return false;
+    }
+    return chardev->backlog <= BACKLOG_MAX ||
+           error_set(err, "backlog= takes up to %d MiB", BACKLOG_MAX >> 20);
 }
 
 Chardev *chardev_create(const Type *type, const char *label, KeyVal *options, Error **err)
@@ -213,16 +326,35 @@ Chardev *chardev_create(const Type *type, const char *label, KeyVal *options, Er
     Chardev *chardev = (Chardev *)object_new(type);
 
     chardev->label = g_strdup(label);
-    if (!open_log(chardev, options, err) || !info->open(chardev, options, err)) {
+    if (!open_log(chardev, options, err) || !parse_backlog(chardev, options, err) ||
+        !info->open(chardev, options, err)) {
         object_free(&chardev->obj);
         return NULL;
     }
     if (!chardev->filename) {
         chardev->filename = g_strdup(info->backend);
     }
-    object_add_child(object_container("/chardevs"), label, &chardev->obj);
-    chardev->obj.realized = true;
     return chardev;
+}
+
+void chardev_enrol(Chardev *chardev)
+{
+    object_add_child(object_container("/chardevs"), chardev->label, &chardev->obj);
+    chardev->obj.realized = true;
+}
+
+void chardev_close(Chardev *chardev)
+{
+    if (!chardev->is_closed && info_of(chardev)->close) {
+        info_of(chardev)->close(chardev);
+    }
+    chardev->is_closed = true;
+    chardev->connected = false;
+    ring_clear(chardev);
+    if (chardev->log_fd >= 0) {
+        close(chardev->log_fd);
+        chardev->log_fd = -1;
+    }
 }
 
 static void chardev_init(Object *obj)
@@ -238,13 +370,8 @@ static void chardev_finalize(Object *obj)
         chardev->frontend.released(chardev->frontend.opaque);
     }
     chardev->attached = false;
-    if (info_of(chardev)->close) {
-        info_of(chardev)->close(chardev);
-    }
-    ring_clear(chardev);
-    if (chardev->log_fd >= 0) {
-        close(chardev->log_fd);
-    }
+    chardev_close(chardev);
+    g_free(chardev->logfile);
 }
 
 static const Field chardev_fields[] = {
@@ -254,11 +381,16 @@ static const Field chardev_fields[] = {
     DERIVED(Chardev, attached),
     DERIVED(Chardev, connected),
     DERIVED(Chardev, is_mux),
+    DERIVED(Chardev, is_closed),
+    DERIVED(Chardev, was_loss_reported),
     DERIVED(Chardev, out),
     DERIVED(Chardev, out_start),
     DERIVED(Chardev, out_used),
     DERIVED(Chardev, out_dropped),
+    DERIVED(Chardev, backlog),
     DERIVED(Chardev, log_fd),
+    DERIVED(Chardev, logfile),
+    LINK(Chardev, successor),
     FIELDS_END,
 };
 

@@ -49,6 +49,7 @@ void fd_chardev_close(Chardev *chardev)
     if (self->out_fd >= 0) {
         close(self->out_fd);
     }
+    g_clear_pointer(&self->out_name, g_free);
 }
 
 size_t fd_chardev_write(Chardev *chardev, const uint8_t *bytes, size_t count)
@@ -56,7 +57,11 @@ size_t fd_chardev_write(Chardev *chardev, const uint8_t *bytes, size_t count)
     FdChardev *self = (FdChardev *)chardev;
     ssize_t written = fd_write_some(self->out_fd, self->out_kind, bytes, count);
 
-    return written < 0 ? count : (size_t)written; /* nobody will ever take it */
+    if (written < 0) {
+        chardev_report_loss(chardev, self->out_name ? self->out_name : chardev->filename, errno);
+        return count; /* nobody will ever take it */
+    }
+    return (size_t)written;
 }
 
 void fd_chardev_update_read(Chardev *chardev)
@@ -87,13 +92,10 @@ static void fd_chardev_init(Object *obj)
 }
 
 static const Field fd_chardev_fields[] = {
-    DERIVED(FdChardev, in_fd),
-    DERIVED(FdChardev, out_fd),
-    DERIVED(FdChardev, out_kind),
-    DERIVED(FdChardev, owns_in),
-    DERIVED(FdChardev, in),
-    DERIVED(FdChardev, out),
-    FIELDS_END,
+    DERIVED(FdChardev, in_fd),    DERIVED(FdChardev, out_fd),
+    DERIVED(FdChardev, out_kind), DERIVED(FdChardev, out_name),
+    DERIVED(FdChardev, owns_in),  DERIVED(FdChardev, in),
+    DERIVED(FdChardev, out),      FIELDS_END,
 };
 
 const Type fd_chardev_type = {

@@ -99,16 +99,20 @@ static void mux_quit(MuxChardev *mux)
     }
 }
 
+/* The next port that has a front end, behind the one in focus. */
 static void mux_next_focus(MuxChardev *mux)
 {
-    unsigned next = 0;
+    MuxPort *next = NULL;
+    unsigned at = 0;
 
-    for (unsigned i = 0; i < mux->port_count; i++) {
-        if (mux->ports[i] == mux->focus) {
-            next = (i + 1) % mux->port_count;
-        }
+    while (at < mux->port_count && mux->ports[at] != mux->focus) {
+        at++;
     }
-    mux_set_focus(mux, mux->port_count ? mux->ports[next] : NULL);
+    for (unsigned i = 1; i <= mux->port_count && !next; i++) {
+        MuxPort *port = mux->ports[(at + i) % mux->port_count];
+        next = port->chardev.attached ? port : NULL;
+    }
+    mux_set_focus(mux, next);
 }
 
 static void mux_command(MuxChardev *mux, uint8_t key)
@@ -187,7 +191,7 @@ static void mux_event(void *opaque, ChardevEvent event)
         }
         return;
     }
-    mux->chardev.connected = mux->base->connected;
+    mux->chardev.connected = event == CHARDEV_OPENED;
     for (unsigned i = 0; i < mux->port_count; i++) {
         chardev_event(&mux->ports[i]->chardev, event);
     }
@@ -244,12 +248,18 @@ static void port_send_break(Chardev *chardev)
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
+static void mux_released(void *opaque)
+{
+    ((MuxChardev *)opaque)->base = NULL;
+}
+
 Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err)
 {
     static const ChardevFrontend template = {
         .can_receive = mux_can_receive,
         .receive = mux_receive,
         .event = mux_event,
+        .released = mux_released,
     };
     MuxChardev *mux = (MuxChardev *)object_new(&chardev_mux_type);
     ChardevFrontend frontend = template;
@@ -264,28 +274,43 @@ Chardev *chardev_mux_new(const char *label, Chardev *base, Error **err)
         object_free(&base->obj);
         return NULL;
     }
-    object_add_child(object_container("/chardevs"), label, &mux->chardev.obj);
-    mux->chardev.obj.realized = true;
+    mux->chardev.connected = base->connected;
+    chardev_enrol(&mux->chardev);
     return &mux->chardev;
 }
 
-Chardev *chardev_mux_attach(Chardev *chardev, const ChardevFrontend *frontend, Error **err)
+/* One whose front end has gone, else a new one. */
+static MuxPort *find_free_port(MuxChardev *mux, Error **err)
 {
-    MuxChardev *mux = (MuxChardev *)chardev;
-
+    for (unsigned i = 0; i < mux->port_count; i++) {
+        if (!mux->ports[i]->chardev.attached) {
+            return mux->ports[i];
+        }
+    }
     if (mux->port_count == MUX_PORTS) {
-        error_set(err, "character device '%s' has %d front ends already", chardev->label,
+        error_set(err, "character device '%s' has %d front ends already", mux->chardev.label,
                   MUX_PORTS);
         return NULL;
     }
     g_autofree char *name = g_strdup_printf("port[%u]", mux->port_count);
     MuxPort *port = (MuxPort *)object_new(&chardev_mux_port_type);
-    port->chardev.label = g_strdup_printf("%s.%s", chardev->label, name);
-    port->chardev.connected = mux->base->connected;
+    port->chardev.label = g_strdup_printf("%s.%s", mux->chardev.label, name);
     port->mux = mux;
     mux->ports[mux->port_count++] = port;
-    object_add_child(&chardev->obj, name, &port->chardev.obj);
+    object_add_child(&mux->chardev.obj, name, &port->chardev.obj);
     port->chardev.obj.realized = true;
+    return port;
+}
+
+Chardev *chardev_mux_attach(Chardev *chardev, const ChardevFrontend *frontend, Error **err)
+{
+    MuxChardev *mux = (MuxChardev *)chardev;
+    MuxPort *port = find_free_port(mux, err);
+
+    if (!port) {
+        return NULL;
+    }
+    port->chardev.connected = mux->chardev.connected;
     chardev_attach(&port->chardev, frontend, NULL);
     if (!mux->focus || !frontend->is_monitor) {
         mux_set_focus(mux, port);
@@ -294,12 +319,40 @@ Chardev *chardev_mux_attach(Chardev *chardev, const ChardevFrontend *frontend, E
     return &port->chardev;
 }
 
+void chardev_mux_detach(Chardev *chardev)
+{
+    MuxPort *port = (MuxPort *)chardev;
+
+    port->input_used = 0;
+    if (port->mux->focus == port) {
+        mux_next_focus(port->mux);
+    }
+}
+
+Chardev *chardev_mux_base(Chardev *mux)
+{
+    return ((MuxChardev *)mux)->base;
+}
+
+bool chardev_mux_has_frontend(const Chardev *chardev)
+{
+    const MuxChardev *mux = (const MuxChardev *)chardev;
+
+    for (unsigned i = 0; i < mux->port_count; i++) {
+        if (mux->ports[i]->chardev.attached) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void mux_finalize(Object *obj)
 {
     MuxChardev *mux = (MuxChardev *)obj;
 
-    if (mux->base->attached && mux->base->frontend.opaque == mux) {
-        chardev_detach(mux->base);
+    Chardev *base = chardev_live(mux->base);
+    if (base && base->attached && base->frontend.opaque == mux) {
+        chardev_detach(base);
     }
 }
 

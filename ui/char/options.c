@@ -8,6 +8,8 @@
 
 /* -- Finding ----------------------------------------------------------------------------------- */
 
+bool chardev_may_wait = true;
+
 typedef struct BackendSearch {
     const char *wanted;
     const Type *found;
@@ -23,15 +25,37 @@ static void match_backend(const Type *type, void *opaque)
         return;
     }
     suggest_offer(&search->suggest, info->backend);
-    if (g_str_equal(info->backend, search->wanted)) {
+    if (g_str_equal(info->backend, search->wanted) ||
+        (info->alias && g_str_equal(info->alias, search->wanted))) {
         search->found = type;
     }
 }
+
+/* Back ends of QEMU's that are not here, and why. */
+static const struct {
+    const char *backend, *reason;
+} refused_backends[] = {
+    {"spicevmc", "there is no SPICE server"},
+    {"spiceport", "there is no SPICE server"},
+    {"qemu-vdagent", "there is no display with a clipboard"},
+    {"dbus", "there is no D-Bus display"},
+    {"braille", "BrlAPI is not used"},
+    {"msmouse", "a serial mouse is not offered; the machine has a PS/2 mouse"},
+    {"wctablet", "a serial tablet is not offered"},
+    {"testdev", "it is for other machines; -device pc-testdev is the one for PCs"},
+};
 
 static const Type *find_backend(const char *name, Error **err)
 {
     BackendSearch search = {.wanted = name};
 
+    for (size_t i = 0; i < G_N_ELEMENTS(refused_backends); i++) {
+        if (g_str_equal(refused_backends[i].backend, name)) {
+            error_set(err, "character back end '%s' is not offered: %s", name,
+                      refused_backends[i].reason);
+            return NULL;
+        }
+    }
     suggest_init(&search.suggest, name);
     type_foreach(&chardev_type, match_backend, &search);
     if (!search.found) {
@@ -45,7 +69,7 @@ Chardev *chardev_find(const char *id)
     return (Chardev *)object_child(object_container("/chardevs"), id);
 }
 
-static Chardev *find_or_suggest(const char *id, Error **err)
+Chardev *chardev_find_or_suggest(const char *id, Error **err)
 {
     Chardev *chardev = chardev_find(id);
 
@@ -63,9 +87,9 @@ static Chardev *find_or_suggest(const char *id, Error **err)
 
 /* -- -chardev ---------------------------------------------------------------------------------- */
 
-static bool check_unused(const Type *type, KeyVal *options, Error **err)
+static bool check_options(const Type *type, KeyVal *options, bool is_before, Error **err)
 {
-    static const char *const common[] = {"id", "mux", "logfile", "logappend"};
+    static const char *const common[] = {"backend", "id", "mux", "logfile", "logappend", "backlog"};
     const ChardevInfo *info = type->info;
     g_autoptr(GPtrArray) known = g_ptr_array_new();
 
@@ -76,7 +100,9 @@ static bool check_unused(const Type *type, KeyVal *options, Error **err)
         g_ptr_array_add(known, (gpointer)*name);
     }
     g_ptr_array_add(known, NULL);
-    return keyval_check_unused(options, (const char *const *)known->pdata, err);
+    const char *const *names = (const char *const *)known->pdata;
+    return is_before ? keyval_check_known(options, names, err)
+                     : keyval_check_unused(options, names, err);
 }
 
 /* Makes the back end, below a mux if mux=on. */
@@ -84,34 +110,50 @@ static Chardev *create_with_mux(const Type *type, const char *label, KeyVal *opt
 {
     bool mux = false;
 
-    if (!keyval_get_bool(options, "mux", &mux, err)) {
+    if (!check_options(type, options, true, err) || !keyval_get_bool(options, "mux", &mux, err)) {
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no reason to end */
     g_autofree char *base_label = mux ? g_strconcat(label, "-base", NULL) : g_strdup(label);
+    if (mux && chardev_find(base_label)) {
+        error_set(err, "there is a character device '%s' already", base_label);
+        return NULL;
+    }
     Chardev *chardev = chardev_create(type, base_label, options, err);
-    if (chardev && !check_unused(type, options, err)) {
+    if (!chardev) {
+        return NULL;
+    }
+    if (!check_options(type, options, false, err)) {
         object_free(&chardev->obj);
         return NULL;
     }
-    return chardev && mux ? chardev_mux_new(label, chardev, err) : chardev;
+    chardev_enrol(chardev);
+    return mux ? chardev_mux_new(label, chardev, err) : chardev;
 }
 
-Chardev *chardev_new(KeyVal *options, Error **err)
+const Type *chardev_parse_backend(KeyVal *options, Error **err)
 {
     const char *backend = keyval_get(options, "backend");
-    const char *id = keyval_get(options, "id");
 
     if (!backend) {
         error_set(err, "-chardev needs a back end first, as in 'socket,id=...'");
         return NULL;
     }
     const Type *type = find_backend(backend, err);
+    return type && check_options(type, options, true, err) ? type : NULL;
+}
+
+Chardev *chardev_new(KeyVal *options, Error **err)
+{
+    const Type *type = chardev_parse_backend(options, err);
+    const char *id = keyval_get(options, "id");
+
     if (!type) {
         return NULL;
     }
-    if (!id || !*id) {
-        error_set(err, "-chardev %s needs id=", backend);
+    if (!id || !*id || strchr(id, '/')) {
+        error_set(err, "-chardev %s needs id=%s", keyval_get(options, "backend"),
+                  id && *id ? " without '/'" : "");
         return NULL;
     }
     if (chardev_find(id)) {
@@ -121,26 +163,20 @@ Chardev *chardev_new(KeyVal *options, Error **err)
     return create_with_mux(type, id, options, err);
 }
 
-typedef struct HelpText {
-    GString *text;
-} HelpText;
-
-static void add_help(const Type *type, void *opaque)
+static void add_help(const char *backend, const char *desc, void *opaque)
 {
-    const ChardevInfo *info = type->info;
-    HelpText *help = opaque;
-
-    if (info->backend) {
-        g_string_append_printf(help->text, "  %-10s %s\n", info->backend, type->desc);
-    }
+    g_string_append_printf(opaque, "  %-10s %s\n", backend, desc);
 }
 
 char *chardev_help(void)
 {
-    HelpText help = {g_string_new("Available character back ends:\n")};
+    GString *text = g_string_new("Available character back ends:\n");
 
-    type_foreach(&chardev_type, add_help, &help);
-    return g_string_free(help.text, FALSE);
+    chardev_foreach_backend(add_help, text);
+    g_string_append(text, "All take: mux=on|off, logfile=FILE, logappend=on|off, and backlog=SIZE, "
+                          "how much\noutput is kept for the next client while none is there "
+                          "(default 0: it is dropped).\n");
+    return g_string_free(text, FALSE);
 }
 
 /* -- Short forms: each becomes the options of -chardev ----------------------------------------- */
@@ -182,8 +218,8 @@ static KeyVal *options_of_unix(const char *rest, Error **err)
 
 static KeyVal *options_of_tcp(const char *rest, Error **err)
 {
-    g_autoptr(KeyVal) options = keyval_parse(rest, "address", err);
-    const char *address = options ? keyval_get(options, "address") : NULL;
+    g_autoptr(KeyVal) options = keyval_parse(rest, "host", err);
+    g_autofree char *address = g_strdup(options ? keyval_get(options, "host") : NULL);
 
     if (!options || !split_address(options, address ? address : "", err)) {
         return NULL;
@@ -199,6 +235,36 @@ static KeyVal *options_of_telnet(const char *rest, Error **err)
         keyval_set(options, "telnet", "on");
     }
     return options;
+}
+
+static KeyVal *options_of_websocket(const char *rest, Error **err)
+{
+    KeyVal *options = options_of_tcp(rest, err);
+
+    if (options) {
+        keyval_set(options, "websocket", "on");
+    }
+    return options;
+}
+
+/* [HOST]:PORT[@[LOCAL]:LOCALPORT] */
+static KeyVal *options_of_udp(const char *rest, Error **err)
+{
+    g_auto(GStrv) halves = g_strsplit(rest, "@", 2);
+    g_autoptr(KeyVal) options = keyval_parse("", NULL, err);
+    g_autoptr(KeyVal) local = keyval_parse("", NULL, err);
+
+    if (!options || !local || !split_address(options, halves[0] ? halves[0] : "", err)) {
+        return NULL;
+    }
+    if (halves[0] && halves[1]) {
+        if (!split_address(local, halves[1], err)) {
+            return NULL;
+        }
+        keyval_set(options, "localaddr", keyval_get(local, "host"));
+        keyval_set(options, "localport", keyval_get(local, "port"));
+    }
+    return g_steal_pointer(&options);
 }
 
 static KeyVal *options_none(const char *rest, Error **err)
@@ -221,11 +287,23 @@ static const struct ShortForm {
     {"unix:", "socket", options_of_unix},
     {"tcp:", "socket", options_of_tcp},
     {"telnet:", "socket", options_of_telnet},
+    {"websocket:", "socket", options_of_websocket},
+    {"udp:", "udp", options_of_udp},
+};
+
+/* /dev/ttyS0 and the like are their own short form. */
+static const struct ShortForm device_forms[] = {
+    {"", "parallel", options_with_path},
+    {"", "serial", options_with_path},
 };
 
 static const struct ShortForm *find_short_form(const char *text, Error **err)
 {
     Suggest suggest;
+
+    if (g_str_has_prefix(text, "/dev/")) {
+        return &device_forms[g_str_has_prefix(text, "/dev/parport") ? 0 : 1];
+    }
     g_autofree char *word = g_strndup(text, strcspn(text, ":") + (strchr(text, ':') ? 1 : 0));
 
     suggest_init(&suggest, word);
@@ -250,13 +328,13 @@ Chardev *chardev_new_short(const char *label, const char *text, Error **err)
         return NULL;
     }
     if (g_str_has_prefix(text, "chardev:")) {
-        return find_or_suggest(text + strlen("chardev:"), err);
+        return chardev_find_or_suggest(text + strlen("chardev:"), err);
     }
     if (with_monitor) {
         text += strlen("mon:");
     }
     if (with_monitor && g_str_has_prefix(text, "chardev:")) {
-        Chardev *shared = find_or_suggest(text + strlen("chardev:"), err);
+        Chardev *shared = chardev_find_or_suggest(text + strlen("chardev:"), err);
         if (shared && !shared->is_mux) {
             error_set(err, "character device '%s' was made without mux=on", shared->label);
             return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a socket is: from options to a listening or connected descriptor. */
 #include "socket-address.h"
+#include "util/fd-sets.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -34,19 +35,18 @@ static bool parse_family(SocketAddress *address, KeyVal *options, Error **err)
 
 static bool parse_fd(SocketAddress *address, KeyVal *options, Error **err)
 {
-    uint64_t fd = 0;
-    int type;
+    const char *text = keyval_get(options, "fd");
+    int type, fd = fd_parse(text, err);
     socklen_t size = sizeof(type);
 
-    if (!keyval_get_u64(options, "fd", &fd, err)) {
+    if (fd < 0) {
+        error_prefix(err, "parameter 'fd': ");
         return false;
     }
-    if (fd > INT32_MAX || getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) {
-        return error_set_errno(err, fd > INT32_MAX ? EBADF : errno,
-                               "descriptor fd=%" G_GUINT64_FORMAT " cannot be used as a socket",
-                               fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) {
+        return error_set_errno(err, errno, "descriptor fd=%s cannot be used as a socket", text);
     }
-    address->fd = (int)fd;
+    address->fd = fd;
     return true;
 }
 
@@ -57,11 +57,12 @@ bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err)
     const char *port = keyval_get(options, "port");
     bool has_fd = keyval_get(options, "fd");
 
-    *address = (SocketAddress){.fd = -1, .family = AF_UNSPEC};
+    *address = (SocketAddress){.fd = -1, .family = AF_UNSPEC, .is_tight = true};
     if ((path != NULL) + (port != NULL) + has_fd != 1) {
         return error_set(err, "a socket needs one of path=, port= and fd=");
     }
-    if (!keyval_get_bool(options, "abstract", &address->is_abstract, err)) {
+    if (!keyval_get_bool(options, "abstract", &address->is_abstract, err) ||
+        !keyval_get_bool(options, "tight", &address->is_tight, err)) {
         return false;
     }
     if (has_fd) {
@@ -95,15 +96,32 @@ void socket_address_clear(SocketAddress *address)
     *address = (SocketAddress){.fd = -1};
 }
 
-char *socket_address_text(const SocketAddress *address)
+char *socket_address_text(const SocketAddress *address, const char *tcp_prefix)
 {
     if (address->path) {
-        return g_strdup_printf("unix:%s", address->path);
+        return g_strdup_printf("unix:%s%s", address->path,
+                               !address->is_abstract ? ""
+                               : address->is_tight   ? ",abstract=on,tight=on"
+                                                     : ",abstract=on");
     }
     if (address->port) {
-        return g_strdup_printf("tcp:%s:%s", address->host, address->port);
+        return g_strdup_printf("%s:%s:%s", tcp_prefix, address->host, address->port);
     }
     return g_strdup_printf("fd:%d", address->fd);
+}
+
+char *socket_name_text(const struct sockaddr *name, socklen_t size, const char *tcp_prefix)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    int flags = NI_NUMERICHOST | NI_NUMERICSERV;
+
+    if ((name->sa_family != AF_INET && name->sa_family != AF_INET6) ||
+        getnameinfo(name, size, host, sizeof(host), port, sizeof(port), flags) != 0) {
+        return NULL;
+    }
+    bool is_v6 = name->sa_family == AF_INET6;
+    return g_strdup_printf("%s%s%s%s%s:%s", tcp_prefix, *tcp_prefix ? ":" : "", is_v6 ? "[" : "",
+                           host, is_v6 ? "]" : "", port);
 }
 
 /* -- UNIX -------------------------------------------------------------------------------------- */
@@ -114,6 +132,9 @@ static socklen_t unix_address(const SocketAddress *address, struct sockaddr_un *
 
     *ret_name = (struct sockaddr_un){.sun_family = AF_UNIX};
     memcpy(ret_name->sun_path + (address->is_abstract ? 1 : 0), address->path, length);
+    if (address->is_abstract && !address->is_tight) {
+        return sizeof(*ret_name); /* the zeros behind it belong to the name */
+    }
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
 }
 

@@ -5,9 +5,12 @@
 
 #include "util/keyval.h"
 
+#include <sys/socket.h>
+
 typedef struct SocketAddress {
     char *path;       /* UNIX; then host and port are NULL */
     bool is_abstract; /* the path is a name without a file */
+    bool is_tight;    /* such a name ends with its last character */
     char *host;       /* "": all addresses, or this machine */
     char *port;
     uint64_t port_to; /* last port to try when listening; 0: just the one */
@@ -16,13 +19,16 @@ typedef struct SocketAddress {
     char *bound_path; /* absolute, to be removed at the end; NULL: none */
 } SocketAddress;
 
-/* Takes path=, abstract=, host=, port=, to=, ipv4=, ipv6=, fd=.
+/* Takes path=, abstract=, tight=, host=, port=, to=, ipv4=, ipv6=, fd=.
  * socket_address_clear() in any case. */
 bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err);
 void socket_address_clear(SocketAddress *address);
 
-/* "unix:PATH" or "tcp:HOST:PORT"; caller frees. */
-char *socket_address_text(const SocketAddress *address);
+/* "unix:PATH" or "tcp:HOST:PORT" (tcp being the prefix); caller frees. */
+char *socket_address_text(const SocketAddress *address, const char *tcp_prefix);
+/* The same of an IPv4 or IPv6 name, an IPv6 host in brackets; "HOST:PORT" for the prefix "". NULL
+ * for others. */
+char *socket_name_text(const struct sockaddr *name, socklen_t size, const char *tcp_prefix);
 
 /* A descriptor, or -1. A socket file that nobody listens on any more is replaced. connect waits. */
 int socket_listen(SocketAddress *address, Error **err);

@@ -49,6 +49,31 @@ static void socket_update_watch(SocketChardev *self)
 
 static void socket_connected(SocketChardev *self, int fd);
 
+/* As query-chardev shows it: "tcp:LOCAL,server=on <-> PEER", "disconnected:unix:PATH". */
+static void update_filename(SocketChardev *self)
+{
+    const char *prefix = self->is_telnet ? "telnet" : "tcp";
+    const char *server = self->is_server ? ",server=on" : "";
+    struct sockaddr_storage local, peer;
+    socklen_t local_size = sizeof(local), peer_size = sizeof(peer);
+    int fd = self->fd >= 0 ? self->fd : self->listen_fd;
+    g_autofree char *here = NULL, *there = NULL;
+
+    if (getsockname(fd, (struct sockaddr *)&local, &local_size) == 0) {
+        here = socket_name_text((struct sockaddr *)&local, local_size, prefix);
+    }
+    if (here && getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0) {
+        there = socket_name_text((struct sockaddr *)&peer, peer_size, "");
+    }
+    if (!here) {
+        here = socket_address_text(&self->address, prefix);
+    }
+    g_free(self->chardev.filename);
+    self->chardev.filename =
+        g_strdup_printf("%s%s%s%s%s", self->fd >= 0 ? "" : "disconnected:", here, server,
+                        there ? " <-> " : "", there ? there : "");
+}
+
 static void connect_work(void *opaque)
 {
     ConnectJob *job = opaque;
@@ -105,6 +130,7 @@ static void socket_disconnect(SocketChardev *self)
     loop_watch_remove(g_steal_pointer(&self->watch));
     close(self->fd);
     self->fd = -1;
+    update_filename(self);
     chardev_event(&self->chardev, CHARDEV_CLOSED);
     if (self->listen_watch) {
         loop_watch_enable(self->listen_watch, true, false);
@@ -235,6 +261,7 @@ static void socket_connected(SocketChardev *self, int fd)
     self->fd = fd;
     self->wants_write = false;
     self->watch = loop_watch_fd(main_loop(), fd, socket_readable, socket_writable, self);
+    update_filename(self);
     telnet_reset(&self->telnet);
     if (self->is_telnet) {
         send_some(self, telnet_greeting, sizeof(telnet_greeting));
@@ -278,7 +305,7 @@ static bool wait_for_client(SocketChardev *self, Error **err)
 {
     int fd;
 
-    info_report("QEMU waiting for connection on: disconnected:%s", self->chardev.filename);
+    info_report("QEMU waiting for connection on: %s", self->chardev.filename);
     do {
         if (!signal_wait_readable(self->listen_fd, err)) {
             error_prefix(err, "waiting for a client: ");
@@ -305,7 +332,8 @@ static bool open_server(SocketChardev *self, bool wait, Error **err)
     if (!is_listening && listen(self->listen_fd, 1) < 0) {
         return error_set_errno(err, errno, "cannot listen on fd=%d", self->listen_fd);
     }
-    if (wait && !wait_for_client(self, err)) {
+    update_filename(self); /* the port that port=0 has found */
+    if (wait && chardev_may_wait && !wait_for_client(self, err)) {
         return false;
     }
     self->listen_watch = loop_watch_fd(main_loop(), self->listen_fd, socket_acceptable, NULL, self);
@@ -351,8 +379,7 @@ static bool socket_open(Chardev *chardev, KeyVal *options, Error **err)
     if (self->reconnect_s > 1000000) {
         return error_set(err, "reconnect= takes seconds, up to 1000000");
     }
-    g_autofree char *where = socket_address_text(&self->address);
-    chardev->filename = g_strdup_printf("%s%s", where, self->is_server ? ",server=on" : "");
+    update_filename(self);
     if (!self->is_server) {
         return open_client(self, err);
     }
@@ -392,9 +419,9 @@ static void socket_init(Object *obj)
     self->fd = self->listen_fd = self->address.fd = -1;
 }
 
-static const char *const socket_options[] = {"path",    "abstract", "host",      "port", "to",
-                                             "ipv4",    "ipv6",     "server",    "wait", "telnet",
-                                             "nodelay", "delay",    "reconnect", "fd",   NULL};
+static const char *const socket_options[] = {
+    "path",   "abstract", "tight",  "host",    "port",  "to",        "ipv4", "ipv6",
+    "server", "wait",     "telnet", "nodelay", "delay", "reconnect", "fd",   NULL};
 
 static const ChardevInfo socket_info = {
     .backend = "socket",

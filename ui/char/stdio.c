@@ -15,6 +15,7 @@
 static struct termios settings_before;
 static bool are_settings_changed;
 static bool are_signals_kept;
+static bool is_settled; /* the loop runs: until then Ctrl-C ends a start-up that waits */
 static bool is_in_use;
 
 void chardev_restore_terminal(void)
@@ -42,10 +43,18 @@ static void make_raw(void)
     raw = settings_before;
     cfmakeraw(&raw);
     raw.c_oflag |= OPOST; /* other programs' newlines on it stay newlines */
-    if (are_signals_kept) {
+    if (are_signals_kept || !is_settled) {
         raw.c_lflag |= ISIG;
     }
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+static void stdio_settle(void *opaque)
+{
+    is_settled = true;
+    if (is_in_use) {
+        make_raw();
+    }
 }
 
 static void stdio_continued(void *opaque, int sender)
@@ -81,6 +90,7 @@ static bool stdio_open(Chardev *chardev, KeyVal *options, Error **err)
     is_in_use = true;
     are_signals_kept = keep_signals;
     make_raw();
+    loop_post(main_loop(), stdio_settle, NULL);
     fd_chardev_start(stdio);
     return true;
 }
