@@ -294,12 +294,22 @@ static bool check_boot_letters(const char *letters, const char *key, Error **err
 {
     for (const char *c = letters; c && *c; c++) {
         if (*c < 'a' || *c > 'p') {
-            return error_set(err, "-boot: %s=%s: '%c' is no boot device; a, c, d and n are", key,
+            return error_set(err, "%s=%s: '%c' is no boot device; a, c, d and n are", key,
                              letters, *c);
         }
         if (strchr(c + 1, *c)) {
-            return error_set(err, "-boot: %s=%s names '%c' twice", key, letters, *c);
+            return error_set(err, "%s=%s names '%c' twice", key, letters, *c);
         }
+    }
+    return true;
+}
+
+static bool check_boot(const Machine *machine, Error **err)
+{
+    if (!check_boot_letters(machine->boot_order, "order", err) ||
+        !check_boot_letters(machine->boot_once, "once", err)) {
+        error_prefix(err, "-boot: ");
+        return false;
     }
     return true;
 }
@@ -347,9 +357,18 @@ static bool machine_realize(Object *obj, Error **err)
     if (machine->usb) {
         return error_set(err, "-usb: machine '%s' has no USB controller", info->name);
     }
-    return complete_cpus(machine, err) && check_rtc(machine, err) &&
-           check_boot_letters(machine->boot_order, "order", err) &&
-           check_boot_letters(machine->boot_once, "once", err);
+    return complete_cpus(machine, err) && check_rtc(machine, err) && check_boot(machine, err);
+}
+
+bool machine_set_boot_order(Machine *machine, const char *letters, Error **err)
+{
+    if (!check_boot_letters(letters, "order", err)) {
+        return false;
+    }
+    g_free(machine->boot_order);
+    machine->boot_order = g_strdup(letters);
+    g_clear_pointer(&machine->boot_once, g_free);
+    return true;
 }
 
 /* -- Type -------------------------------------------------------------------------------------- */

@@ -122,6 +122,11 @@ GBytes *fw_cfg_get_file(const FwCfg *fw_cfg, const char *name)
                : NULL;
 }
 
+const char *fw_cfg_file_name(const FwCfg *fw_cfg, unsigned index)
+{
+    return index < fw_cfg->files->len ? fw_cfg->files->pdata[index] : NULL;
+}
+
 /* -- Ports ------------------------------------------------------------------------------------- */
 
 static void select_key(FwCfg *fw_cfg, uint16_t key)
@@ -342,3 +347,17 @@ static const Type fw_cfg_type = {
     .unrealize = fw_cfg_unrealize,
 };
 DEVICE(fw_cfg_type);
+
+FwCfg *fw_cfg_find(void)
+{
+    const GPtrArray *devices = object_container("/machine/unattached")->children;
+
+    for (guint i = 0; i < devices->len; i++) {
+        Object *obj = devices->pdata[i];
+
+        if (obj->type == &fw_cfg_type) {
+            return (FwCfg *)obj;
+        }
+    }
+    return NULL;
+}

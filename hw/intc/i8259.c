@@ -3,6 +3,7 @@
  * 231468, "8259A Programmable Interrupt Controller"; ELCR: Intel 82371SB (PIIX3). */
 #include "hw/i8259.h"
 
+#include "hw/interrupt-info.h"
 #include "util/trace.h"
 
 enum { /* port 0, write */
@@ -55,6 +56,7 @@ struct I8259 {
     uint8_t init_state;
     bool needs_icw4, single;
     bool read_isr, poll, special_mask, auto_eoi, rotate_on_auto_eoi, special_fully_nested;
+    uint64_t asked[ISA_IRQ_COUNT]; /* for `info irq`: rising edges of each line of the pair */
 };
 
 /* Level or edge is the ELCR's choice: bit 3 of ICW1 does nothing in a PIIX3. An edge must stay high
@@ -117,6 +119,7 @@ static void set_pin(void *owner, unsigned n, bool level)
     }
     TRACE(i8259_pin, "%s pin %u level %d", pic->master ? "master" : "slave", n, level);
     if (level) {
+        pic->asked[pic->master ? n : n + PIN_COUNT]++;
         pic->lines |= bit;
         pic->latched |= bit;
     } else {
@@ -367,6 +370,7 @@ static const Field i8259_fields[] = {
     DERIVED(I8259, elcr_port),
     LINK(I8259, output),
     LINK(I8259, slave),
+    DERIVED(I8259, asked),
     STATE(I8259, lines),
     STATE(I8259, latched),
     STATE(I8259, imr),
@@ -396,3 +400,34 @@ static const Type i8259_type = {
     .sync = i8259_sync,
 };
 DEVICE(i8259_type);
+
+/* -- For people -------------------------------------------------------------------------------- */
+
+static void print_info(const Object *obj, GString *out)
+{
+    const I8259 *pic = (const I8259 *)obj;
+    uint8_t asking = request_register(pic) & (uint8_t)~pic->imr;
+    unsigned rank = best_rank(pic, asking);
+
+    g_string_append_printf(out, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x",
+                           pic->master ? 0 : 1, request_register(pic), pic->imr, pic->isr,
+                           rank < PIN_COUNT ? pin_of_rank(pic, rank) : 0, pic->vector_base);
+    g_string_append_printf(out, " rr_sel=%d elcr=%02x fnm=%d\n", pic->read_isr, pic->elcr,
+                           pic->special_fully_nested);
+}
+
+/* The master tells for the pair. */
+static const uint64_t *count_info(Object *obj, unsigned *ret_count)
+{
+    I8259 *pic = (I8259 *)obj;
+
+    *ret_count = pic->master ? ISA_IRQ_COUNT : 0;
+    for (unsigned pin = PIN_COUNT; pic->slave && pin < ISA_IRQ_COUNT; pin++) {
+        pic->asked[pin] = pic->slave->asked[pin];
+    }
+    return pic->asked;
+}
+
+static const InterruptInfo i8259_info = {
+    .type = &i8259_type, .print = print_info, .counts = count_info};
+INTERRUPT_INFO(i8259_info);

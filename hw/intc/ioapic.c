@@ -4,7 +4,10 @@
 #include "hw/ioapic.h"
 
 #include "hw/apic.h"
+#include "hw/interrupt-info.h"
 #include "util/trace.h"
+
+#include <inttypes.h>
 
 enum { /* byte offsets of the window */
        WINDOW_SELECT = 0x00,
@@ -41,6 +44,7 @@ struct IoApic {
     uint32_t lines;   /* levels at the pins as their drivers mean them: 1 asks */
     uint32_t latched; /* rising edges not delivered yet, of edge-triggered pins */
     uint64_t entries[IOAPIC_PIN_COUNT];
+    uint64_t asked[IOAPIC_PIN_COUNT]; /* for `info irq`: rising edges of each pin */
 };
 
 /* All realized I/O APICs, for the broadcast of the local ones. */
@@ -114,6 +118,7 @@ static void set_pin(void *owner, unsigned n, bool level)
         ioapic->lines &= ~bit;
         return;
     }
+    ioapic->asked[n]++;
     ioapic->lines |= bit;
     if (!(ioapic->entries[n] & ENTRY_MASKED)) { /* an edge at a masked pin is lost */
         ioapic->latched |= bit;
@@ -263,6 +268,7 @@ static const Field ioapic_fields[] = {
     PROP(IoApic, version, .init = VERSION_WITH_EOI, .desc = "0x11, or 0x20 with an EOI register"),
     LINK(IoApic, memory),
     DERIVED(IoApic, window),
+    DERIVED(IoApic, asked),
     STATE(IoApic, select),
     STATE(IoApic, id),
     STATE(IoApic, lines),
@@ -281,3 +287,58 @@ static const Type ioapic_type = {
     .sync = ioapic_sync,
 };
 DEVICE(ioapic_type);
+
+/* -- For people -------------------------------------------------------------------------------- */
+
+static void print_entry(uint64_t entry, unsigned pin, GString *out)
+{
+    static const char *const modes[] = {"fixed", "lowest", "SMI", "...",
+                                        "NMI",   "INIT",   "...", "extINT"};
+    bool logical = entry & ENTRY_LOGICAL;
+
+    g_string_append_printf(out, "  pin %-2u 0x%016" PRIx64 " dest=%" PRIx64 " vec=%-3u ", pin,
+                           entry, entry >> 56, (unsigned)(entry & 0xff));
+    g_string_append_printf(
+        out, "%s %s %s %s %s\n", entry & ENTRY_ACTIVE_LOW ? "active-lo" : "active-hi",
+        entry & ENTRY_LEVEL ? "level" : "edge ", entry & ENTRY_MASKED ? "masked" : "      ",
+        modes[delivery_mode(entry)], logical ? "logical" : "physical");
+}
+
+static void print_pins(const char *title, uint32_t pins, GString *out)
+{
+    g_string_append_printf(out, "  %-10s%s", title, pins ? "" : " (none)");
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        if (pins >> pin & 1) {
+            g_string_append_printf(out, " %u", pin);
+        }
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void print_info(const Object *obj, GString *out)
+{
+    const IoApic *ioapic = (const IoApic *)obj;
+    uint32_t remote = 0, asking = ioapic->latched;
+
+    g_string_append_printf(out, "ioapic%d: ver=0x%x id=0x%02x sel=0x%02x\n", 0, ioapic->version,
+                           ioapic->id, ioapic->select);
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        uint64_t entry = ioapic->entries[pin];
+
+        print_entry(entry, pin, out);
+        remote |= entry & ENTRY_REMOTE_IRR ? 1u << pin : 0;
+        asking |= is_level(entry) ? ioapic->lines & 1u << pin : 0;
+    }
+    print_pins("IRR", asking, out);
+    print_pins("Remote IRR", remote, out);
+}
+
+static const uint64_t *count_info(Object *obj, unsigned *ret_count)
+{
+    *ret_count = IOAPIC_PIN_COUNT;
+    return ((IoApic *)obj)->asked;
+}
+
+static const InterruptInfo ioapic_info = {
+    .type = &ioapic_type, .command = "ioapic", .print = print_info, .counts = count_info};
+INTERRUPT_INFO(ioapic_info);

@@ -110,6 +110,9 @@ bool apic_msr_read(void *opaque, uint32_t msr, uint64_t *ret_value);
 bool apic_msr_write(void *opaque, uint32_t msr, uint64_t value);
 bool apic_set_base(void *opaque, uint64_t value);
 
+/* lapic-text.c: what `info lapic` shows; caller frees. */
+char *apic_text(void *apic);
+
 /* -- apic-bus.c -------------------------------------------------------------------------------- */
 
 void apic_bus_add(Apic *apic);

@@ -285,7 +285,8 @@ static const CpuApicOps cpu_ops = {.has_interrupt = has_interrupt,
                                    .get_base = get_base,
                                    .set_base = apic_set_base,
                                    .msr_read = apic_msr_read,
-                                   .msr_write = apic_msr_write};
+                                   .msr_write = apic_msr_write,
+                                   .text = apic_text};
 
 /* -- Life -------------------------------------------------------------------------------------- */
 

@@ -45,17 +45,26 @@ static const struct {
     {0x0c05, "SMBus"},
 };
 
+const char *pci_class_name(uint16_t class_code)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(class_names); i++) {
+        if (class_names[i].class_code == class_code) {
+            return class_names[i].name;
+        }
+    }
+    return NULL;
+}
+
 static void append_class(GString *out, const PciDevice *dev)
 {
     uint16_t class_code = pci_get_word(dev, PCI_CLASS_DEVICE);
+    const char *name = pci_class_name(class_code);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(class_names); i++) {
-        if (class_names[i].class_code == class_code) {
-            g_string_append(out, class_names[i].name);
-            return;
-        }
+    if (name) {
+        g_string_append(out, name);
+    } else {
+        g_string_append_printf(out, "Class %04d", class_code);
     }
-    g_string_append_printf(out, "Class %04d", class_code);
 }
 
 static void append_bar(GString *out, const PciDevice *dev, unsigned index)

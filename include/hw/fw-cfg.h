@@ -54,5 +54,9 @@ bool fw_cfg_set_file(FwCfg *fw_cfg, const char *name, GBytes *bytes, Error **err
 /* Bytes of a key or file as the guest sees them, NULL if there are none; not a new reference. */
 GBytes *fw_cfg_get(const FwCfg *fw_cfg, uint16_t key);
 GBytes *fw_cfg_get_file(const FwCfg *fw_cfg, const char *name);
+/* Name of file number `index`; NULL: there are not so many. */
+const char *fw_cfg_file_name(const FwCfg *fw_cfg, unsigned index);
+/* The machine's, or NULL. */
+FwCfg *fw_cfg_find(void);
 
 #endif

@@ -106,6 +106,8 @@ static inline const MachineInfo *machine_info(const Machine *machine)
 const Type *machine_find_or_fail(const char *name, Error **err);
 /* Text of -machine help; caller frees. */
 char *machine_help(void);
+/* Another boot order for the resets to come. */
+bool machine_set_boot_order(Machine *machine, const char *letters, Error **err);
 /* The object at /machine, or NULL. */
 Machine *machine_current(void);
 /* MachineInfo.ready of a machine, where it has one. */

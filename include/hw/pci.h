@@ -124,6 +124,8 @@ bool pci_dma_write(PciDevice *dev, uint64_t address, const void *buffer, size_t 
 
 /* Text of `info pci`; caller frees. NULL: the machine has no PCI bus. */
 char *pci_info_text(void);
+/* "IDE controller"; NULL: no name. */
+const char *pci_class_name(uint16_t class_code);
 
 static inline void pci_set_word(PciDevice *dev, unsigned offset, uint16_t value)
 {

@@ -42,6 +42,7 @@ typedef struct MonitorValue {
     const json_t *json; /* JSON: borrowed */
     int count;          /* FORMAT */
     char format, size;  /* FORMAT: x d u o c i; b h w g */
+    bool has_size;      /* FORMAT: the size was given, not left as it was last */
 } MonitorValue;
 
 #define MONITOR_MAX_ARGS 12

@@ -97,18 +97,19 @@ static bool run_info_registers(Monitor *monitor, const MonitorValue *values, Err
         }
         return true;
     }
-    X86Cpu *cpu = monitor_cpu(err);
-    if (!cpu) {
-        return false;
+    int64_t index = values[1].present ? values[1].number : current_cpu;
+    if (index < 0 || index >= vcpu_count()) {
+        return vcpu_count() ? error_set(err, "CPU#%" PRId64 " not available", index)
+                            : monitor_cpu(err) != NULL;
     }
-    monitor_printf(monitor, "\nCPU#%u\n", current_cpu);
-    return print_of_cpu(monitor, cpu, make_registers);
+    monitor_printf(monitor, "\nCPU#%" PRId64 "\n", index);
+    return print_of_cpu(monitor, cpu_get((unsigned)index), make_registers);
 }
 
 static const MonitorCommand info_registers_command = {
     .name = "info registers",
-    .help = "show the registers (-a: of all CPUs)",
-    .args = {{"all", MONITOR_ARG_FLAG, .flag = 'a'}},
+    .help = "show the registers of the current CPU or that one (-a: of all)",
+    .args = {{"all", MONITOR_ARG_FLAG, .flag = 'a'}, {"vcpu", MONITOR_ARG_INT, .optional = true}},
     .run = run_info_registers,
 };
 MONITOR_COMMAND(info_registers_command);

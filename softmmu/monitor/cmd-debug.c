@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands for who looks for an error: log, logfile, trace-event, info trace-events, nmi. */
+/* Commands for who looks for an error: log, logfile, trace-event, info trace-events. */
 #include "softmmu/monitor/monitor-private.h"
-#include "target/i386/cpu.h"
 #include "util/trace.h"
 
 static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -66,21 +65,3 @@ static const MonitorCommand info_trace_events_command = {
     .run = run_info_trace_events,
 };
 MONITOR_COMMAND(info_trace_events_command);
-
-static bool run_nmi(Monitor *monitor, const MonitorValue *values, Error **err)
-{
-    if (!monitor_cpu(err)) {
-        return false;
-    }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        cpu_raise_event(cpu_get(i), CPU_EVENT_NMI);
-    }
-    return true;
-}
-
-static const MonitorCommand nmi_command = {
-    .name = "nmi",
-    .help = "inject a non-maskable interrupt into all CPUs",
-    .run = run_nmi,
-};
-MONITOR_COMMAND(nmi_command);

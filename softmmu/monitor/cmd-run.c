@@ -19,6 +19,27 @@ static const MonitorCommand help_command = {
 };
 MONITOR_COMMAND(help_command);
 
+static bool run_info_history(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    unsigned count = 1;
+
+    for (unsigned i = 0; monitor->readline && i < count; i++) {
+        const char *line = readline_history(monitor->readline, i, &count);
+
+        if (line) {
+            monitor_printf(monitor, "%u: '%s'\n", i, line);
+        }
+    }
+    return true;
+}
+
+static const MonitorCommand info_history_command = {
+    .name = "info history",
+    .help = "show the lines entered before",
+    .run = run_info_history,
+};
+MONITOR_COMMAND(info_history_command);
+
 static bool run_quit(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     monitor->is_ending = true;

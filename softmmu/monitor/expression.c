@@ -206,6 +206,12 @@ static bool parse_unary(Parser *parser, uint64_t *ret_value)
     return ok;
 }
 
+/* In "memsave 0 16 /tmp/file" the slash divides nothing. */
+static bool begins_path(const char *text)
+{
+    return text[0] == '/' && (g_ascii_isalpha(text[1]) || strchr("._", text[1])) && text[1];
+}
+
 static bool parse_product(Parser *parser, uint64_t *ret_value)
 {
     uint64_t right;
@@ -213,7 +219,7 @@ static bool parse_product(Parser *parser, uint64_t *ret_value)
     if (!parse_unary(parser, ret_value)) {
         return false;
     }
-    while (*parser->p && strchr("*/%", *parser->p)) {
+    while (*parser->p && strchr("*/%", *parser->p) && !begins_path(parser->p)) {
         char sign = *parser->p++;
         if (!parse_unary(parser, &right)) {
             return false;

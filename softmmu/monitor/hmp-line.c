@@ -100,6 +100,7 @@ static bool take_format(Monitor *monitor, const char **text, MonitorValue *value
     value->present = true;
     value->count = (int)count;
     value->format = monitor->format;
+    value->has_size = has_size;
     value->size = monitor->format == 'c' && !has_size ? 'b' : monitor->size;
     *text = p;
     return true;

@@ -176,6 +176,12 @@ static void history_add(Readline *self)
     g_ptr_array_add(self->history, g_strdup(line));
 }
 
+const char *readline_history(const Readline *self, unsigned index, unsigned *ret_count)
+{
+    *ret_count = self->history->len;
+    return index < self->history->len ? self->history->pdata[index] : NULL;
+}
+
 static void history_show(Readline *self, guint at)
 {
     if (self->history_at == self->history->len) {

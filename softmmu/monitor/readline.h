@@ -26,5 +26,7 @@ void readline_start(Readline *readline);
 void readline_show(Readline *readline);
 /* One byte as typed. */
 void readline_put(Readline *readline, uint8_t byte);
+/* Lines entered so far, oldest first; line N of `count`. */
+const char *readline_history(const Readline *readline, unsigned index, unsigned *ret_count);
 
 #endif

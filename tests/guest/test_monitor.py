@@ -7,6 +7,7 @@ Run alone: python3 tests/guest/test_monitor.py [NAME...]
 
 import re
 import tempfile
+import time
 from contextlib import contextmanager
 
 from machine import Machine, boot_sector, expect, expect_in, run_tests
@@ -89,10 +90,42 @@ def test_own_commands():
         guest.monitor("stop")
         for command, wanted in [("info fields ide-hd", "lba_low"), ("info jit", "TB count"),
                                 ("info tlb", ""), ("info mem", ""), ("help", "system_reset"),
+                                ("info pic", "pic1: irr="), ("info ioapic", "pin 23"),
+                                ("info irq", "IRQ statistics for isa-i8259:"),
+                                ("info lapic", "LVTT"), ("info roms", "mem=rom"),
+                                ("info uuid", "00000000-0000-"), ("info name", ""),
+                                ("info numa", "0 nodes"), ("info network", ""),
+                                ("info memory_size_summary", "base memory: 67108864"),
+                                ("info mice", "* Mouse #2"), ("info history", "0: 'stop'"),
+                                ("info registers -a", "CPU#0"), ("info registers 0", "CPU#0"),
+                                ("info balloon", "No balloon device"),
+                                ("gpa2hva 0", "Host virtual address for 0x0 (pc.ram) is 0x"),
+                                ("gva2gpa 0x7c00", "gpa: 0x7c00"), ("sum 0x7c00 512", ""),
+                                ("i 0x71", "portb[0x0071] = 0x"), ("o 0x80 1", ""),
+                                ("boot_set n", "boot device list now set to n"),
+                                ("announce_self", ""), ("mouse_move -3 4 1", ""),
+                                ("mouse_button 1", ""), ("mouse_set 2", ""),
                                 ("help info", "registers"), ("qom-get /machine type", "")]:
             text = guest.monitor(command)
             expect("unknown command" not in text, f"{command}: {text}")
             expect_in(wanted, text)
+
+
+def test_sendkey():
+    """Keys reach the buffer of the BIOS: one that is held, one with shift, one by number."""
+    with booted() as guest:
+        def typed():
+            words = re.findall(r" 0x([0-9a-f]{4})", guest.monitor("xp /16xh 0x41e"))
+            return [word for word in words if word != "0000"]
+
+        expect(not typed(), "no key yet")
+        for line in ["sendkey a", "sendkey shift-b 20", "sendkey 0x2e", "sendkey ret"]:
+            expect("rror" not in guest.monitor(line), line)
+        deadline = time.monotonic() + 60
+        while len(typed()) < 4 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        expect(typed() == ["1e61", "3042", "2e63", "1c0d"], str(typed()))
+        expect_in("did you mean 'ctrl'", guest.monitor("sendkey ctlr-a"))
 
 
 def test_quit():

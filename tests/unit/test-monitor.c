@@ -47,7 +47,32 @@ static void test_errors(void)
                                  "Try \"help qom-get\" for more information\r\n");
     check("info fields isa-seiral",
           "Error: 'isa-seiral' is neither a type nor a path; did you mean 'isa-serial'?\r\n");
-    check("info pci", "Error: No PCI devices found\r\n");
+    check("info pci", "No PCI devices found\r\n");
+    check("info pic", "Error: this machine has no PIC\r\n");
+    check("info ioapic", "Error: this machine has no ioapic\r\n");
+    check("info lapic", "Error: this machine has no CPU\r\n");
+    check("info lapic 3", "Error: there is no local APIC with id 3\r\n");
+    check("info registers 1", "Error: this machine has no CPU\r\n");
+    check("info name", "Error: there is no machine\r\n");
+    check("info uuid", "Error: there is no machine\r\n");
+    check("info memory_size_summary", "Error: there is no machine\r\n");
+    check("info balloon", "Error: No balloon device has been activated\r\n");
+    check("boot_set c", "Error: there is no machine\r\n");
+    check("system_wakeup", "Error: Unable to wake up: guest is not in suspended state\r\n");
+    check("exit_preconfig",
+          "Error: The command is permitted only before machine initialization\r\n");
+    check("gva2gpa 0", "Error: this machine has no CPU\r\n");
+    check("gpa2hva 4096", "Error: No memory is mapped at address 0x1000\r\n");
+    check("gpa2hpa 0", "Error: No memory is mapped at address 0x0\r\n");
+    check("sum 0 (-1)", "Error: size -1: 0 to 268435456 can be summed\r\n");
+    check("sendkey a", "Error: this machine has no keyboard\r\n");
+    check("sendkey a-ctlr", "Error: invalid parameter: ctlr; did you mean 'ctrl'?\r\n");
+    check("sendkey a 3600001", "Error: keys can be held for 0 to 3600000 ms\r\n");
+    check("sendkey a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q",
+          "Error: 16 keys at a time can be pressed\r\n");
+    check("mouse_move 1 1", "Error: this machine has no mouse\r\n");
+    check("mouse_button 1", "Error: this machine has no mouse\r\n");
+    check("mouse_set 2", "Error: Mouse at index '2' not found\r\n");
     check("log in_asn", "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n");
     check("trace-event no_such on", "Error: no trace point matches 'no_such'\r\n");
     check("trace-event x maybe", "Error: 'maybe' is neither on nor off\r\n");
@@ -62,6 +87,15 @@ static void test_commands(void)
     check("help info status", "info status -- show whether the machine runs, or why not\r\n");
     check("? stop", "stop|s -- stop the machine\r\n");
     check("info cpus", "");
+    check("info irq", "");
+    check("info mice", "No mouse devices connected\r\n");
+    check("info numa", "0 nodes\r\n");
+    check("info network", "");
+    check("info history", "");
+    check("i 0x60", "portb[0x0060] = 0xff\r\n");
+    check("i/w 0x60", "portl[0x0060] = 0xffffffff\r\n");
+    check("o/h 0x60 1", "");
+    check("sum 0 2", "33150\r\n"); /* as sum(1) says of two bytes ff */
     check("qom-list", "/\r\n");
     check("qom-get / type", "\"container\"\r\n");
     check("qom-get \"\\x2f\" type", "Error: Device 'x2f' not found\r\n");
@@ -114,6 +148,7 @@ static void test_expression_errors(void)
     check_expression_error("$rpi", "unknown register '$rpi'; did you mean '$rip'?");
     check_expression_error("$rip", "this machine has no CPU");
     check_expression_error(deep, "expression too complex");
+    check_expression_error("1 /tmp/x", "extraneous characters at the end of line: '/tmp/x'");
     check_expression_error("1 2", "extraneous characters at the end of line: '2'");
 }
 

@@ -56,6 +56,7 @@ typedef struct CpuApicOps {
     bool (*msr_read)(void *apic, uint32_t msr,
                      uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */
     bool (*msr_write)(void *apic, uint32_t msr, uint64_t value);
+    char *(*text)(void *apic); /* of `info lapic`; caller frees */
 } CpuApicOps;
 
 /* MONITOR's line and MWAIT's sleep. A store to the line kicks nobody: has_work() looks at it, at
