@@ -40,8 +40,7 @@ static void append_flag_names(GString *text)
 
 /* -- What a model lacks ------------------------------------------------------------------------ */
 
-/* Names of features the model has and this host cannot offer. */
-static GPtrArray *missing_features(const ModelChoice *choice)
+GPtrArray *cpu_model_missing(const ModelChoice *choice)
 {
     uint32_t all[FEATURE_WORD_COUNT], available[FEATURE_WORD_COUNT];
     GPtrArray *names = g_ptr_array_new();
@@ -67,7 +66,7 @@ static GPtrArray *missing_features(const ModelChoice *choice)
 static void append_missing(const char *name, const ModelChoice *choice, const char *of,
                            void *opaque)
 {
-    g_autoptr(GPtrArray) names = missing_features(choice);
+    g_autoptr(GPtrArray) names = cpu_model_missing(choice);
 
     if (of) {
         return; /* the same as what it stands for */

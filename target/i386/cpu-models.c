@@ -24,9 +24,7 @@ static const ModelTable *const tables[] = {&generic_models, &intel_models, &amd_
 bool cpu_name_equal(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++) {
-        bool separators = strchr("-_.", *a) && strchr("-_.", *b);
-
-        if (*a != *b && !separators) {
+        if (*a != *b && !(strchr("-_.", *a) && strchr("-_.", *b))) {
             return false;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The option -cpu: MODEL,+feature,-feature,feature=on|off,property=value. */
 #include "target/i386/cpu-model-rows.h"
+#include "target/i386/cpu-query.h"
 #include "util/keyval.h"
 #include "util/suggest.h"
 
@@ -110,6 +111,20 @@ static const Property *find_property(const char *name)
         }
     }
     return NULL;
+}
+
+void cpu_properties_foreach(void (*fn)(const char *name, const char *type, void *opaque),
+                            void *opaque)
+{
+    static const char *const types[] = {
+        [PROPERTY_TEXT] = "str", [PROPERTY_NUMBER] = "int", [PROPERTY_SWITCH] = "bool"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(properties); i++) {
+        fn(properties[i].name, types[properties[i].kind], opaque);
+    }
+    for (unsigned i = 0; i < feature_row_count; i++) {
+        fn(feature_rows[i].name, "bool", opaque);
+    }
 }
 
 /* Hertz, or a number with K, M or G: thousands, millions and so on. */
@@ -376,6 +391,11 @@ static bool finish_model(ModelParser *parser, unsigned usual_phys_bits, Error **
 }
 
 /* -- Models ------------------------------------------------------------------------------------ */
+
+const char *cpu_model_default(void)
+{
+    return DEFAULT_MODEL;
+}
 
 static void offer_name(const char *name, const ModelChoice *choice, const char *of, void *opaque)
 {
