@@ -25,6 +25,14 @@ const Accel *accel_find(const char *name)
     return NULL;
 }
 
+void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque)
+{
+    LINKER_SET_FOREACH(const Accel, accel, accels)
+    {
+        fn(*accel, opaque);
+    }
+}
+
 const Accel *accel_current(void)
 {
     return current;

@@ -11,6 +11,7 @@
 #define PC_ISA_IRQ_COUNT 16
 #define PC_GSI_COUNT 24
 #define PC_4_GIB (1ull << 32)
+#define PC_RAM_ID "pc.ram"
 
 typedef enum OnOffAuto { CHOICE_AUTO, CHOICE_ON, CHOICE_OFF } OnOffAuto;
 

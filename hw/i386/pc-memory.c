@@ -77,7 +77,7 @@ bool pc_memory_create(PcMachine *pc, Error **err)
     if (machine->ram_size < 1 << 20) {
         return error_set(err, "-m: machine '%s' needs at least 1 MiB", machine_info(machine)->name);
     }
-    pc->ram_block = machine_new_ram(machine, "pc.ram", err);
+    pc->ram_block = machine_new_ram(machine, PC_RAM_ID, err);
     if (!pc->ram_block) {
         return false;
     }
@@ -85,7 +85,7 @@ bool pc_memory_create(PcMachine *pc, Error **err)
     pc->high_size = machine->ram_size - pc->low_size;
     region_transaction_begin();
     create_roots(pc);
-    region_init(&pc->ram, &(RegionDesc){.name = "pc.ram",
+    region_init(&pc->ram, &(RegionDesc){.name = PC_RAM_ID,
                                         .kind = REGION_RAM,
                                         .size = machine->ram_size,
                                         .ram = pc->ram_block});

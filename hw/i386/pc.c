@@ -302,6 +302,7 @@ static const MachineInfo pc_info = {
     .aliases = pc_aliases,
     .is_default = true,
     .max_cpus = MAX_CPUS,
+    .ram_id = PC_RAM_ID,
     .reset = pc_reset,
     .ready = pc_firmware_ready,
 };

@@ -54,6 +54,7 @@ char *accel_options_help(const Accel *accel);
 #define ACCEL(variable) LINKER_SET_ENTRY(accels, variable)
 
 const Accel *accel_find(const char *name);
+void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque);
 /* The one in use, after accel_select(). */
 const Accel *accel_current(void);
 

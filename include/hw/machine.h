@@ -21,6 +21,7 @@ typedef struct MachineInfo {
     const char *deprecated; /* why not to use it any more, or NULL */
     unsigned max_cpus;      /* 0: 1 */
     uint64_t default_ram;   /* bytes without -m; 0: 128 MiB */
+    const char *ram_id;     /* what its memory is called: "pc.ram"; NULL: it has none */
     /* What a machine reset does; called with all vCPUs parked, and once before the machine starts.
      * NULL: object_reset() of the machine. */
     void (*reset)(Machine *machine);

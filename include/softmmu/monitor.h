@@ -80,6 +80,9 @@ const json_t *monitor_arguments(const Monitor *monitor);
 bool monitor_new_hmp(Chardev *chardev, Error **err);
 bool monitor_new_qmp(Chardev *chardev, bool pretty, Error **err);
 
+/* What makes the answer to query-command-line-options; options are known above this layer. */
+void monitor_set_options(json_t *(*make)(void));
+
 /* Runs one HMP line and returns its output; caller frees.
  * Used by tests and human-monitor-command. */
 char *monitor_run_hmp(const char *line);

@@ -55,6 +55,8 @@ bool type_is_a(const Type *type, const Type *ancestor);
 /* Calls fn for every enrolled type below `ancestor` (inclusive) that is not abstract, sorted by
  * name. */
 void type_foreach(const Type *ancestor, void (*fn)(const Type *type, void *opaque), void *opaque);
+/* The same for all, abstract ones too. */
+void type_foreach_all(void (*fn)(const Type *type, void *opaque), void *opaque);
 /* "NAME options:", then "  PROP=<TYPE>  - DESC (default: X)" lines of all PROP rows, parents'
  * first; caller frees. */
 char *type_help(const Type *type);

@@ -264,6 +264,7 @@ bool startup_devices(const Config *config, Error **err)
 {
     unsigned monitors = 0;
 
+    startup_tell_options();
     return config_foreach(config, OPT_DEBUGCON, add_debugcon, NULL, err) &&
            config_foreach(config, OPT_DEVICE, add_device, NULL, err) &&
            config_foreach(config, OPT_MONITOR, add_monitor, &monitors, err) &&

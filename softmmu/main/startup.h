@@ -27,6 +27,9 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err);
 /* -device, -debugcon, -monitor, -mon: after the board is realized. */
 bool startup_devices(const Config *config, Error **err);
 
+/* Lets the monitor tell clients which options there are. */
+void startup_tell_options(void);
+
 /* Who gives no option about a display expects a window: says how to see the guest. */
 void startup_warn_if_unseen(const Config *config);
 

@@ -46,12 +46,80 @@ static const MonitorCommand query_commands_command = {
 };
 MONITOR_COMMAND(query_commands_command);
 
+static bool run_query_events(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    json_t *list = json_array();
+
+    LINKER_SET_FOREACH(const EventType, event, event_types)
+    {
+        json_array_append_new(list, json_pack("{s:s}", "name", (*event)->name));
+    }
+    monitor_return(monitor, list);
+    return true;
+}
+
+static const MonitorCommand query_events_command = {
+    .qmp = "query-events",
+    .help = "list the events of QMP",
+    .returns = &names_type,
+    .run = run_query_events,
+};
+MONITOR_COMMAND(query_events_command);
+
+/* -- query-command-line-options ---------------------------------------------------------------- */
+
+static json_t *(*make_options)(void);
+
+void monitor_set_options(json_t *(*make)(void))
+{
+    make_options = make;
+}
+
+static const JsonMember parameter_members[] = {{"name", &json_type_string},
+                                               {"type", &json_type_string},
+                                               {"help", &json_type_string, true},
+                                               {NULL}};
+static const JsonType parameter_type = {.kind = JSON_KIND_OBJECT, .members = parameter_members};
+static const JsonType parameters_type = {.kind = JSON_KIND_ARRAY, .element = &parameter_type};
+static const JsonMember option_members[] = {
+    {"option", &json_type_string}, {"parameters", &parameters_type}, {NULL}};
+static const JsonType option_type = {.kind = JSON_KIND_OBJECT, .members = option_members};
+static const JsonType options_type = {.kind = JSON_KIND_ARRAY, .element = &option_type};
+
+static bool run_query_options(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    g_autoptr(json_t) all = make_options ? make_options() : json_array();
+
+    if (!values[0].present) {
+        monitor_return(monitor, json_incref(all));
+        return true;
+    }
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        json_t *option = json_array_get(all, i);
+
+        if (strcmp(json_string_value(json_object_get(option, "option")), values[0].text) == 0) {
+            monitor_return(monitor, json_pack("[O]", option));
+            return true;
+        }
+    }
+    return error_set(err, "invalid option name: %s", values[0].text);
+}
+
+static const MonitorCommand query_options_command = {
+    .qmp = "query-command-line-options",
+    .help = "list the options of the command line that take keys, and the keys",
+    .args = {{"option", MONITOR_ARG_WORD, .optional = true}},
+    .returns = &options_type,
+    .run = run_query_options,
+};
+MONITOR_COMMAND(query_options_command);
+
 /* -- query-qmp-schema -------------------------------------------------------------------------- */
 
 typedef struct Schema {
-    json_t *list;         /* of SchemaInfo */
-    GHashTable *numbers;  /* JsonType * -> number + 1 */
-    GHashTable *built_in; /* names that are in the list */
+    json_t *list;        /* of SchemaInfo */
+    GHashTable *numbers; /* JsonType * -> number + 1 */
+    GHashTable *named;   /* names in the list of what has one by nature: "int", "[int]" */
     unsigned count;
 } Schema;
 
@@ -136,10 +204,17 @@ static const char *add_type(Schema *schema, const JsonType *type, char name[32])
     char element[32];
 
     if (fixed) {
-        if (g_hash_table_add(schema->built_in, (char *)fixed)) {
+        if (g_hash_table_add(schema->named, g_strdup(fixed))) {
             add_info(schema, fixed, "builtin", json_pack("{s:s}", "json-type", json_type));
         }
         return fixed;
+    }
+    if (type->kind == JSON_KIND_ARRAY) {
+        g_snprintf(name, 32, "[%.24s]", add_type(schema, type->element, element));
+        if (g_hash_table_add(schema->named, g_strdup(name))) {
+            add_described(schema, name, type);
+        }
+        return name;
     }
     gpointer number = g_hash_table_lookup(schema->numbers, type);
     bool is_new = number == NULL;
@@ -147,11 +222,7 @@ static const char *add_type(Schema *schema, const JsonType *type, char name[32])
         number = GUINT_TO_POINTER(++schema->count);
         g_hash_table_insert(schema->numbers, (gpointer)type, number);
     }
-    if (type->kind == JSON_KIND_ARRAY) {
-        g_snprintf(name, 32, "[%.24s]", add_type(schema, type->element, element));
-    } else {
-        g_snprintf(name, 32, "%u", GPOINTER_TO_UINT(number));
-    }
+    g_snprintf(name, 32, "%u", GPOINTER_TO_UINT(number));
     if (is_new) {
         add_described(schema, name, type);
     }
@@ -217,13 +288,13 @@ static bool run_query_schema(Monitor *monitor, const MonitorValue *values, Error
 {
     Schema schema = {.list = json_array(),
                      .numbers = g_hash_table_new(NULL, NULL),
-                     .built_in = g_hash_table_new(g_str_hash, g_str_equal)};
+                     .named = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
 
     add_info(&schema, "0", "object", json_pack("{s:[]}", "members"));
     add_commands(&schema);
     add_events(&schema);
     g_hash_table_destroy(schema.numbers);
-    g_hash_table_destroy(schema.built_in);
+    g_hash_table_destroy(schema.named);
     monitor_return(monitor, schema.list);
     return true;
 }

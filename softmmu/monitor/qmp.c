@@ -51,9 +51,9 @@ static void send_message(Monitor *monitor, json_t *message)
 {
     size_t flags = JSON_ENSURE_ASCII | (monitor->qmp->is_pretty ? JSON_INDENT(4) : 0);
     char *text = json_dumps(message, flags);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
 
-    monitor_append(monitor, text);
-    monitor_append(monitor, "\n");
+    monitor_append(monitor, line); /* whole or, when nobody reads, not at all */
     free(text);
     json_decref(message);
     monitor_flush(monitor);

@@ -90,6 +90,15 @@ void type_foreach(const Type *ancestor, void (*fn)(const Type *type, void *opaqu
     }
 }
 
+void type_foreach_all(void (*fn)(const Type *type, void *opaque), void *opaque)
+{
+    GPtrArray *registry = type_registry();
+
+    for (guint i = 0; i < registry->len; i++) {
+        fn(registry->pdata[i], opaque);
+    }
+}
+
 void type_foreach_ancestor(const Type *type, void (*fn)(const Type *type, void *opaque),
                            void *opaque)
 {
