@@ -24,6 +24,7 @@ PUBLIC = {
     "util/loop.h": "util/loop", "util/worker.h": "util/loop",
     "util/field.h": "util/object", "util/object.h": "util/object",
     "util/event.h": "util/event",
+    "util/tls.h": "util/crypto", "util/secret.h": "util/crypto",
     "util/json.h": "util/json", "util/json-type.h": "util/json",
     "softmmu/memory.h": "softmmu/memory", "softmmu/run.h": "softmmu/run",
     "softmmu/monitor.h": "softmmu/monitor", "softmmu/gdbstub.h": "softmmu/gdbstub",
