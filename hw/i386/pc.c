@@ -8,7 +8,6 @@
 #include "hw/ps2.h"
 #include "hw/x87-error.h"
 #include "softmmu/run.h"
-#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 #include "ui/chardev.h"
 
@@ -191,7 +190,6 @@ static bool pc_realize(Object *obj, Error **err)
         return false;
     }
     system_set_reset_handler(machine_reset, pc);
-    system_set_nmi_handler(pc_nmi, pc);
     return true;
 }
 
@@ -200,7 +198,6 @@ static void pc_unrealize(Object *obj)
     PcMachine *pc = (PcMachine *)obj;
 
     system_set_reset_handler(NULL, NULL);
-    system_set_nmi_handler(NULL, NULL);
     pc_memory_destroy(pc);
 }
 
@@ -304,7 +301,6 @@ static const MachineInfo pc_info = {
     .max_cpus = MAX_CPUS,
     .ram_id = PC_RAM_ID,
     .reset = pc_reset,
-    .ready = pc_firmware_ready,
 };
 
 static const Type pc_type = {

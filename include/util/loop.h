@@ -129,10 +129,10 @@ bool loop_watch_signal(Loop *loop, int signal_number, LoopSignalCallback *callba
 void signals_hold(void);
 void signals_release(void);
 
-/* While they are held: waits outside of any loop until `fd` can be read or has failed. False with
- * an error that names the signal when one comes first; it is taken, the caller gives up in order.
- */
-bool signal_wait_readable(int fd, Error **err);
+/* While they are held: waits outside of any loop until `fd` can be read (or written) or has failed.
+ * False with an error that names the signal when one comes first; it is taken, the caller gives up
+ * in order. The same after `timeout_ms` (-1: none). */
+bool signal_wait_ready(int fd, bool for_write, int timeout_ms, Error **err);
 
 /* -- The main loop ----------------------------------------------------------------------------- */
 

@@ -58,8 +58,7 @@ const OptionRow option_rows[] = {
     {"L", "DIR", "look for firmware in DIR first; help lists the places", .id = OPT_FIRMWARE_DIR},
     {"action", "EVENT=ACTION[,...]",
      "reboot=reset|shutdown, shutdown=poweroff|pause,\n"
-     "panic=pause|shutdown|exit-failure|none,\n"
-     "watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi",
+     "panic=pause|shutdown|exit-failure|none",
      .id = OPT_ACTION},
     {"outcome", "FILE|stdio[,hang=SECONDS]",
      "write a JSON record of how the run ended and what it used;\n"

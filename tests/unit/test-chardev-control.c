@@ -185,7 +185,7 @@ static void test_backends(void)
     GString *names = g_string_new(NULL);
 
     chardev_foreach_backend(append_name, names);
-    g_assert_cmpstr(names->str, ==, "file hub null parallel pipe pty ringbuf serial socket stdio ");
+    g_assert_cmpstr(names->str, ==, "file hub null parallel pipe pty ringbuf serial socket stdio udp ");
     g_string_free(names, TRUE);
 }
 

@@ -87,11 +87,41 @@ bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err)
            parse_family(address, options, err);
 }
 
+bool socket_address_parse_udp(SocketAddress *address, KeyVal *options, Error **err)
+{
+    const char *host = keyval_get(options, "host"), *port = keyval_get(options, "port");
+    const char *local_host = keyval_get(options, "localaddr");
+    const char *local_port = keyval_get(options, "localport");
+
+    *address = (SocketAddress){.fd = -1, .family = AF_UNSPEC, .is_datagram = true};
+    if (!port || !*port) {
+        return error_set(err, "udp needs port=, the one on the other side");
+    }
+    address->host = g_strdup(host && *host ? host : "localhost");
+    address->port = g_strdup(port);
+    address->local_host = g_strdup(local_host && *local_host ? local_host : NULL);
+    address->local_port = g_strdup(local_port && *local_port ? local_port : "0");
+    return parse_family(address, options, err);
+}
+
+void socket_address_copy(SocketAddress *to, const SocketAddress *from)
+{
+    *to = *from;
+    to->path = g_strdup(from->path);
+    to->host = g_strdup(from->host);
+    to->port = g_strdup(from->port);
+    to->local_host = g_strdup(from->local_host);
+    to->local_port = g_strdup(from->local_port);
+    to->bound_path = NULL;
+}
+
 void socket_address_clear(SocketAddress *address)
 {
     g_free(address->path);
     g_free(address->host);
     g_free(address->port);
+    g_free(address->local_host);
+    g_free(address->local_port);
     g_free(address->bound_path);
     *address = (SocketAddress){.fd = -1};
 }
@@ -169,45 +199,84 @@ void socket_address_remove_file(SocketAddress *address)
     }
 }
 
-static int unix_open(SocketAddress *address, bool listens, Error **err)
+/* -1 and errno on failure. */
+static int unix_bind(SocketAddress *address, int fd, const struct sockaddr_un *name, socklen_t size)
+{
+    if (!address->is_abstract) {
+        remove_socket_file(address->path);
+    }
+    if (bind(fd, (const struct sockaddr *)name, size) < 0 || listen(fd, 1) < 0) {
+        return -1;
+    }
+    address->bound_path =
+        address->is_abstract ? NULL : g_canonicalize_filename(address->path, NULL);
+    return 0;
+}
+
+static int unix_listen(SocketAddress *address, Error **err)
 {
     struct sockaddr_un name;
     socklen_t size = unix_address(address, &name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd >= 0 && listens) {
-        if (!address->is_abstract) {
-            if (is_listened_to(&name, size)) {
-                close(fd);
-                error_set(err, "UNIX socket '%s' is in use", address->path);
-                error_hint(err, "Somebody listens on it now; another path is free.");
-                return -1;
-            }
-            remove_socket_file(address->path);
-        }
-        if (bind(fd, (struct sockaddr *)&name, size) == 0 && listen(fd, 1) == 0) {
-            address->bound_path =
-                address->is_abstract ? NULL : g_canonicalize_filename(address->path, NULL);
-            return fd;
-        }
-    } else if (fd >= 0 && connect(fd, (struct sockaddr *)&name, size) == 0) {
-        return fd;
-    }
-    int saved = errno;
-    if (fd >= 0) {
+    if (fd >= 0 && !address->is_abstract && is_listened_to(&name, size)) {
         close(fd);
+        error_set(err, "UNIX socket '%s' is in use", address->path);
+        error_hint(err, "Somebody listens on it now; another path is free.");
+        return -1;
     }
-    error_set_errno(err, saved, "cannot %s UNIX socket '%s'", listens ? "listen on" : "connect to",
-                    address->path);
-    return -1;
+    if (fd < 0 || unix_bind(address, fd, &name, size) < 0) {
+        error_set_errno(err, errno, "cannot listen on UNIX socket '%s'", address->path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
 }
 
-/* -- TCP --------------------------------------------------------------------------------------- */
+static int unix_connect(const SocketAddress *address, bool waits, Error **err)
+{
+    struct sockaddr_un name;
+    socklen_t size = unix_address(address, &name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK), 0);
 
-static int tcp_try(const struct addrinfo *info, bool listens)
+    if (fd < 0 || connect(fd, (struct sockaddr *)&name, size) < 0) {
+        error_set_errno(err, errno, "cannot connect to UNIX socket '%s'", address->path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
+}
+
+/* -- TCP and UDP ------------------------------------------------------------------------------- */
+
+/* Binds a socket for datagrams to where they are expected. -1 and errno on failure. */
+static int bind_local(const SocketAddress *address, int fd, int family)
+{
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list = NULL;
+
+    if (!address->local_host && g_str_equal(address->local_port, "0")) {
+        return 0;
+    }
+    if (getaddrinfo(address->local_host, address->local_port, &hints, &list) != 0) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    int status = bind(fd, list->ai_addr, list->ai_addrlen), saved = errno;
+    freeaddrinfo(list);
+    errno = saved;
+    return status;
+}
+
+static int inet_try(const SocketAddress *address, const struct addrinfo *info, bool listens)
 {
     int on = 1;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return -1;
@@ -217,7 +286,8 @@ static int tcp_try(const struct addrinfo *info, bool listens)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         ok = bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, 1) == 0;
     } else {
-        ok = connect(fd, info->ai_addr, info->ai_addrlen) == 0;
+        ok = (!address->is_datagram || bind_local(address, fd, info->ai_family) == 0) &&
+             connect(fd, info->ai_addr, info->ai_addrlen) == 0;
     }
     if (!ok) {
         int saved = errno;
@@ -229,11 +299,12 @@ static int tcp_try(const struct addrinfo *info, bool listens)
 }
 
 /* IPv4 first: "localhost" is then where a client that says 127.0.0.1 looks as well. */
-static int tcp_try_all(const struct addrinfo *list, bool listens)
+static int inet_try_all(const SocketAddress *address, const struct addrinfo *list, bool listens)
 {
     for (int round = 0; round < 2; round++) {
         for (const struct addrinfo *info = list; info; info = info->ai_next) {
-            int fd = (info->ai_family == AF_INET) == (round == 0) ? tcp_try(info, listens) : -1;
+            bool is_turn = (info->ai_family == AF_INET) == (round == 0);
+            int fd = is_turn ? inet_try(address, info, listens) : -1;
             if (fd >= 0) {
                 return fd;
             }
@@ -242,11 +313,12 @@ static int tcp_try_all(const struct addrinfo *list, bool listens)
     return -1;
 }
 
-static int tcp_open_port(const SocketAddress *address, const char *port, bool listens, Error **err)
+static int inet_open_port(const SocketAddress *address, const char *port, bool listens,
+                          int extra_flags, Error **err)
 {
     struct addrinfo hints = {.ai_family = address->family,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = listens ? AI_PASSIVE : 0};
+                             .ai_socktype = address->is_datagram ? SOCK_DGRAM : SOCK_STREAM,
+                             .ai_flags = (listens ? AI_PASSIVE : 0) | extra_flags};
     struct addrinfo *list = NULL;
     int failure = getaddrinfo(*address->host ? address->host : NULL, port, &hints, &list);
 
@@ -254,7 +326,7 @@ static int tcp_open_port(const SocketAddress *address, const char *port, bool li
         error_set(err, "cannot resolve '%s:%s': %s", address->host, port, gai_strerror(failure));
         return -1;
     }
-    int fd = tcp_try_all(list, listens);
+    int fd = inet_try_all(address, list, listens);
     int saved = errno;
     freeaddrinfo(list);
     if (fd < 0) {
@@ -264,19 +336,20 @@ static int tcp_open_port(const SocketAddress *address, const char *port, bool li
     return fd;
 }
 
-static int tcp_listen(const SocketAddress *address, Error **err)
+static int tcp_listen(const SocketAddress *address, bool may_wait, Error **err)
 {
+    int flags = may_wait || g_str_equal(address->host, "localhost") ? 0 : AI_NUMERICHOST;
     uint64_t first;
 
     if (!address->port_to) {
-        return tcp_open_port(address, address->port, true, err);
+        return inet_open_port(address, address->port, true, flags, err);
     }
     if (!parse_u64(address->port, &first, err)) {
         return -1;
     }
     for (uint64_t port = first; port <= MIN(address->port_to, 65535); port++) {
         g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, port);
-        int fd = tcp_open_port(address, text, true, NULL);
+        int fd = inet_open_port(address, text, true, flags, NULL);
         if (fd >= 0) {
             return fd;
         }
@@ -286,19 +359,21 @@ static int tcp_listen(const SocketAddress *address, Error **err)
     return -1;
 }
 
-int socket_listen(SocketAddress *address, Error **err)
+int socket_listen(SocketAddress *address, bool may_wait, Error **err)
 {
     if (address->fd >= 0) {
         return address->fd;
     }
-    return address->path ? unix_open(address, true, err) : tcp_listen(address, err);
+    return address->path ? unix_listen(address, err) : tcp_listen(address, may_wait, err);
 }
 
 int socket_connect(const SocketAddress *address, Error **err)
 {
-    if (address->fd >= 0) {
-        return address->fd;
-    }
-    return address->path ? unix_open((SocketAddress *)address, false, err)
-                         : tcp_open_port(address, address->port, false, err);
+    return address->path ? unix_connect(address, true, err)
+                         : inet_open_port(address, address->port, false, 0, err);
+}
+
+int socket_connect_at_once(const SocketAddress *address, Error **err)
+{
+    return unix_connect(address, false, err);
 }

@@ -11,10 +11,9 @@
 
 typedef struct Telnet {
     enum { TELNET_DATA, TELNET_COMMAND, TELNET_OPTION, TELNET_SUB, TELNET_SUB_IAC } state;
-    uint8_t verb;     /* WILL, WONT, DO, DONT before its option */
-    bool is_binary;   /* the client has agreed to send 8 bits */
-    bool saw_return;  /* the NUL after a CR is no character */
-    bool half_output; /* the second byte of an escaped 0xff has yet to be written */
+    uint8_t verb;    /* WILL, WONT, DO, DONT before its option */
+    bool is_binary;  /* the client has agreed to send 8 bits */
+    bool saw_return; /* the NUL after a CR is no character */
 } Telnet;
 
 /* What we say first: we echo, no go-ahead, 8 bits both ways. */

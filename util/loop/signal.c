@@ -71,24 +71,30 @@ void signals_release(void)
     pthread_sigmask(SIG_SETMASK, &mask_before_hold, NULL);
 }
 
-bool signal_wait_readable(int fd, Error **err)
+bool signal_wait_ready(int fd, bool for_write, int timeout_ms, Error **err)
 {
     struct signalfd_siginfo info;
     sigset_t set = ending_signals();
     bool is_ended = false;
+    int ready = 1;
 
     int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signal_fd < 0) {
         return error_set_errno(err, errno, "cannot watch signals");
     }
-    struct pollfd events[] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
-    while (!is_ended && !events[0].revents) {
-        if (poll(events, 2, -1) < 0 && errno != EINTR) {
-            break;
+    struct pollfd events[] = {{.fd = fd, .events = for_write ? POLLOUT : POLLIN},
+                              {.fd = signal_fd, .events = POLLIN}};
+    while (!is_ended && !events[0].revents && ready > 0) {
+        ready = poll(events, 2, timeout_ms);
+        if (ready < 0 && errno == EINTR) {
+            ready = 1;
         }
         is_ended = read(signal_fd, &info, sizeof(info)) == sizeof(info);
     }
     close(signal_fd);
+    if (!is_ended && ready == 0) {
+        return error_set(err, "nothing came in %d seconds", timeout_ms / 1000);
+    }
     return !is_ended || error_set(err, "ended by signal %u (%s)", info.ssi_signo,
                                   strsignal((int)info.ssi_signo));
 }
