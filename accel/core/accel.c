@@ -88,7 +88,7 @@ typedef enum Outcome {
     OUTCOME_WRONG /* the user's mistake: no use in going on */
 } Outcome;
 
-static Outcome try_accel(const char *text, Error **err)
+static Outcome try_accel(const char *text, bool is_last, Error **err)
 {
     g_autoptr(KeyVal) options = keyval_parse(text, "accel", err);
     const char *name = options ? keyval_get(options, "accel") : NULL;
@@ -114,7 +114,7 @@ static Outcome try_accel(const char *text, Error **err)
         error_prefix(err, "%s: ", name);
         return OUTCOME_WRONG;
     }
-    if (!accel->init(err)) {
+    if ((!is_last && accel->suits && !accel->suits(err)) || !accel->init(err)) {
         error_prefix(err, "%s: ", name);
         return OUTCOME_NEXT;
     }
@@ -129,7 +129,7 @@ bool accel_select(char *const *texts, size_t count, Error **err)
     for (size_t i = 0; i < count; i++) {
         g_autoptr(Error) failure = NULL;
 
-        switch (try_accel(texts[i], &failure)) {
+        switch (try_accel(texts[i], i + 1 == count, &failure)) {
         case OUTCOME_USED:
             if (reasons->len > 0) {
                 warn_report("%s; using %s", reasons->str, current->name);

@@ -2,6 +2,7 @@
 /* The board "pc": i440FX and PIIX3 of 1996 with what QEMU put on it. */
 #include "hw/i386/pc-internal.h"
 
+#include "accel/kvm.h"
 #include "hw/i8254.h"
 #include "hw/piix4-pm.h"
 #include "hw/port92.h"
@@ -59,10 +60,14 @@ static bool create_bridges(PcMachine *pc, Error **err)
 /* Without ACPI there is no function for it either: firmware would describe it by itself. */
 static bool create_power_management(PcMachine *pc, Bus *pci, Error **err)
 {
-    const char *smm = pc->smm != CHOICE_OFF ? "smm-enabled=on" : "smm-enabled=off";
+    bool has_smm = pc->smm == CHOICE_AUTO ? kvm_has_smm() : pc->smm == CHOICE_ON;
+    const char *smm = has_smm ? "smm-enabled=on" : "smm-enabled=off";
 
     if (pc->acpi == CHOICE_OFF) {
         return true;
+    }
+    if (has_smm && !kvm_has_smm()) {
+        return error_set(err, "-machine smm=on: this host's KVM has no system management mode");
     }
     Piix4Pm *pm =
         (Piix4Pm *)pc_device_new("PIIX4_PM", pci, (const char *[]){"addr=1.3", smm, NULL});
@@ -216,7 +221,8 @@ static void pc_reset(Machine *machine)
 static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 
 static const Field pc_fields[] = {
-    PROP_ENUM(PcMachine, smm, .choices = on_off_auto, .desc = "system management mode; auto: on"),
+    PROP_ENUM(PcMachine, smm, .choices = on_off_auto,
+              .desc = "system management mode; auto: on where the accelerator has it"),
     PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
     PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
     PROP(PcMachine, hpet, .init = 1, .desc = "high precision event timer"),

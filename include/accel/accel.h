@@ -32,11 +32,16 @@ typedef struct Accel {
     const char *name; /* "tcg" */
     const char *desc;
     const AccelOption *options; /* may be NULL */
+    /* Asked first where another one may be used instead: false, and why, if that is the better
+     * choice on this host. May be NULL. */
+    bool (*suits)(Error **err);
     /* Options are read already; fails when the host cannot; before the machine is made. */
     bool (*init)(Error **err);
     /* Hears of -kernel, whose symbols may be of use; may be NULL. */
     void (*use_kernel)(const char *path);
     const VcpuOps *vcpu_ops;
+    /* Text of `info kvm`, the caller frees it. May be NULL. */
+    char *(*info_kvm)(void);
     /* May be NULL. Text of `info jit`, and of `info hot` with so many lines, the caller frees it;
      * "start", "stop", "clear" of `hot`. */
     char *(*info_jit)(void);
@@ -58,8 +63,8 @@ void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque);
 /* The one in use, after accel_select(). */
 const Accel *accel_current(void);
 
-/* Tries each "NAME,options" text in order; says on stderr which one failed and why before going on
- * to the next. */
+/* Tries each "NAME,options" text in order; says on stderr which one failed, or would do worse than
+ * the next, and why before going on to that. */
 bool accel_select(char *const *texts, size_t count, Error **err);
 
 /* Text of -accel help; caller frees. */

@@ -31,6 +31,7 @@ struct RamBlock {
     unsigned references;
     /* A bit per page; for DIRTY_CODE a clear bit means "holds translated code". */
     uint64_t *dirty[DIRTY_CLIENT_COUNT];
+    unsigned logged_clients; /* bit per client: ram_block_log() */
     /* Unique offset of the block in the space of all blocks: names a physical page of RAM. */
     uint64_t ram_address;
 };
@@ -204,6 +205,15 @@ void address_space_unmap(RamBlock *block, void *host, uint64_t written);
 void ram_block_mark_dirty(RamBlock *block, uint64_t offset, uint64_t size);
 bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_t offset,
                                     uint64_t size);
+
+/* A client wants to know what the guest writes, or no longer. Needed where an accelerator has the
+ * guest write memory without asking; what was written before is not told. Under the lock. */
+void ram_block_log(RamBlock *block, DirtyClient client, bool on);
+
+/* That accelerator's hooks: a block's clients have changed; what the guest has written in the range
+ * is wanted in the bitmaps. Under the lock. */
+extern void (*ram_log_changed)(RamBlock *block);
+extern void (*ram_dirty_wanted)(RamBlock *block, uint64_t offset, uint64_t size);
 
 /* The translator's hook: called by ram_block_mark_dirty() for ranges that touch pages with
  * translated code. */

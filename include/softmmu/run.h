@@ -47,6 +47,10 @@ typedef struct VcpuOps {
     void (*run)(Vcpu *vcpu);
     /* Any thread: makes run() notice exit_request or an interrupt soon; async-signal-safe. */
     void (*kick)(Vcpu *vcpu);
+    /* Before the vCPU parks, and before work of others runs on it: what of its state run() keeps
+     * elsewhere comes into vcpu->cpu, where the next run() takes it from. Under the lock, which it
+     * may drop. May be NULL. */
+    void (*save)(Vcpu *vcpu);
     /* Around a wait for other vCPUs that a device begins from within run(); under the lock, which
      * wait_end() may drop. May be NULL. */
     void (*wait_begin)(Vcpu *vcpu);
@@ -57,7 +61,8 @@ typedef struct VcpuOps {
 
 struct Vcpu {
     unsigned index;
-    void *cpu; /* the target's CPU object */
+    void *cpu;        /* the target's CPU object */
+    void *accel_data; /* the accelerator's */
     const VcpuOps *ops;
     VcpuThread *host;     /* its thread; NULL: not started */
     pthread_t thread;     /* the same */
@@ -90,6 +95,8 @@ Vcpu *vcpu_self(void);
 void vcpu_kick(Vcpu *vcpu);
 /* The same, and makes it leave run(). */
 void vcpu_exit(Vcpu *vcpu);
+/* For VcpuOps.kick: ends a system call that its thread is in. Any thread; async-signal-safe. */
+void vcpu_interrupt_thread(const Vcpu *vcpu);
 /* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point;
  * does not wait. */
 void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque);

@@ -9,6 +9,8 @@
 
 void (*ram_code_written)(RamBlock *block, uint64_t offset, uint64_t size);
 void (*ram_dirty_cleared)(RamBlock *block, uint64_t offset, uint64_t size);
+void (*ram_log_changed)(RamBlock *block);
+void (*ram_dirty_wanted)(RamBlock *block, uint64_t offset, uint64_t size);
 
 typedef struct PageSpan {
     size_t first, end;
@@ -65,6 +67,9 @@ bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_
         return false;
     }
     pages = pages_of(block, offset, size);
+    if (ram_dirty_wanted && block->logged_clients >> client & 1) {
+        ram_dirty_wanted(block, offset, size);
+    }
     for (size_t i = pages.first; i < pages.end; i++) {
         if (bitmap_test(block->dirty[client], i)) {
             dirty |= bitmap_test_and_clear_atomic(block->dirty[client], i);
@@ -74,4 +79,17 @@ bool ram_block_test_and_clear_dirty(RamBlock *block, DirtyClient client, uint64_
         ram_dirty_cleared(block, offset, size);
     }
     return dirty;
+}
+
+void ram_block_log(RamBlock *block, DirtyClient client, bool on)
+{
+    unsigned bit = 1u << client;
+
+    if (!!(block->logged_clients & bit) == on) {
+        return;
+    }
+    block->logged_clients ^= bit;
+    if (ram_log_changed) {
+        ram_log_changed(block);
+    }
 }

@@ -206,6 +206,26 @@ static const MonitorCommand info_jit_command = {
 };
 MONITOR_COMMAND(info_jit_command);
 
+static bool run_info_kvm(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const Accel *accel = accel_current();
+
+    if (!accel || !accel->info_kvm) {
+        monitor_printf(monitor, "kvm support: disabled\n");
+        return true;
+    }
+    g_autofree char *text = accel->info_kvm();
+    monitor_printf(monitor, "%s", text);
+    return true;
+}
+
+static const MonitorCommand info_kvm_command = {
+    .name = "info kvm",
+    .help = "show whether KVM is in use, and why its guest has left guest mode",
+    .run = run_info_kvm,
+};
+MONITOR_COMMAND(info_kvm_command);
+
 #define HOT_LINES 20
 #define HOT_LINES_MAX 10000
 

@@ -11,6 +11,8 @@
  * its work. */
 void vcpus_wait_change(void);
 void vcpus_changed(void);
+/* On the vCPU's thread: its state comes from where the accelerator keeps it. */
+void vcpu_save(Vcpu *vcpu);
 /* On the vCPU's thread: what was posted; true when there was something. */
 bool vcpu_do_work(Vcpu *vcpu);
 /* Parks every vCPU; the lock is dropped while waiting. Main thread. */

@@ -122,6 +122,11 @@ static void on_kick(int signal_number)
 {
 }
 
+void vcpu_interrupt_thread(const Vcpu *vcpu)
+{
+    pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
 /* Asynchronous signals belong to the main thread; a kick only interrupts a system call, so it must
  * not restart it. Faults of translated code stay unblocked. */
 static void setup_signals(void)
@@ -191,6 +196,9 @@ static bool attend(Vcpu *vcpu)
         return true;
     }
     if (vcpu->stopped != vcpu->stop_requested) {
+        if (!vcpu->stopped) {
+            vcpu_save(vcpu);
+        }
         vcpu->stopped = vcpu->stop_requested;
         vcpus_changed();
     }

@@ -53,11 +53,21 @@ void vcpu_post(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque)
     post(vcpu, (Work){.fn = fn, .opaque = opaque});
 }
 
+void vcpu_save(Vcpu *vcpu)
+{
+    if (vcpu->created && vcpu->ops->save) {
+        vcpu->ops->save(vcpu);
+    }
+}
+
 bool vcpu_do_work(Vcpu *vcpu)
 {
     bool any = !g_queue_is_empty(&vcpu->work);
     Work *work;
 
+    if (any) {
+        vcpu_save(vcpu);
+    }
     while ((work = g_queue_pop_head(&vcpu->work))) {
         work->fn(vcpu, work->opaque);
         if (work->left) {
@@ -100,6 +110,9 @@ void vcpu_run_on(Vcpu *vcpu, void (*fn)(Vcpu *vcpu, void *opaque), void *opaque)
         fn(vcpu, opaque);
         vcpu_set_self(self);
     } else if (vcpu == self || vcpu->stopped || !vcpu->created) {
+        if (vcpu == self) {
+            vcpu_save(vcpu);
+        }
         fn(vcpu, opaque);
     } else {
         post(vcpu, (Work){fn, opaque, &left, waiter});

@@ -141,6 +141,17 @@ typedef struct CpuModel {
     CpuTopology topology; /* not of -cpu: cpu_topology_set() */
 } CpuModel;
 
+/* Who carries instructions out where it is not the translator, and what it offers. */
+typedef struct CpuProvider {
+    const char *name; /* in messages */
+    const char *default_model;
+    void (*read_features)(uint32_t ret_words[FEATURE_WORD_COUNT]);
+    /* Of models that are no host's: features that are there or not whatever the model says. */
+    const char *adds, *drops;
+} CpuProvider;
+
+extern const CpuProvider *cpu_provider; /* NULL: the translator; before a model is selected */
+
 static inline bool cpu_model_has(const CpuModel *model, unsigned feature)
 {
     return model->features[feature / 32] >> (feature % 32) & 1;

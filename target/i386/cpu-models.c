@@ -266,6 +266,10 @@ void cpu_model_load(CpuModel *model, const ModelChoice *choice,
     } else {
         take_all(model, available);
     }
+    if (cpu_provider && !row->is_own) {
+        set_by_names(model->features, cpu_provider->adds, true);
+        set_by_names(model->features, cpu_provider->drops, false);
+    }
     if (row->is_own || row->is_quiet) {
         for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
             model->features[i] &= available[i];

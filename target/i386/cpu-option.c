@@ -22,6 +22,7 @@ typedef struct ModelParser {
     uint32_t min_level, min_xlevel;
 } ModelParser;
 
+const CpuProvider *cpu_provider;
 static CpuModel selected = {.topology = {.dies = 1, .cores = 1, .threads = 1}};
 static bool selected_valid;
 
@@ -313,6 +314,21 @@ static bool apply_items(ModelParser *parser, char **items, Error **err)
     return true;
 }
 
+/* Who does not offer a feature, in messages. */
+static const char *offerer(void)
+{
+    return cpu_provider ? cpu_provider->name : "TCG";
+}
+
+static void find_available(uint32_t words[FEATURE_WORD_COUNT])
+{
+    if (cpu_provider) {
+        cpu_provider->read_features(words);
+    } else {
+        cpu_features_available(words);
+    }
+}
+
 /* Drops what cannot be offered and notes it. */
 static void drop_unavailable(ModelParser *parser)
 {
@@ -376,7 +392,7 @@ static bool finish_model(ModelParser *parser, unsigned usual_phys_bits, Error **
         g_ptr_array_add(parser->missing, NULL);
         list = g_strjoinv(", ", (char **)parser->missing->pdata);
         g_ptr_array_remove_index(parser->missing, parser->missing->len - 1);
-        return error_set(err, "-cpu: TCG doesn't support requested features: %s", list);
+        return error_set(err, "-cpu: %s doesn't support requested features: %s", offerer(), list);
     }
     if (!check_switches(parser, err) || !set_phys_bits(parser, usual_phys_bits, err)) {
         return false;
@@ -415,7 +431,8 @@ bool cpu_model_unknown(const char *name, Error **err)
 
 static bool parse_model(const char *text, ModelParser *parser, Error **err)
 {
-    g_auto(GStrv) items = g_strsplit(text && *text ? text : DEFAULT_MODEL, ",", -1);
+    const char *standard = cpu_provider ? cpu_provider->default_model : DEFAULT_MODEL;
+    g_auto(GStrv) items = g_strsplit(text && *text ? text : standard, ",", -1);
     CpuModel *model = parser->model;
     unsigned usual_phys_bits;
     ModelChoice choice;
@@ -423,7 +440,7 @@ static bool parse_model(const char *text, ModelParser *parser, Error **err)
     if (!cpu_model_find(items[0], &choice)) {
         return cpu_model_unknown(items[0], err);
     }
-    cpu_features_available(parser->available);
+    find_available(parser->available);
     cpu_model_load(model, &choice, parser->available);
     model->name = g_intern_string(items[0]); /* versions and aliases are types of their own */
     usual_phys_bits = model->phys_bits;
@@ -447,7 +464,8 @@ bool cpu_model_select(const char *text, Error **err)
         return false;
     }
     for (guint i = 0; parser.check && i < missing->len; i++) {
-        warn_report("TCG doesn't support requested feature: %s", (const char *)missing->pdata[i]);
+        warn_report("%s doesn't support requested feature: %s", offerer(),
+                    (const char *)missing->pdata[i]);
     }
     model.topology = selected.topology;
     selected = model;

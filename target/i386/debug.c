@@ -56,19 +56,35 @@ void debug_note_access(X86Cpu *cpu, uint64_t linear, uint64_t size, bool is_writ
 
 /* Another CPU may have been first: then a watched access stays noted until the machine runs
  * again, and a breakpoint is found again by itself. */
-static void post(X86Cpu *cpu, DebugHit hit)
+static void report(X86Cpu *cpu, DebugHit hit)
 {
-    cpu->debugger &= (uint8_t) ~(DEBUGGER_STEP | DEBUGGER_NO_INTERRUPTS);
-    cpu_update_mode(cpu);
-    fpu_park(cpu);
-    machine_lock();
     if (!debug_reporter) {
         debug_reporter = cpu;
         debug_report = hit;
         cpu->debug_hit.kind = DEBUG_NONE;
     }
     vm_stop_request(RUN_STATE_DEBUG);
+}
+
+static void forget_step(X86Cpu *cpu)
+{
+    cpu->debugger &= (uint8_t) ~(DEBUGGER_STEP | DEBUGGER_NO_INTERRUPTS);
+    cpu_update_mode(cpu);
+}
+
+static void post(X86Cpu *cpu, DebugHit hit)
+{
+    forget_step(cpu);
+    fpu_park(cpu);
+    machine_lock();
+    report(cpu, hit);
     machine_unlock();
+}
+
+void debug_stop_now(X86Cpu *cpu, DebugHit hit)
+{
+    forget_step(cpu);
+    report(cpu, hit);
 }
 
 bool debug_stops_before(X86Cpu *cpu)

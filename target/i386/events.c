@@ -43,7 +43,7 @@ static void start_at_sipi(X86Cpu *cpu)
     cpu_update_mode(cpu);
 }
 
-static void take_reset_events(X86Cpu *cpu, int events)
+void cpu_take_reset_events(X86Cpu *cpu, int events)
 {
     fpu_park(cpu);
     machine_lock();
@@ -77,7 +77,7 @@ bool target_process_events(X86Cpu *cpu)
         events &= ~CPU_EVENT_INIT;
     }
     if (events & (CPU_EVENT_INIT | CPU_EVENT_SIPI)) {
-        take_reset_events(cpu, events);
+        cpu_take_reset_events(cpu, events);
         return true;
     }
     if (cpu->wait_for_sipi || cpu->interrupt_shadow) {

@@ -177,6 +177,8 @@ static inline uint64_t cpu_code_key(const X86Cpu *cpu)
 
 void cpu_raise_event(X86Cpu *cpu, int event);
 void cpu_clear_event(X86Cpu *cpu, int event);
+/* On the CPU's own thread, without the lock: takes INIT, or a SIPI, of `events`. */
+void cpu_take_reset_events(X86Cpu *cpu, int events);
 /* On the CPU's own thread. MWAIT halts until an event or a change of the monitored line; any end of
  * the halt ends it. */
 void cpu_mwait_begin(X86Cpu *cpu, bool masked_ends);

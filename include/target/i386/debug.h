@@ -75,6 +75,9 @@ bool debug_is_break(uint64_t linear);
 bool debug_stops_before(X86Cpu *cpu);
 /* Asks for the stop that a step or a watched access calls for. */
 void debug_stop_after(X86Cpu *cpu);
+/* For accelerators that find out themselves: the stop is asked for. On the CPU's own thread, under
+ * the lock. */
+void debug_stop_now(X86Cpu *cpu, DebugHit hit);
 /* With DEBUGGER_WATCH: is any byte of it watched, and remembers that it was accessed. */
 bool debug_is_watched(uint64_t linear, uint64_t size);
 void debug_note_access(X86Cpu *cpu, uint64_t linear, uint64_t size, bool is_write);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this folder share: the VM, its vCPUs, the ioctls. Facts about the interface:
+ * Linux, Documentation/virt/kvm/api.rst. Design: docs/design/kvm.md. */
+#ifndef ACCEL_KVM_INTERNAL_H
+#define ACCEL_KVM_INTERNAL_H
+
+#include "accel/accel.h"
+#include "accel/kvm.h"
+#include "target/i386/cpu-model.h"
+#include "target/i386/debug.h"
+
+#include <linux/kvm.h>
+
+#define KVM_EXIT_REASONS 40 /* counted; higher ones share the last */
+#define KVM_PV_MSR_COUNT 8
+
+/* The machine as the kernel knows it. `device` is -1 until KVM is in use. */
+typedef struct KvmVm {
+    int device, fd;
+    size_t run_size; /* bytes of a vCPU's shared page */
+    KvmIrqchip irqchip;
+    unsigned slot_count, space_count; /* memory slots there may be, address spaces */
+    size_t xsave_size;
+    unsigned mce_banks;
+    unsigned dirty_ring_bytes; /* of each vCPU; 0: a log per slot */
+    bool has_smm, has_sregs2, has_debugregs, has_xcrs, has_kvmclock_control;
+    bool has_exception_payload, has_triple_fault_event, has_ioeventfd_any_length;
+    bool has_tsc_deadline, has_robust_step;
+    struct kvm_cpuid2 *cpuid; /* what the host offers */
+    struct kvm_msr_list *msrs;
+} KvmVm;
+
+extern KvmVm kvm;
+
+typedef struct KvmVcpu {
+    Vcpu *vcpu;
+    X86Cpu *cpu;
+    int fd;
+    struct kvm_run *run; /* shared with the kernel */
+    bool ours;           /* the state is in X86Cpu; else it is the kernel's */
+    bool after_reset;    /* ...and all of it is to be loaded, with what goes on by itself */
+    bool in_access;      /* in the middle of an access that the guest makes */
+    bool access_open;    /* an access the guest made completes in the next KVM_RUN */
+    int in_run;          /* atomic: in KVM_RUN, or about to: a kick takes a signal */
+    bool (*target_has_work)(Vcpu *vcpu);
+    /* Of the state: what X86Cpu has no place for, as it was saved. */
+    struct kvm_vcpu_events events;
+    uint32_t mp_state;
+    bool is_debugged; /* the kernel was told of breakpoints or steps */
+    uint64_t pv_msrs[KVM_PV_MSR_COUNT], smbase;
+    void *xsave; /* when the kernel's image is larger than X86Cpu's */
+    struct kvm_dirty_gfn *dirty_ring;
+    uint32_t dirty_next;
+    uint64_t exits[KVM_EXIT_REASONS], interrupts, kicks; /* statistics */
+} KvmVcpu;
+
+static inline KvmVcpu *kvm_of(const Vcpu *vcpu)
+{
+    return vcpu->accel_data;
+}
+
+typedef struct KvmOptions {
+    unsigned irqchip; /* KvmIrqchip */
+    uint64_t dirty_ring_size, shadow_mem, notify_window;
+    unsigned notify_vmexit; /* KvmNotify */
+} KvmOptions;
+
+typedef enum KvmNotify { KVM_NOTIFY_RUN, KVM_NOTIFY_INTERNAL_ERROR, KVM_NOTIFY_DISABLE } KvmNotify;
+
+extern KvmOptions kvm_options;
+
+/* -- kvm-vm.c ---------------------------------------------------------------------------------- */
+
+/* What ioctl() returns, -errno for a failure. */
+int kvm_ioctl(int fd, unsigned long request, const void *argument);
+/* Those that take a number. */
+int kvm_ioctl_value(int fd, unsigned long request, unsigned long argument);
+/* Value of a capability of the VM (of /dev/kvm before there is one); 0: absent. */
+int kvm_check(unsigned capability);
+/* Turns a capability of the VM on. */
+int kvm_enable(unsigned capability, uint64_t argument0, uint64_t argument1);
+/* An ioctl that cannot fail with what we know failed: said once for each request. */
+void kvm_complain(const char *what, int result);
+
+/* -- kvm-probe.c ------------------------------------------------------------------------------- */
+
+/* Opens /dev/kvm; the failure says why not, and what would help. */
+int kvm_open_device(Error **err);
+/* Is this KVM worth using: does it run what machines need, at hardware's speed? */
+bool kvm_probe(Error **err);
+
+/* -- kvm-slots.c, kvm-dirty.c ------------------------------------------------------------------ */
+
+/* The guest's memory, from the flat views. */
+void kvm_slots_init(void);
+/* The board has its address spaces, until unfollow. Under the lock. */
+void kvm_slots_follow(void);
+void kvm_slots_unfollow(void);
+/* The slots that show [start, end) of `block` to the guest are asked which pages were written. */
+bool kvm_dirty_init(Error **err);
+bool kvm_dirty_ring_init(KvmVcpu *kv, Error **err);
+/* Pages that the ring names become dirty ones of ours. Under the lock. */
+void kvm_dirty_ring_collect(void);
+
+/* -- kvm-vcpu.c -------------------------------------------------------------------------------- */
+
+extern const VcpuOps kvm_vcpu_ops;
+
+/* While closed no vCPU but the caller's is in KVM_RUN. Under the machine lock. */
+void kvm_gate_close(void);
+void kvm_gate_open(void);
+
+/* -- kvm-exits.c ------------------------------------------------------------------------------- */
+
+/* Acts on the exit that run->exit_reason names, under the lock.
+ * False: the vCPU has to leave run(). */
+bool kvm_handle_exit(KvmVcpu *kv);
+/* KVM_RUN itself failed. Under the lock. */
+void kvm_run_failed(KvmVcpu *kv, int result);
+const char *kvm_exit_name(unsigned reason);
+
+/* -- kvm-state.c, kvm-msr.c, kvm-xsave.c, kvm-events.c, kvm-cpuid.c ---------------------------- */
+
+/* On the vCPU's own thread. */
+void kvm_state_save(KvmVcpu *kv);
+void kvm_state_load(KvmVcpu *kv);
+void kvm_msrs_save(KvmVcpu *kv);
+void kvm_msrs_load(KvmVcpu *kv);
+void kvm_msrs_reset(KvmVcpu *kv);
+void kvm_xsave_save(KvmVcpu *kv);
+void kvm_xsave_load(KvmVcpu *kv);
+void kvm_events_save(KvmVcpu *kv);
+void kvm_events_load(KvmVcpu *kv);
+bool kvm_cpuid_read(Error **err);
+bool kvm_cpuid_load(KvmVcpu *kv, Error **err);
+
+/* -- kvm-irqchip.c ----------------------------------------------------------------------------- */
+
+bool kvm_irqchip_init(Error **err);
+
+/* -- kvm-debug.c ------------------------------------------------------------------------------- */
+
+void kvm_debug_load(KvmVcpu *kv);
+/* KVM_EXIT_DEBUG; false: the vCPU stops. */
+bool kvm_debug_exit(KvmVcpu *kv);
+
+char *kvm_info_text(void);
+
+#endif
