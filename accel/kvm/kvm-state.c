@@ -212,6 +212,37 @@ static void load_debugregs(KvmVcpu *kv)
     }
 }
 
+/* -- Local APIC of the kernel ------------------------------------------------------------------ */
+
+static uint8_t *apic_page(const X86Cpu *cpu)
+{
+    return cpu->apic_ops && cpu->apic_ops->kernel_page ? cpu->apic_ops->kernel_page(cpu->apic)
+                                                       : NULL;
+}
+
+static void save_apic(KvmVcpu *kv)
+{
+    struct kvm_lapic_state state;
+    uint8_t *page = apic_page(kv->cpu);
+
+    if (page) {
+        get(kv, KVM_GET_LAPIC, &state, "reading the local APIC");
+        memcpy(page, state.regs, sizeof(state.regs));
+    }
+}
+
+/* It goes on by itself: what was saved is stale but for a reset. */
+static void load_apic(KvmVcpu *kv)
+{
+    struct kvm_lapic_state state;
+    const uint8_t *page = apic_page(kv->cpu);
+
+    if (page && kv->after_reset) {
+        memcpy(state.regs, page, sizeof(state.regs));
+        get(kv, KVM_SET_LAPIC, &state, "loading the local APIC");
+    }
+}
+
 /* -- All --------------------------------------------------------------------------------------- */
 
 void kvm_state_save(KvmVcpu *kv)
@@ -224,6 +255,7 @@ void kvm_state_save(KvmVcpu *kv)
     kvm_msrs_save(kv);
     kvm_events_save(kv);
     save_debugregs(kv);
+    save_apic(kv);
     cpu_update_mode(cpu);
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         cpu_update_segment(cpu, i);
@@ -233,6 +265,7 @@ void kvm_state_save(KvmVcpu *kv)
 void kvm_state_load(KvmVcpu *kv)
 {
     load_sregs(kv);
+    load_apic(kv);
     load_regs(kv);
     kvm_xsave_load(kv);
     kvm_msrs_load(kv);

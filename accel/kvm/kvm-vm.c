@@ -16,7 +16,7 @@
 #define DEFAULT_SLOTS 32
 
 KvmVm kvm = {.device = -1, .fd = -1};
-KvmOptions kvm_options = {.irqchip = KVM_IRQCHIP_OFF};
+KvmOptions kvm_options = {.irqchip = KVM_IRQCHIP_ON};
 
 int kvm_ioctl(int fd, unsigned long request, const void *argument)
 {

@@ -8,11 +8,15 @@
  * The 8259 pair also reaches pin 0 of the I/O APIC, which may pass it on as ExtINT.
  * GSI 0, the timer, arrives at pin 2 of the I/O APIC: what "IRQ 0 override" in firmware tables
  * says. GSI 2 has that pin too; of the 8259 pair it has none, the cascade is there.
+ *
+ * Under KVM the kernel may play the local APICs (split), or all of it: then lines end in KVM's
+ * GSIs, which are wired the same.
  */
 #include "hw/i386/pc-internal.h"
 
-#include "hw/apic.h"
+#include "accel/kvm.h"
 #include "hw/ioapic.h"
+#include "hw/kvm-chips.h"
 #include "target/i386/cpu.h"
 
 #include <assert.h>
@@ -23,6 +27,10 @@ static void set_gsi(void *owner, unsigned n, bool level)
 {
     PcMachine *pc = owner;
 
+    if (kvm_irqchip() == KVM_IRQCHIP_ON) {
+        kvm_set_gsi(n, level);
+        return;
+    }
     if (n < PC_ISA_IRQ_COUNT) {
         irq_set(pc->pic[n], level);
     }
@@ -48,7 +56,7 @@ static void set_pic_output(void *owner, unsigned n, bool level)
 {
     PcMachine *pc = owner;
 
-    irq_set(apic_pic_line(), level);
+    irq_set(kvm_has_kernel_apic() ? kvm_apic_pic_line() : apic_pic_line(), level);
     irq_set(pc->ioapic[PIC_IOAPIC_PIN], level);
 }
 
@@ -73,7 +81,17 @@ static bool create_pics(PcMachine *pc, I8259 **ret_master, Error **err)
     return object_realize((Object *)master, err) && object_realize((Object *)slave, err);
 }
 
-bool pc_interrupts_create(PcMachine *pc, Error **err)
+static bool create_kernel_chips(Error **err)
+{
+    Device *master = pc_device_new("kvm-i8259", NULL, (const char *[]){"master=on", NULL});
+    Device *slave = pc_device_new("kvm-i8259", NULL, NULL);
+    Device *ioapic = pc_device_new("kvm-ioapic", NULL, NULL);
+
+    return object_realize(&master->obj, err) && object_realize(&slave->obj, err) &&
+           object_realize(&ioapic->obj, err);
+}
+
+static bool create_own_chips(PcMachine *pc, Error **err)
 {
     IoApic *ioapic = (IoApic *)pc_device_new("ioapic", NULL, NULL);
 
@@ -81,12 +99,30 @@ bool pc_interrupts_create(PcMachine *pc, Error **err)
         pc->ioapic[pin] = ioapic_pin(ioapic, pin);
     }
     ioapic_set_memory(ioapic, &pc->memory);
+    kvm_end_of_interrupt = ioapic_end_of_interrupt;
+    return object_realize((Object *)ioapic, err) && create_pics(pc, &pc->pic_master, err);
+}
+
+bool pc_interrupts_create(PcMachine *pc, Error **err)
+{
     for (unsigned irq = 0; irq < ISA_IRQ_COUNT; irq++) {
         pc->isa->irqs[irq] = pc_gsi(pc, irq);
     }
     apic_region_init(&pc->apic_region, NULL);
     region_add(&pc->memory, APIC_DEFAULT_BASE, &pc->apic_region, 1);
-    return object_realize((Object *)ioapic, err) && create_pics(pc, &pc->pic_master, err);
+    return kvm_irqchip() == KVM_IRQCHIP_ON ? create_kernel_chips(err) : create_own_chips(pc, err);
+}
+
+static bool create_apic(PcMachine *pc, X86Cpu *cpu, Error **err)
+{
+    Device *apic = pc_device_new(kvm_has_kernel_apic() ? "kvm-apic" : "apic", NULL, NULL);
+
+    if (kvm_has_kernel_apic()) {
+        kvm_apic_attach((KvmApic *)apic, cpu, pc->pic_master);
+    } else {
+        apic_attach((Apic *)apic, cpu, pc->pic_master);
+    }
+    return object_realize(&apic->obj, err);
 }
 
 bool pc_cpus_create(PcMachine *pc, Error **err)
@@ -101,12 +137,7 @@ bool pc_cpus_create(PcMachine *pc, Error **err)
     for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
         /* CPUs outlive the board: of one that was taken apart they are used again. */
         X86Cpu *cpu = cpu_get(i) ? cpu_get(i) : cpu_new(i, err);
-        if (!cpu) {
-            return false;
-        }
-        Apic *apic = (Apic *)pc_device_new("apic", NULL, NULL);
-        apic_attach(apic, cpu, pc->pic_master);
-        if (!object_realize((Object *)apic, err)) {
+        if (!cpu || !create_apic(pc, cpu, err)) {
             return false;
         }
     }

@@ -4,6 +4,7 @@
 
 #include "accel/kvm.h"
 #include "hw/i8254.h"
+#include "hw/kvm-chips.h"
 #include "hw/piix4-pm.h"
 #include "hw/port92.h"
 #include "hw/ps2.h"
@@ -114,7 +115,23 @@ static void set_pit_heard(void *owner, unsigned n, bool level)
     i8254_set_heard(owner, level);
 }
 
-static bool create_timers(PcMachine *pc, Error **err)
+static void set_kernel_pit_heard(void *owner, unsigned n, bool level)
+{
+    kvm_pit_set_heard(owner, level);
+}
+
+/* With the kernel's controllers: the timer's line ends in them, port 61h is there too. */
+static bool create_kernel_pit(PcMachine *pc, Error **err)
+{
+    Device *pit = pc_device_new("kvm-pit", NULL, NULL);
+
+    if (pc->timers) {
+        hpet_set_pit_heard(pc->timers, (Irq){.set = set_kernel_pit_heard, .owner = pit});
+    }
+    return object_realize(&pit->obj, err);
+}
+
+static bool create_pit(PcMachine *pc, Error **err)
 {
     Bus *isa = &pc->isa->bus;
     I8254 *pit = (I8254 *)pc_device_new("isa-pit", isa, NULL);
@@ -126,9 +143,16 @@ static bool create_timers(PcMachine *pc, Error **err)
         hpet_set_pit_heard(pc->timers, (Irq){.set = set_pit_heard, .owner = pit});
     }
     pc_speaker_set_pit(speaker, pit);
-    pc->rtc = pc_device_new("mc146818rtc", isa, NULL);
-    return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err) &&
-           copy_rtc_option(pc, "rtc.base", "base", err) &&
+    return object_realize((Object *)pit, err) && object_realize((Object *)speaker, err);
+}
+
+static bool create_timers(PcMachine *pc, Error **err)
+{
+    bool has_pit =
+        kvm_irqchip() == KVM_IRQCHIP_ON ? create_kernel_pit(pc, err) : create_pit(pc, err);
+
+    pc->rtc = pc_device_new("mc146818rtc", &pc->isa->bus, NULL);
+    return has_pit && copy_rtc_option(pc, "rtc.base", "base", err) &&
            copy_rtc_option(pc, "rtc.clock", "clock", err) &&
            copy_rtc_option(pc, "rtc.driftfix", "driftfix", err) &&
            object_realize(&pc->rtc->obj, err);

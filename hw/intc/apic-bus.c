@@ -3,6 +3,7 @@
  * 11.6 and 11.11. */
 #include "hw/intc/lapic-internal.h"
 
+#include "accel/kvm.h"
 #include "util/trace.h"
 
 enum {
@@ -126,8 +127,29 @@ static void send(const Message *message, const Apic *except)
     }
 }
 
+/* The kernel plays the local APICs, and takes messages in the form devices write. */
+static void send_to_kernel(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector,
+                           bool level)
+{
+    kvm_send_msi(apic_msi_address(destination, logical), apic_msi_data(mode, vector, level));
+}
+
+uint64_t apic_msi_address(uint8_t destination, bool logical)
+{
+    return APIC_DEFAULT_BASE | (uint64_t)destination << 12 | (logical ? MSI_LOGICAL : 0);
+}
+
+uint32_t apic_msi_data(ApicDelivery mode, uint8_t vector, bool level)
+{
+    return (uint32_t)mode << 8 | vector | (level ? MSI_LEVEL | MSI_ASSERT : 0);
+}
+
 void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector, bool level)
 {
+    if (kvm_has_kernel_apic()) {
+        send_to_kernel(destination, logical, mode, vector, level);
+        return;
+    }
     send(&(Message){.destination = destination == 0xff && !logical ? BROADCAST : destination,
                     .logical = logical,
                     .mode = mode,
@@ -141,6 +163,10 @@ void apic_deliver_msi(uint64_t address, uint32_t data)
     ApicDelivery mode = (ApicDelivery)(data >> 8 & 7);
     bool logical = address & MSI_LOGICAL, level = data & MSI_LEVEL;
 
+    if (kvm_has_kernel_apic()) {
+        kvm_send_msi(APIC_DEFAULT_BASE | address, data);
+        return;
+    }
     if (level && !(data & MSI_ASSERT)) {
         return;
     }

@@ -3,6 +3,7 @@
  * Controller"; version 20h adds the EOI register of later south bridges. */
 #include "hw/ioapic.h"
 
+#include "accel/kvm.h"
 #include "hw/apic.h"
 #include "hw/interrupt-info.h"
 #include "util/trace.h"
@@ -88,10 +89,26 @@ static void deliver(IoApic *ioapic, unsigned pin)
                  (uint8_t)entry, level);
 }
 
+/* Local APICs of the kernel report the end of those interrupts only that may be ours. */
+static void tell_kernel(const IoApic *ioapic)
+{
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        uint64_t entry = ioapic->entries[pin];
+
+        if (!(entry & ENTRY_MASKED)) {
+            kvm_route_pin(pin, apic_msi_address((uint8_t)(entry >> 56), entry & ENTRY_LOGICAL),
+                          apic_msi_data(delivery_mode(entry), (uint8_t)entry, is_level(entry)));
+        }
+    }
+}
+
 static void ioapic_sync(Object *obj)
 {
     IoApic *ioapic = (IoApic *)obj;
 
+    if (kvm_irqchip() == KVM_IRQCHIP_SPLIT) {
+        tell_kernel(ioapic);
+    }
     for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
         if (asks(ioapic, pin)) {
             deliver(ioapic, pin);

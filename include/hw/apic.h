@@ -44,6 +44,10 @@ void apic_set_memory(Region *view, Region *system);
 /* A message from an I/O APIC or by MSI: 8-bit destination, physical (0xff: all) or logical. */
 void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector, bool level);
 
+/* The same as what a device would write: where, and which value. */
+uint64_t apic_msi_address(uint8_t destination, bool logical);
+uint32_t apic_msi_data(ApicDelivery mode, uint8_t vector, bool level);
+
 /* An MSI write to address fee0_0000h + x. */
 void apic_deliver_msi(uint64_t address, uint32_t data);
 

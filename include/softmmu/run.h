@@ -157,6 +157,8 @@ void vm_stop_request(RunState state);
 /* Calls fn(opaque) each time the machine has started to run or has stopped; run_state_get() says
  * which. Main thread, under the lock. */
 void run_state_listen(void (*fn)(void *opaque), void *opaque);
+/* Forgets those of `opaque`. */
+void run_state_unlisten(void *opaque);
 
 /* Names as the SHUTDOWN and RESET events print them. */
 typedef enum ShutdownCause {

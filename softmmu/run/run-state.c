@@ -61,6 +61,15 @@ void run_state_listen(void (*fn)(void *opaque), void *opaque)
     g_array_append_val(listeners, listener);
 }
 
+void run_state_unlisten(void *opaque)
+{
+    for (guint i = listeners ? listeners->len : 0; i-- > 0;) {
+        if (g_array_index(listeners, Listener, i).opaque == opaque) {
+            g_array_remove_index(listeners, i);
+        }
+    }
+}
+
 static void tell_listeners(void)
 {
     for (guint i = 0; listeners && i < listeners->len; i++) {

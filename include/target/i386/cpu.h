@@ -57,6 +57,8 @@ typedef struct CpuApicOps {
                      uint64_t *ret_value); /* 0x6e0, 0x800-0x8ff; false: #GP */
     bool (*msr_write)(void *apic, uint32_t msr, uint64_t value);
     char *(*text)(void *apic); /* of `info lapic`; caller frees */
+    /* The kernel's APIC: 1 KiB of registers, as the kernel has them after each save; NULL: ours. */
+    uint8_t *(*kernel_page)(void *apic);
 } CpuApicOps;
 
 /* MONITOR's line and MWAIT's sleep. A store to the line kicks nobody: has_work() looks at it, at
