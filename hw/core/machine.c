@@ -100,6 +100,13 @@ Machine *machine_current(void)
     return obj && object_is_a(obj, &machine_type) ? (Machine *)obj : NULL;
 }
 
+bool machine_ready(Machine *machine, Error **err)
+{
+    const MachineInfo *info = machine_info(machine);
+
+    return !info->ready || info->ready(machine, err);
+}
+
 void machine_reset(void *machine)
 {
     const MachineInfo *info = machine_info(machine);

@@ -158,6 +158,37 @@ static void add_isa_device(Aml *aml, const IsaEntry *entry, unsigned uid)
     aml_end(aml);
 }
 
+/* By its methods a guest says that it has panicked (WRPT), and asks what is understood (RDPT). */
+static void add_panic_port(Aml *aml, uint16_t port)
+{
+    aml_device(aml, "PEVT");
+    aml_name(aml, "_HID");
+    aml_string(aml, "QEMU0001");
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_io(aml, port, 1);
+    aml_end(aml);
+    aml_io_region(aml, "PEOR", port, 1);
+    aml_field(aml, "PEOR");
+    aml_field_unit(aml, "PEPT", 8);
+    aml_end(aml);
+    aml_name(aml, "_STA");
+    aml_integer(aml, STATUS_PRESENT);
+    aml_method(aml, "RDPT", 0);
+    aml_op(aml, AML_STORE);
+    aml_path(aml, "PEPT");
+    aml_op(aml, AML_LOCAL0);
+    aml_op(aml, AML_RETURN);
+    aml_op(aml, AML_LOCAL0);
+    aml_end(aml);
+    aml_method(aml, "WRPT", 1);
+    aml_op(aml, AML_STORE);
+    aml_op(aml, AML_ARG0);
+    aml_path(aml, "PEPT");
+    aml_end(aml);
+    aml_end(aml);
+}
+
 static void add_isa(Aml *aml, const AcpiConfig *config)
 {
     static const IsaEntry fixed[] = {
@@ -183,6 +214,9 @@ static void add_isa(Aml *aml, const AcpiConfig *config)
         if (config->serial_ports >> i & 1) {
             add_isa_device(aml, &serial[i], i + 1);
         }
+    }
+    if (config->panic_port) {
+        add_panic_port(aml, config->panic_port);
     }
     aml_end(aml);
     aml_field(aml, "ISA.PIRR");

@@ -25,7 +25,8 @@ enum { /* opcodes */
        OP_IF = 0xa0
 };
 enum { EXT_REGION = 0x80, EXT_FIELD = 0x81, EXT_DEVICE = 0x82, EXT_PROCESSOR = 0x83 };
-enum { REGION_SPACE_PCI_CONFIG = 2, FIELD_BYTE_ACCESS_PRESERVE = 1, METHOD_SERIALIZED = 8 };
+enum { REGION_SPACE_IO = 1, REGION_SPACE_PCI_CONFIG = 2 };
+enum { FIELD_BYTE_ACCESS_PRESERVE = 1, METHOD_SERIALIZED = 8 };
 enum { END_TAG_0 = 0x79, END_TAG_1 = 0x00 };
 enum { NAME_SEGMENT_SIZE = 4 };
 
@@ -246,13 +247,23 @@ void aml_eisa_id(Aml *aml, const char *id)
     put_number(aml, GUINT32_SWAP_LE_BE(value), 4);
 }
 
-void aml_pci_config_region(Aml *aml, const char *name, uint8_t offset, uint8_t size)
+static void add_region(Aml *aml, const char *name, uint8_t space, uint16_t offset, uint8_t size)
 {
     extended_op(aml, EXT_REGION);
     aml_path(aml, name);
-    put_number(aml, REGION_SPACE_PCI_CONFIG, 1);
+    put_number(aml, space, 1);
     aml_integer(aml, offset);
     aml_integer(aml, size);
+}
+
+void aml_pci_config_region(Aml *aml, const char *name, uint8_t offset, uint8_t size)
+{
+    add_region(aml, name, REGION_SPACE_PCI_CONFIG, offset, size);
+}
+
+void aml_io_region(Aml *aml, const char *name, uint16_t port, uint8_t size)
+{
+    add_region(aml, name, REGION_SPACE_IO, port, size);
 }
 
 void aml_field_unit(Aml *aml, const char *name, uint8_t bits)

@@ -44,6 +44,7 @@ void aml_string(Aml *aml, const char *text);
 void aml_eisa_id(Aml *aml, const char *id); /* "PNP0A03" */
 void aml_op(Aml *aml, uint8_t opcode);      /* AML_* below; its operands follow */
 void aml_pci_config_region(Aml *aml, const char *name, uint8_t offset, uint8_t size);
+void aml_io_region(Aml *aml, const char *name, uint16_t port, uint8_t size);
 void aml_field_unit(Aml *aml, const char *name, uint8_t bits);
 /* CreateDWordField(source, offset, name); the source is an AML_LOCAL0, AML_ARG0 or a path. */
 void aml_dword_field_of_arg(Aml *aml, uint8_t source_op, uint8_t offset, const char *name);

@@ -3,6 +3,7 @@
 #include "hw/i386/pc-internal.h"
 
 #include "hw/ide.h"
+#include "hw/pvpanic.h"
 #include "hw/rtc.h"
 #include "target/i386/cpu.h"
 
@@ -141,14 +142,23 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         !direct_boot_load(pc->fw_cfg, &pc->machine, pc->low_size, &boot_rom, err)) {
         return false;
     }
+    return describe_boot(pc, boot_rom, err) && add_user_items(pc, err) &&
+           object_realize((Object *)pc->fw_cfg, err);
+}
+
+bool pc_firmware_ready(Machine *machine, Error **err)
+{
+    PcMachine *pc = (PcMachine *)machine;
+    uint16_t panic_port = pvpanic_port(pc->isa);
     const AcpiConfig acpi = {
         .cpu_count = pc->machine.cpus.count,
         .apic_id = cpu_apic_id,
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
+        .panic_port = panic_port,
         .hpet_timers = pc->timers ? hpet_timer_count(pc->timers) : 0,
     };
-    return describe_boot(pc, boot_rom, err) &&
-           (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err)) &&
-           add_user_items(pc, err) && object_realize((Object *)pc->fw_cfg, err);
+
+    return (!panic_port || set_number_file(pc->fw_cfg, "etc/pvpanic-port", panic_port, 2, err)) &&
+           (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err));
 }

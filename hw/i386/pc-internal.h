@@ -55,12 +55,15 @@ bool pc_interrupts_create(PcMachine *pc, Error **err);
 bool pc_cpus_create(PcMachine *pc, Error **err);
 bool pc_cpus_start(PcMachine *pc, Error **err);
 void pc_cpus_reset(PcMachine *pc);
+/* The NMI button of a `PcMachine *`. */
+void pc_nmi(void *pc);
 /* Lines into all CPUs. */
 Irq pc_a20(PcMachine *pc);
 Irq pc_smi(PcMachine *pc);
 
 /* pc-firmware.c: fw_cfg and its items. */
 bool pc_firmware_create(PcMachine *pc, Error **err);
+bool pc_firmware_ready(Machine *machine, Error **err);
 /* Drives to boot from, as letters (-boot), where firmware looks for them. */
 void pc_boot_order_set(PcMachine *pc, const char *order);
 

@@ -163,6 +163,11 @@ void pc_cpus_reset(PcMachine *pc)
     }
 }
 
+void pc_nmi(void *pc)
+{
+    irq_pulse(apic_nmi_line());
+}
+
 static void set_a20(void *owner, unsigned n, bool level)
 {
     PcMachine *pc = owner;

@@ -10,6 +10,7 @@
 #include "hw/ps2.h"
 #include "hw/x87-error.h"
 #include "softmmu/run.h"
+#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 #include "ui/chardev.h"
 
@@ -219,6 +220,7 @@ static bool pc_realize(Object *obj, Error **err)
         return false;
     }
     system_set_reset_handler(machine_reset, pc);
+    system_set_nmi_handler(pc_nmi, pc);
     return true;
 }
 
@@ -227,6 +229,7 @@ static void pc_unrealize(Object *obj)
     PcMachine *pc = (PcMachine *)obj;
 
     system_set_reset_handler(NULL, NULL);
+    system_set_nmi_handler(NULL, NULL);
     pc_memory_destroy(pc);
 }
 
@@ -331,6 +334,7 @@ static const MachineInfo pc_info = {
     .max_cpus = MAX_CPUS,
     .ram_id = PC_RAM_ID,
     .reset = pc_reset,
+    .ready = pc_firmware_ready,
 };
 
 static const Type pc_type = {

@@ -213,3 +213,15 @@ Irq apic_pic_line(void)
 {
     return (Irq){.set = set_pic_line};
 }
+
+static void set_nmi_line(void *owner, unsigned n, bool level)
+{
+    for (guint i = 0; i < member_count(); i++) {
+        irq_set(apic_lint_pin(members->pdata[i], 1), level);
+    }
+}
+
+Irq apic_nmi_line(void)
+{
+    return (Irq){.set = set_nmi_line};
+}

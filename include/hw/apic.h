@@ -30,6 +30,9 @@ void apic_attach(Apic *apic, X86Cpu *cpu, I8259 *pic);
 /* The line that the master 8259's INT is wired to: LINT0 of every local APIC. */
 Irq apic_pic_line(void);
 
+/* The NMI button: LINT1 of every local APIC. */
+Irq apic_nmi_line(void);
+
 /* LINT pin 0 or 1 of one APIC. */
 Irq apic_lint_pin(Apic *apic, unsigned pin);
 

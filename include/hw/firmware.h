@@ -35,6 +35,7 @@ typedef struct AcpiConfig {
     unsigned serial_ports;               /* bit N: COM N+1 is there */
     uint64_t low_memory;                 /* where RAM below 4 GiB ends */
     unsigned hpet_timers;                /* 0: no HPET */
+    uint16_t panic_port;                 /* of pvpanic; 0: there is none */
 } AcpiConfig;
 
 /* Adds "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */

@@ -25,6 +25,8 @@ typedef struct MachineInfo {
     /* What a machine reset does; called with all vCPUs parked, and once before the machine starts.
      * NULL: object_reset() of the machine. */
     void (*reset)(Machine *machine);
+    /* All devices are made: describes them to the firmware, before the first reset. May be NULL. */
+    bool (*ready)(Machine *machine, Error **err);
 } MachineInfo;
 
 /* One -fw_cfg item. */
@@ -109,6 +111,8 @@ char *machine_help(void);
 bool machine_set_boot_order(Machine *machine, const char *letters, Error **err);
 /* The object at /machine, or NULL. */
 Machine *machine_current(void);
+/* MachineInfo.ready of a machine, where it has one. */
+bool machine_ready(Machine *machine, Error **err);
 /* MachineInfo.reset of a `Machine *`: the shape system_set_reset_handler() wants. */
 void machine_reset(void *machine);
 

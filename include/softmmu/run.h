@@ -135,6 +135,7 @@ typedef enum RunState {
     RUN_STATE_GUEST_PANICKED,
     RUN_STATE_DEBUG,
     RUN_STATE_IO_ERROR, /* of an image: `cont` tries again */
+    RUN_STATE_WATCHDOG,
     RUN_STATE_COUNT
 } RunState;
 

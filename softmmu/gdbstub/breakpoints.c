@@ -170,6 +170,8 @@ static unsigned signal_of(RunState state)
         return 3; /* SIGQUIT */
     case RUN_STATE_INTERNAL_ERROR:
         return 6; /* SIGABRT */
+    case RUN_STATE_WATCHDOG:
+        return 14; /* SIGALRM */
     default:
         return 24; /* SIGXCPU */
     }

@@ -43,7 +43,8 @@ static bool build_machine(const Config *config, Error **err)
     if (!machine || !startup_back_ends(config, machine, err) || !process_watch_signals(err)) {
         return false;
     }
-    if (!object_realize(&machine->obj, err) || !startup_devices(config, err)) {
+    if (!object_realize(&machine->obj, err) || !startup_devices(config, err) ||
+        !machine_ready(machine, err)) {
         return false;
     }
     system_set_reset_handler(machine_reset, machine);

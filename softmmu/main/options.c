@@ -58,7 +58,8 @@ const OptionRow option_rows[] = {
     {"L", "DIR", "look for firmware in DIR first; help lists the places", .id = OPT_FIRMWARE_DIR},
     {"action", "EVENT=ACTION[,...]",
      "reboot=reset|shutdown, shutdown=poweroff|pause,\n"
-     "panic=pause|shutdown|exit-failure|none",
+     "panic=pause|shutdown|exit-failure|none,\n"
+     "watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi",
      .id = OPT_ACTION},
     {"outcome", "FILE|stdio[,hang=SECONDS]",
      "write a JSON record of how the run ended and what it used;\n"

@@ -9,6 +9,7 @@
 
 #include "accel/accel.h"
 #include "softmmu/run-end.h"
+#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 
 #include <errno.h>
@@ -247,12 +248,17 @@ static void put_triple_fault(json_t *record)
     json_object_set_new(record, "triple_fault", object);
 }
 
-static void put_panic(json_t *record, const RunEnd *end)
+static bool has_panicked(void)
+{
+    return outcome_console_panic() || run_guest_panicked();
+}
+
+static void put_panic(json_t *record)
 {
     const char *text = outcome_console_panic();
     json_t *object = json_object();
 
-    put_text(object, "found", end->kind == RUN_END_PANIC && end->found ? end->found : "console");
+    put_text(object, "found", run_guest_panicked() ? "pvpanic" : "console");
     if (text) {
         put_text(object, "text", text);
     }
@@ -292,11 +298,11 @@ static void put_end(json_t *record)
         [RUN_END_ERROR] = "error",
     };
     const RunEnd *end = run_end();
-    bool panicked = outcome_console_panic() && is_after_panic(end->kind);
+    bool panicked = has_panicked() && is_after_panic(end->kind);
 
     put_text(record, "outcome", panicked ? "panic" : names[end->kind]);
-    if (outcome_console_panic() || end->kind == RUN_END_PANIC) {
-        put_panic(record, end);
+    if (has_panicked()) {
+        put_panic(record);
     }
     if (run_triple_fault_count()) {
         put_triple_fault(record);

@@ -4,6 +4,7 @@
 
 #include "accel/accel.h"
 #include "hw/machine.h"
+#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 #include "util/suggest.h"
 #include "util/thread-name.h"
@@ -91,20 +92,22 @@ static bool apply_action(const ConfigItem *item, void *opaque, Error **err)
     static const char *const reboot[] = {"reset", "shutdown", NULL};
     static const char *const shutdown[] = {"poweroff", "pause", NULL};
     static const char *const panic[] = {"shutdown", "pause", "exit-failure", "none", NULL};
-    static const char *const known[] = {"reboot", "shutdown", "panic", NULL};
+    static const char *const known[] = {"reboot", "shutdown", "panic", "watchdog", NULL};
     int reboot_action = run_reboot_action, shutdown_action = run_shutdown_action;
-    int panic_action = run_panic_action;
+    int panic_action = run_panic_action, watchdog_action = run_watchdog_action;
     g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
 
     if (!kv || !get_choice(kv, "reboot", reboot, &reboot_action, err) ||
         !get_choice(kv, "shutdown", shutdown, &shutdown_action, err) ||
         !get_choice(kv, "panic", panic, &panic_action, err) ||
+        !get_choice(kv, "watchdog", watchdog_action_names, &watchdog_action, err) ||
         !keyval_check_unused(kv, known, err)) {
         return false;
     }
     run_reboot_action = (RebootAction)reboot_action;
     run_shutdown_action = (ShutdownAction)shutdown_action;
     run_panic_action = (PanicAction)panic_action;
+    run_watchdog_action = (WatchdogAction)watchdog_action;
     return true;
 }
 

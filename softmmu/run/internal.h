@@ -40,6 +40,11 @@ void vcpu_set_self(Vcpu *vcpu);
 
 void run_state_set(RunState state);
 
+/* -- reset.c ----------------------------------------------------------------------------------- */
+
+/* A watchdog asks for a reset, or for the end of the process. */
+void run_request_after_hang(bool ends);
+
 /* -- safe-point.c ------------------------------------------------------------------------------ */
 
 /* After VcpuOps.run(), by the vCPU's thread, without the lock:

@@ -3,6 +3,7 @@
  * noted by whoever asks, acted upon by the main loop. */
 #include "softmmu/run-end.h"
 #include "softmmu/run/internal.h"
+#include "softmmu/watchdog.h"
 #include "util/event.h"
 
 RebootAction run_reboot_action = REBOOT_ACTION_RESET;
@@ -37,6 +38,22 @@ EVENT(reset_event);
 static const EventType powerdown_event = {"POWERDOWN", "the power button was pressed"};
 EVENT(powerdown_event);
 
+static const char *const panic_names[] = {"pause", "poweroff", "run", NULL};
+static const JsonType panic_type = {.kind = JSON_KIND_ENUM, .values = panic_names};
+static const JsonMember panic_members[] = {{"action", &panic_type}, {NULL}};
+static const JsonType panic_data = {.kind = JSON_KIND_OBJECT, .members = panic_members};
+static const EventType panicked_event = {"GUEST_PANICKED", "the guest says that it has panicked",
+                                         &panic_data};
+EVENT(panicked_event);
+static const EventType crash_loaded_event = {
+    "GUEST_CRASHLOADED", "the guest has panicked and starts its crash kernel", &panic_data};
+EVENT(crash_loaded_event);
+
+static void emit_with_action(const EventType *event, const char *action)
+{
+    event_emit(event, json_pack("{s:s}", "action", action));
+}
+
 static void emit_with_cause(const EventType *event, ShutdownCause cause)
 {
     event_emit(event, json_pack("{s:b, s:s}", "guest", cause >= SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
@@ -52,6 +69,7 @@ static void *powerdown_opaque;
 static uint64_t reset_count;
 static RunEnd end, last_triple_fault;
 static uint64_t triple_fault_count;
+static bool has_panicked; /* since the last reset */
 
 /* A vCPU that asks goes no further before the main loop has acted, which lets it go on if that is
  * what comes out. */
@@ -160,6 +178,37 @@ void system_give_up(RunEndKind kind, const char *found)
     request_exit(1, by);
 }
 
+/* A watchdog: a reset, or the end of the process. */
+void run_request_after_hang(bool ends)
+{
+    RunEnd by = {.cause = SHUTDOWN_CAUSE_GUEST_RESET, .kind = RUN_END_HANG, .found = "watchdog"};
+
+    if (ends) {
+        request_exit(0, by);
+    } else {
+        request_reset(by);
+    }
+}
+
+void system_guest_panicked(void)
+{
+    RunEnd by = end_by(SHUTDOWN_CAUSE_GUEST_PANIC);
+
+    by.found = "pvpanic";
+    has_panicked = true;
+    request_shutdown(by);
+}
+
+void system_guest_crash_loaded(void)
+{
+    emit_with_action(&crash_loaded_event, "run");
+}
+
+bool run_guest_panicked(void)
+{
+    return has_panicked;
+}
+
 const RunEnd *run_end(void)
 {
     return &end;
@@ -208,6 +257,7 @@ static void reset_machine(ShutdownCause cause)
         vcpu_get(0)->ops->machine_reset();
     }
     reset_count++;
+    has_panicked = false;
     emit_with_cause(&reset_event, cause);
     if (!run_state_is_running()) {
         run_state_set(RUN_STATE_PRELAUNCH);
@@ -217,20 +267,25 @@ static void reset_machine(ShutdownCause cause)
 /* True: the process should end. */
 static bool handle_panic(int *ret_status)
 {
-    switch (run_panic_action) {
-    case PANIC_ACTION_NONE:
+    bool stays = run_shutdown_action == SHUTDOWN_ACTION_PAUSE;
+    bool pauses = run_panic_action == PANIC_ACTION_PAUSE ||
+                  (run_panic_action == PANIC_ACTION_SHUTDOWN && stays);
+
+    if (run_panic_action == PANIC_ACTION_NONE) {
+        emit_with_action(&panicked_event, "run");
         return false;
-    case PANIC_ACTION_PAUSE:
-        vm_stop(RUN_STATE_GUEST_PANICKED);
-        return false;
-    default:
-        if (run_shutdown_action == SHUTDOWN_ACTION_PAUSE) {
-            vm_stop(RUN_STATE_GUEST_PANICKED);
-            return false;
-        }
-        *ret_status = run_panic_action == PANIC_ACTION_EXIT_FAILURE;
-        return true;
     }
+    emit_with_action(&panicked_event, pauses ? "pause" : "poweroff");
+    vm_stop(RUN_STATE_GUEST_PANICKED);
+    if (pauses) {
+        return false;
+    }
+    emit_with_cause(&shutdown_event, SHUTDOWN_CAUSE_GUEST_PANIC);
+    if (stays) {
+        return false;
+    }
+    *ret_status = run_panic_action == PANIC_ACTION_EXIT_FAILURE;
+    return true;
 }
 
 static bool handle_shutdown(ShutdownCause cause, int *ret_status)

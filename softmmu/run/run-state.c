@@ -26,6 +26,7 @@ static const char *const names[RUN_STATE_COUNT] = {
     [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
     [RUN_STATE_DEBUG] = "debug",
     [RUN_STATE_IO_ERROR] = "io-error",
+    [RUN_STATE_WATCHDOG] = "watchdog",
 };
 
 RunState run_state_get(void)

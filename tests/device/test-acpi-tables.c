@@ -177,6 +177,7 @@ static const AcpiConfig large = {.cpu_count = 255,
                                  .apic_id = same_number,
                                  .low_memory = 3ull << 30,
                                  .serial_ports = 15,
+                                 .panic_port = 0x505,
                                  .hpet_timers = 3};
 
 static void test_roots(void)

@@ -362,9 +362,10 @@ static void test_lint_nmi(void)
     set_up();
     set(0xf0, 0x1ff);
     set(0x360, 0x400);
-    irq_raise(apic_lint_pin(apics[0], 1));
+    irq_pulse(apic_nmi_line());
     g_assert_true(cpus[0]->events & CPU_EVENT_NMI);
-    set(0x350, 0x8077); /* fixed, level */
+    g_assert_false(cpus[1]->events & CPU_EVENT_NMI); /* its pin is masked */
+    set(0x350, 0x8077);                              /* fixed, level */
     irq_raise(apic_lint_pin(apics[0], 0));
     g_assert_cmphex(ack(0), ==, 0x77);
     g_assert_cmphex(get(0x350), ==, 0xc077);

@@ -3,6 +3,9 @@
 #include "tests/device/isa-bench.h"
 
 #include "hw/pci.h"
+#include "hw/pvpanic.h"
+#include "softmmu/run-end.h"
+#include "softmmu/watchdog.h"
 #include "ui/chardev.h"
 
 #include <string.h>
@@ -25,6 +28,70 @@ static void test_debug_exit(void)
     dev = bench_device("isa-debug-exit", "iosize", "0");
     g_assert_false(object_realize(&dev->obj, &err));
     object_free(&dev->obj);
+}
+
+static bool has_fired(void)
+{
+    int status;
+
+    vm_start();
+    g_assert_false(run_handle_requests(&status));
+    return run_state_get() == RUN_STATE_WATCHDOG;
+}
+
+static void test_ib700(void)
+{
+    Device *dev = bench_device("ib700", NULL, NULL);
+
+    bench_start(dev);
+    run_watchdog_action = WATCHDOG_ACTION_PAUSE;
+    advance_ns(40 * NS_PER_SECOND);
+    g_assert_false(has_fired());
+    out8(0x443, 0x1d); /* 4 seconds */
+    advance_ns(3 * NS_PER_SECOND);
+    g_assert_false(has_fired());
+    out8(0x443, 0x0d);
+    advance_ns(3 * NS_PER_SECOND);
+    g_assert_false(has_fired());
+    advance_ns(2 * NS_PER_SECOND);
+    g_assert_true(has_fired());
+    advance_ns(40 * NS_PER_SECOND);
+    g_assert_false(has_fired()); /* once */
+    out8(0x443, 0);
+    advance_ns(29 * NS_PER_SECOND);
+    out8(0x441, 0);
+    advance_ns(40 * NS_PER_SECOND);
+    g_assert_false(has_fired());
+    out8(0x443, 0x0d);
+    object_reset(&dev->obj);
+    advance_ns(40 * NS_PER_SECOND);
+    g_assert_false(has_fired());
+    run_watchdog_action = WATCHDOG_ACTION_RESET;
+    vm_stop(RUN_STATE_PAUSED);
+    object_free(&dev->obj);
+}
+
+static void test_pvpanic(void)
+{
+    Device *dev = bench_device("pvpanic", "events", "1");
+    int status = -1;
+
+    g_assert_cmphex(pvpanic_port(&bench.bus), ==, 0x505);
+    bench_start(dev);
+    g_assert_cmphex(in8(0x505), ==, 1);
+    vm_start();
+    out8(0x505, 4);
+    out8(0x505, 2);
+    g_assert_false(run_handle_requests(&status));
+    g_assert_false(run_guest_panicked());
+    out8(0x505, 3);
+    g_assert_true(run_guest_panicked());
+    g_assert_true(run_handle_requests(&status));
+    g_assert_cmpint(status, ==, 0);
+    g_assert_cmpint(run_end()->kind, ==, RUN_END_PANIC);
+    g_assert_cmpint(run_end()->state, ==, RUN_STATE_GUEST_PANICKED);
+    object_free(&dev->obj);
+    g_assert_cmphex(pvpanic_port(&bench.bus), ==, 0);
 }
 
 static GString *sent;
@@ -134,6 +201,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     bench_init();
     g_test_add_func("/testdevs/debug-exit", test_debug_exit);
+    g_test_add_func("/testdevs/ib700", test_ib700);
+    g_test_add_func("/testdevs/pvpanic", test_pvpanic);
     g_test_add_func("/testdevs/debugcon", test_debugcon);
     g_test_add_func("/testdevs/pc-testdev", test_pc_testdev);
     g_test_add_func("/testdevs/pci-testdev", test_pci_testdev);

@@ -115,6 +115,8 @@ BOOT = [
 REST = [
     ("-rtc base=foo", "base 'foo' is not a time"),
     ("-action foo", "unknown parameter 'foo'"),
+    ("-action watchdog=foo", "watchdog=foo is not one of reset, shutdown, poweroff"),
+    ("-watchdog ib700", "-device ib700 adds a watchdog"),
     ("-action reboot=foo", "reboot=foo is not one of reset, shutdown"),
     ("-d foo", "unknown log item 'foo'"),
     ("-D /nowhere/l -d int", "cannot open log file '/nowhere/l'"),

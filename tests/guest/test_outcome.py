@@ -164,6 +164,50 @@ def test_console_panic():
     expect(record["outcome"] == "guest-shutdown" and "panic" not in record, record)
 
 
+def test_pvpanic():
+    device = ["-device", "pvpanic"]
+    record = ends("v", 0, "panic", *device)
+    expect(record["panic"] == {"found": "pvpanic"}, record)
+    expect(record["state"] == "guest-panicked", record)
+    ends("v", 1, "panic", *device, "-action", "panic=exit-failure")
+    record = ends("pv", 0, "panic", *device)
+    expect(record["panic"] == {"found": "pvpanic",
+                               "text": "Kernel panic - not syncing: told so"}, record)
+    ends("vo", 0, "guest-shutdown", *device, "-action", "panic=none")
+    ends("vr", 0, "panic", *device, "-action", "panic=none", "-no-reboot")
+    for action in ("panic=pause", "shutdown=pause", "panic=exit-failure,shutdown=pause"):
+        run = Run(*device, "-action", action)
+        run.tell("v")
+        while "guest-panicked" not in run.guest.monitor("info status"):
+            pass
+        expect_in("Resetting", run.guest.monitor("cont"))
+        run.guest.monitor_send("quit")
+        record = run.end(0)
+        expect(record["outcome"] == "quit" and record["panic"]["found"] == "pvpanic", record)
+
+
+def test_watchdog():
+    """The shortest time of an ib700 is none at all."""
+    device = ["-device", "ib700"]
+    record = ends("w", 0, "hang", *device, "-no-reboot")
+    expect(record["hang"] == "watchdog", record)
+    ends("w", 0, "hang", *device, "-watchdog-action", "poweroff")
+    run = Run(*device)
+    run.tell("w")
+    run.guest.wait_for("tell me")
+    expect(run.tell("o").end(0)["resets"] == 1, "resets")
+    run = Run(*device, "-action", "watchdog=pause")
+    run.tell("w")
+    while "watchdog" not in run.guest.monitor("info status"):
+        pass
+    run.guest.monitor("cont")
+    expect(run.tell("o").end(0)["outcome"] == "guest-shutdown", "outcome")
+    run = Run(*device, "-action", "watchdog=debug")
+    run.tell("w")
+    expect(run.guest.errors.wait_for(b"watchdog: timer fired", 60), run.guest.errors.text())
+    expect(run.tell("o").end(0)["outcome"] == "guest-shutdown", "outcome")
+
+
 def test_hang():
     record = ends("h", 1, "hang", "-smp", "2", hang=1)
     expect(record["hang"] == "halted" and record["guest_seconds"] >= 1, record)
