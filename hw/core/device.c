@@ -199,16 +199,15 @@ static bool check_id(const char *id, Error **err)
     return true;
 }
 
-Device *device_add(struct KeyVal *kv, Error **err)
+/* Type and bus that are asked for; *ret_bus is NULL for a type that goes on none. */
+static const Type *find_type_and_bus(KeyVal *kv, Bus **ret_bus, Error **err)
 {
-    static const char *const own_keys[] = {"driver", "bus", "id", NULL};
     const char *driver = keyval_get(kv, "driver");
     const char *bus_name = keyval_get(kv, "bus");
     const char *id = keyval_get(kv, "id");
-    Bus *bus = NULL;
 
     if (!driver) {
-        error_set(err, "parameter 'driver' is missing");
+        error_set(err, "Parameter 'driver' is missing");
         return NULL;
     }
     const Type *type = find_creatable(driver, err);
@@ -216,13 +215,50 @@ Device *device_add(struct KeyVal *kv, Error **err)
         return NULL;
     }
     const BusDeviceInfo *info = bus_info_of(type);
-    if (info) {
-        bus = find_bus_for(type, info, bus_name, err);
-        if (!bus) {
-            return NULL;
-        }
-    } else if (bus_name) {
+    if (!info && bus_name) {
         error_set(err, "%s does not go on a bus", driver);
+        return NULL;
+    }
+    *ret_bus = info ? find_bus_for(type, info, bus_name, err) : NULL;
+    return info && !*ret_bus ? NULL : type;
+}
+
+bool device_hotplug(KeyVal *kv, Error **err)
+{
+    Bus *bus = NULL;
+    const Type *type = find_type_and_bus(kv, &bus, err);
+
+    if (!type) {
+        return false;
+    }
+    return bus ? error_set(err, "Bus '%s' does not support hotplugging", bus->obj.name)
+               : error_set(err, "Device '%s' can not be hotplugged on this machine", type->name);
+}
+
+bool device_unplug(const char *id, Error **err)
+{
+    Object *obj = object_child(object_container("/machine/peripheral"), id);
+
+    if (!obj && strchr(id, '/')) {
+        obj = object_resolve(id);
+    }
+    if (!obj) {
+        return error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+    }
+    const Device *dev = object_is_a(obj, &device_type) ? (const Device *)obj : NULL;
+    return dev && dev->bus
+               ? error_set(err, "Bus '%s' does not support hotplugging", dev->bus->obj.name)
+               : error_set(err, "%s is not a hotpluggable device", id);
+}
+
+Device *device_add(struct KeyVal *kv, Error **err)
+{
+    static const char *const own_keys[] = {"driver", "bus", "id", NULL};
+    const char *id = keyval_get(kv, "id");
+    Bus *bus = NULL;
+    const Type *type = find_type_and_bus(kv, &bus, err);
+
+    if (!type) {
         return NULL;
     }
 

@@ -45,6 +45,12 @@ Device *device_new(const char *type_name, Bus *bus);
 struct KeyVal;
 Device *device_add(struct KeyVal *kv, Error **err);
 
+/* device_add while the machine exists: finds what -device would find and refuses it, as no bus here
+ * takes devices later. */
+bool device_hotplug(struct KeyVal *kv, Error **err);
+/* The same for device_del by id or path. */
+bool device_unplug(const char *id, Error **err);
+
 /* Text of -device help: every user-creatable device, grouped by bus; caller frees. */
 char *device_help(void);
 

@@ -38,6 +38,8 @@ struct Type {
     /* Recomputes DERIVED and output lines from STATE; the most derived one is called after reset,
      * after load and after every write to a region the object owns. */
     void (*sync)(Object *obj);
+    /* Of a type that users make: something that no link shows depends on it. May be NULL. */
+    bool (*is_used)(const Object *obj);
     bool abstract;
     bool user_creatable; /* -device or -object may make it */
 };
@@ -102,6 +104,12 @@ bool object_add_global(const char *driver, const char *property, const char *val
 void object_foreach_field(const Object *obj,
                           void (*fn)(const Field *field, void *address, void *opaque),
                           void *opaque);
+
+/* -object: makes a user-creatable type that is no device, below /objects. NULL on failure. */
+Object *user_object_add(struct KeyVal *kv, Error **err);
+/* Fails when there is none of that id, or something uses it. */
+bool user_object_del(const char *id, Error **err);
+void user_object_foreach_type(void (*fn)(const Type *type, void *opaque), void *opaque);
 
 /* -- Tree -------------------------------------------------------------------------------------- */
 

@@ -67,60 +67,11 @@ static bool add_fd(const ConfigItem *item, void *opaque, Error **err)
 
 /* -- Objects, drives, fw_cfg ------------------------------------------------------------------- */
 
-static void offer_object(const Type *type, void *opaque)
-{
-    if (type->user_creatable && !type_is_a(type, &device_type)) {
-        suggest_offer(opaque, type->name);
-    }
-}
-
-static const Type *find_object_type(const char *name, Error **err)
-{
-    const Type *type = type_find(name);
-    Suggest suggest;
-
-    if (type && type->user_creatable && !type->abstract && !type_is_a(type, &device_type)) {
-        return type;
-    }
-    if (type && type_is_a(type, &device_type)) {
-        error_set(err, "'%s' is a device: use -device", name);
-        return NULL;
-    }
-    suggest_init(&suggest, name);
-    type_foreach(&object_type, offer_object, &suggest);
-    error_set(err, "unknown object type '%s'%s", name, suggest_text(&suggest));
-    error_hint(err, "-object help lists the types");
-    return NULL;
-}
-
 static bool add_object(const ConfigItem *item, void *opaque, Error **err)
 {
-    static const char *const own_keys[] = {"qom-type", "id", NULL};
     g_autoptr(KeyVal) kv = json_or_keyval(item->text, "qom-type", err);
 
-    if (!kv) {
-        return false;
-    }
-    const char *name = keyval_get(kv, "qom-type"), *id = keyval_get(kv, "id");
-    if (!name || !id) {
-        return error_set(err, "parameter '%s' is missing", name ? "id" : "qom-type");
-    }
-    const Type *type = find_object_type(name, err);
-    if (!type) {
-        return false;
-    }
-    Object *home = object_container("/objects");
-    if (!*id || strchr(id, '/') || object_child(home, id)) {
-        return error_set(err, "id '%s' cannot be used%s", id,
-                         object_child(home, id) ? ": there is an object of that name" : "");
-    }
-    Object *obj = object_new(type);
-    object_add_child(home, id, obj);
-    if (!object_set_all(obj, kv, own_keys, err) || !object_realize(obj, err)) {
-        object_free(obj);
-        return false;
-    }
-    return true;
+    return kv && user_object_add(kv, err) != NULL;
 }
 
 static bool add_drive(const ConfigItem *item, void *opaque, Error **err)

@@ -36,17 +36,15 @@ static bool is_help(const char *text)
 
 static void append_object(const Type *type, void *opaque)
 {
-    if (type->user_creatable && !type_is_a(type, &device_type)) {
-        g_string_append_printf(opaque, "  %s%s%s\n", type->name, type->desc ? " - " : "",
-                               type->desc ? type->desc : "");
-    }
+    g_string_append_printf(opaque, "  %s%s%s\n", type->name, type->desc ? " - " : "",
+                           type->desc ? type->desc : "");
 }
 
 static char *object_list(void)
 {
     GString *text = g_string_new("Types of -object:\n");
 
-    type_foreach(&object_type, append_object, text);
+    user_object_foreach_type(append_object, text);
     return g_string_free(text, FALSE);
 }
 

@@ -61,12 +61,21 @@ static const Field backend_fields[] = {
     FIELDS_END,
 };
 
+/* Guest memory holds a reference. */
+static bool backend_is_used(const Object *obj)
+{
+    const MemoryBackend *backend = (const MemoryBackend *)obj;
+
+    return backend->block && backend->block->references > 1;
+}
+
 const Type memory_backend_type = {
     .name = "memory-backend",
     .parent = &object_type,
     .size = sizeof(MemoryBackend),
     .fields = backend_fields,
     .id_container = "/objects",
+    .is_used = backend_is_used,
     .realize = backend_realize,
     .unrealize = backend_unrealize,
     .abstract = true,

@@ -2,6 +2,7 @@
 /* Commands about interrupts: info pic, ioapic, irq, lapic; nmi. */
 #include "hw/interrupt-info.h"
 #include "softmmu/monitor/monitor-private.h"
+#include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 
 #include <inttypes.h>
@@ -159,7 +160,10 @@ static bool run_nmi(Monitor *monitor, const MonitorValue *values, Error **err)
     if (!monitor_cpu(err)) {
         return false;
     }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
+    if (system_inject_nmi()) {
+        return true;
+    }
+    for (unsigned i = 0; i < vcpu_count(); i++) { /* a board without local APICs */
         cpu_raise_event(cpu_get(i), CPU_EVENT_NMI);
     }
     return true;

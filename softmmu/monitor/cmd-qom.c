@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands about objects: qom-list, qom-get, info qom-tree, info qtree, info fields. */
+/* Commands about objects: qom-list, qom-get, qom-set, info qom-tree, info fields. */
 #include "softmmu/monitor/monitor-private.h"
+#include "util/json.h"
 #include "util/object.h"
 #include "util/suggest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* -- Finding ----------------------------------------------------------------------------------- */
@@ -26,50 +28,74 @@ static Object *resolve(const char *path, Error **err)
             for (guint i = 0; i < at->children->len; i++) {
                 suggest_offer(&suggest, ((Object *)at->children->pdata[i])->name);
             }
-            error_set(err, "Device '%s' not found%s", shown, suggest_text(&suggest));
+            error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found%s", shown,
+                            suggest_text(&suggest));
             return NULL;
         }
         at = next;
     }
-    error_set(err, "Device '%s' not found", shown);
+    error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", shown);
     return NULL;
 }
 
 /* -- qom-list ---------------------------------------------------------------------------------- */
 
+static const JsonMember property_members[] = {
+    {"name", &json_type_string}, {"type", &json_type_string}, {NULL}};
+static const JsonType property_type = {.kind = JSON_KIND_OBJECT, .members = property_members};
+static const JsonType properties_type = {.kind = JSON_KIND_ARRAY, .element = &property_type};
+
 static void list_field(const Field *field, void *address, void *opaque)
 {
-    monitor_printf(opaque, "%s (%s)\n", field_outside_name(field), field->type->name);
+    json_array_append_new(opaque, json_pack("{s:s, s:s}", "name", field_outside_name(field), "type",
+                                            field->type->name));
 }
 
 static bool run_qom_list(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (!values[0].present) {
         monitor_printf(monitor, "/\n");
-        return true;
+        return monitor->qmp ? error_set(err, "Parameter 'path' is missing") : true;
     }
     Object *obj = resolve(values[0].text, err);
     if (!obj) {
         return false;
     }
-    monitor_printf(monitor, "type (string)\n");
-    object_foreach_field(obj, list_field, monitor);
+    json_t *list = json_array();
+    json_array_append_new(list, json_pack("{s:s, s:s}", "name", "type", "type", "string"));
+    object_foreach_field(obj, list_field, list);
     for (guint i = 0; i < obj->children->len; i++) {
-        Object *child = obj->children->pdata[i];
-        monitor_printf(monitor, "%s (child<%s>)\n", child->name, child->type->name);
+        const Object *child = obj->children->pdata[i];
+        g_autofree char *type = g_strdup_printf("child<%s>", child->type->name);
+
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", child->name, "type", type));
     }
+    monitor_return(monitor, list);
     return true;
+}
+
+static void print_properties(Monitor *monitor, const json_t *result)
+{
+    for (size_t i = 0; i < json_array_size(result); i++) {
+        const json_t *entry = json_array_get(result, i);
+
+        monitor_printf(monitor, "%s (%s)\n", json_string_value(json_object_get(entry, "name")),
+                       json_string_value(json_object_get(entry, "type")));
+    }
 }
 
 static const MonitorCommand qom_list_command = {
     .name = "qom-list",
+    .qmp = "qom-list",
     .help = "list the properties and children of the object at a path",
-    .args = {{"path", MONITOR_ARG_WORD, .optional = true}},
+    .args = {{"path", MONITOR_ARG_WORD, .optional = true, .complete = monitor_complete_path}},
+    .returns = &properties_type,
     .run = run_qom_list,
+    .print = print_properties,
 };
 MONITOR_COMMAND(qom_list_command);
 
-/* -- qom-get: the value as JSON ---------------------------------------------------------------- */
+/* -- qom-get ----------------------------------------------------------------------------------- */
 
 typedef struct Lookup {
     const char *name;
@@ -89,35 +115,29 @@ static void match_field(const Field *field, void *address, void *opaque)
     suggest_offer(&lookup->suggest, field_outside_name(field));
 }
 
-static void print_quoted(Monitor *monitor, const char *text)
-{
-    g_autoptr(GString) out = g_string_new("\"");
-
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            g_string_append_printf(out, "\\%c", *text);
-        } else if ((unsigned char)*text < 0x20) {
-            g_string_append_printf(out, "\\u%04x", (unsigned)*text);
-        } else {
-            g_string_append_c(out, *text);
-        }
-    }
-    monitor_printf(monitor, "%s\"\n", out->str);
-}
-
-static void print_json(Monitor *monitor, const Field *field, const void *address)
+static json_t *field_json(const Field *field, const void *address)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     bool is_number = strstr(field->type->name, "int") || g_str_equal(field->type->name, "size");
 
     field_print(field, address, text);
     if (g_str_equal(field->type->name, "bool") && field->count == 1) {
-        monitor_printf(monitor, "%s\n", *(const bool *)address ? "true" : "false");
-    } else if (is_number) {
-        monitor_printf(monitor, "%s\n", text->str);
-    } else {
-        print_quoted(monitor, text->str);
+        return json_boolean(*(const bool *)address);
     }
+    if (is_number && field->count == 1) {
+        bool is_negative = text->str[0] == '-';
+        return json_integer(is_negative ? g_ascii_strtoll(text->str, NULL, 10)
+                                        : (json_int_t)g_ascii_strtoull(text->str, NULL, 10));
+    }
+    return json_text(text->str);
+}
+
+static bool not_found(const Object *obj, Lookup *lookup, Error **err)
+{
+    g_autofree char *shown = g_utf8_make_valid(lookup->name, -1);
+
+    return error_set(err, "Property '%s.%s' not found%s", obj->type->name, shown,
+                     suggest_text(&lookup->suggest));
 }
 
 static bool run_qom_get(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -129,33 +149,138 @@ static bool run_qom_get(Monitor *monitor, const MonitorValue *values, Error **er
         return false;
     }
     if (g_str_equal(lookup.name, "type")) {
-        print_quoted(monitor, obj->type->name);
+        monitor_return(monitor, json_string(obj->type->name));
         return true;
     }
     suggest_init(&lookup.suggest, lookup.name);
     object_foreach_field(obj, match_field, &lookup);
     if (lookup.field) {
-        print_json(monitor, lookup.field, lookup.address);
+        monitor_return(monitor, field_json(lookup.field, lookup.address));
         return true;
     }
     Object *child = object_child(obj, lookup.name);
     if (child) {
         g_autofree char *path = object_path(child);
-        print_quoted(monitor, path);
+        monitor_return(monitor, json_text(path));
         return true;
     }
-    g_autofree char *shown = g_utf8_make_valid(lookup.name, -1);
-    return error_set(err, "Property '%s.%s' not found%s", obj->type->name, shown,
-                     suggest_text(&lookup.suggest));
+    return not_found(obj, &lookup, err);
+}
+
+static void print_value(Monitor *monitor, const json_t *result)
+{
+    char *text = json_dumps(result, JSON_ENCODE_ANY | JSON_INDENT(4));
+
+    monitor_printf(monitor, "%s\n", text);
+    free(text);
+}
+
+static void offer_field(const Field *field, void *address, void *opaque)
+{
+    MonitorOffer *offer = opaque;
+
+    monitor_offer(offer, field_outside_name(field));
+}
+
+/* Of the object at the path before it on the line. */
+static void complete_property(const char *prefix, GPtrArray *words)
+{
+    const char *path = monitor_completed_argument(0);
+    const Object *obj = path ? object_resolve(path) : NULL;
+    MonitorOffer offer = {prefix, words};
+
+    if (!obj) {
+        return;
+    }
+    monitor_offer(&offer, "type");
+    object_foreach_field(obj, offer_field, &offer);
 }
 
 static const MonitorCommand qom_get_command = {
     .name = "qom-get",
+    .qmp = "qom-get",
     .help = "show the value of a property of the object at a path",
-    .args = {{"path", MONITOR_ARG_WORD}, {"property", MONITOR_ARG_WORD}},
+    .args = {{"path", MONITOR_ARG_WORD, .complete = monitor_complete_path},
+             {"property", MONITOR_ARG_WORD, .complete = complete_property}},
+    .returns = &json_type_any,
     .run = run_qom_get,
+    .print = print_value,
 };
 MONITOR_COMMAND(qom_get_command);
+
+/* -- qom-set ----------------------------------------------------------------------------------- */
+
+/* `value` as text; `kind` says how it was written. */
+static bool set_property(const char *path, const char *name, const char *value, KeyValKind kind,
+                         Error **err)
+{
+    g_autoptr(KeyVal) kv = keyval_new();
+    Object *obj = resolve(path, err);
+    Lookup lookup = {.name = name};
+
+    if (!obj) {
+        return false;
+    }
+    suggest_init(&lookup.suggest, name);
+    object_foreach_field(obj, match_field, &lookup);
+    if (!lookup.field) {
+        return not_found(obj, &lookup, err);
+    }
+    keyval_add(kv, name, value, kind);
+    return object_set_all(obj, kv, NULL, err);
+}
+
+static bool set_json(const char *path, const char *name, const json_t *value, Error **err)
+{
+    g_autoptr(json_t) object = json_object();
+
+    json_object_set(object, "value", (json_t *)value);
+    g_autoptr(KeyVal) kv = json_to_keyval(object, err);
+    if (!kv) {
+        return false;
+    }
+    const KeyValPair *pair = kv->pairs->len == 1 ? kv->pairs->pdata[0] : NULL;
+    if (!pair || strcmp(pair->key, "value") != 0) {
+        return error_set(err, "a property has one value, not a list or an object");
+    }
+    return set_property(path, name, pair->value, pair->kind, err);
+}
+
+static bool run_qom_set_line(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (!values[0].present) {
+        return set_property(values[1].text, values[2].text, values[3].text, KEYVAL_TEXT, err);
+    }
+    g_autofree char *wrapped = g_strdup_printf("[%s]", values[3].text);
+    g_autoptr(json_t) list = json_parse(wrapped, strlen(wrapped), err);
+    return list && set_json(values[1].text, values[2].text, json_array_get(list, 0), err);
+}
+
+static const MonitorCommand qom_set_line_command = {
+    .name = "qom-set",
+    .help = "set a property of the object at a path (-j: the value is JSON)",
+    .args = {{"json", MONITOR_ARG_FLAG, .flag = 'j'},
+             {"path", MONITOR_ARG_WORD, .complete = monitor_complete_path},
+             {"property", MONITOR_ARG_WORD, .complete = complete_property},
+             {"value", MONITOR_ARG_REST}},
+    .run = run_qom_set_line,
+};
+MONITOR_COMMAND(qom_set_line_command);
+
+static bool run_qom_set(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    return set_json(values[0].text, values[1].text, values[2].json, err);
+}
+
+static const MonitorCommand qom_set_command = {
+    .qmp = "qom-set",
+    .help = "set a property of the object at a path",
+    .args = {{"path", MONITOR_ARG_WORD},
+             {"property", MONITOR_ARG_WORD},
+             {"value", MONITOR_ARG_JSON, .type = &json_type_any}},
+    .run = run_qom_set,
+};
+MONITOR_COMMAND(qom_set_command);
 
 /* -- info qom-tree ----------------------------------------------------------------------------- */
 
@@ -182,142 +307,10 @@ static bool run_info_qom_tree(Monitor *monitor, const MonitorValue *values, Erro
 static const MonitorCommand info_qom_tree_command = {
     .name = "info qom-tree",
     .help = "show the objects below a path, or of the machine",
-    .args = {{"path", MONITOR_ARG_WORD, .optional = true}},
+    .args = {{"path", MONITOR_ARG_WORD, .optional = true, .complete = monitor_complete_path}},
     .run = run_info_qom_tree,
 };
 MONITOR_COMMAND(info_qom_tree_command);
-
-/* -- info qtree: devices below the buses they are plugged into --------------------------------- */
-
-/* Found by their field rows: this layer knows no device by its struct. */
-typedef struct Qtree {
-    Monitor *monitor;
-    GPtrArray *devices, *buses; /* of Object *, in tree order */
-} Qtree;
-
-typedef struct LinkLookup {
-    const char *name;
-    Object *target;
-} LinkLookup;
-
-static void match_link(const Field *field, void *address, void *opaque)
-{
-    LinkLookup *lookup = opaque;
-
-    if (g_str_equal(field->name, lookup->name) && field->size == sizeof(Object *)) {
-        lookup->target = *(Object **)address;
-    }
-}
-
-/* The "bus" of a device, the "owner" of a bus; NULL: none. */
-static Object *linked(const Object *obj, const char *name)
-{
-    LinkLookup lookup = {.name = name};
-
-    object_foreach_field(obj, match_link, &lookup);
-    return lookup.target;
-}
-
-static bool is_of(const Object *obj, const char *type_name)
-{
-    for (const Type *type = obj->type; type; type = type->parent) {
-        if (g_str_equal(type->name, type_name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void gather(Qtree *tree, Object *obj)
-{
-    if (is_of(obj, "device") || is_of(obj, "x86_64-cpu")) {
-        g_ptr_array_add(tree->devices, obj);
-    } else if (is_of(obj, "bus")) {
-        g_ptr_array_add(tree->buses, obj);
-    }
-    for (guint i = 0; i < obj->children->len; i++) {
-        gather(tree, obj->children->pdata[i]);
-    }
-}
-
-typedef struct PropertyPrint {
-    Monitor *monitor;
-    int indent;
-} PropertyPrint;
-
-static void print_property(const Field *field, void *address, void *opaque)
-{
-    PropertyPrint *print = opaque;
-    g_autoptr(GString) text = g_string_new(NULL);
-    bool is_text = g_str_equal(field->type->name, "str") ||
-                   g_str_equal(field->type->name, "enum") || g_str_equal(field->type->name, "link");
-
-    if (field->kind != FIELD_PROP || field->hidden || g_str_equal(field->name, "id")) {
-        return;
-    }
-    field_print(field, address, text);
-    if (g_str_equal(field->type->name, "bool")) {
-        g_string_assign(text, *(bool *)address ? "true" : "false");
-    }
-    if (strstr(field->type->name, "int") && field->count == 1) {
-        guint64 value = (guint64)g_ascii_strtoll(text->str, NULL, 10);
-        g_string_append_printf(text, " (0x%" G_GINT64_MODIFIER "x)", value);
-    }
-    monitor_printf(print->monitor, "%*s%s = %s%s%s\n", print->indent, "", field_outside_name(field),
-                   is_text ? "\"" : "", text->str, is_text ? "\"" : "");
-}
-
-static void print_bus(Qtree *tree, Object *bus, int indent);
-
-static void print_device(Qtree *tree, Object *device, int indent)
-{
-    PropertyPrint print = {tree->monitor, indent + 2};
-    g_autofree char *id = object_get(device, "id", NULL);
-
-    monitor_printf(tree->monitor, "%*sdev: %s, id \"%s\"\n", indent, "", device->type->name,
-                   id ? id : "");
-    object_foreach_field(device, print_property, &print);
-    for (guint i = 0; i < tree->buses->len; i++) {
-        if (linked(tree->buses->pdata[i], "owner") == device) {
-            print_bus(tree, tree->buses->pdata[i], indent + 2);
-        }
-    }
-}
-
-static void print_bus(Qtree *tree, Object *bus, int indent)
-{
-    monitor_printf(tree->monitor, "%*sbus: %s\n%*s  type %s\n", indent, "",
-                   bus ? bus->name : "main-system-bus", indent, "",
-                   bus ? bus->type->name : "System");
-    for (guint i = 0; i < tree->devices->len; i++) {
-        if (linked(tree->devices->pdata[i], "bus") == bus) {
-            print_device(tree, tree->devices->pdata[i], indent + 2);
-        }
-    }
-}
-
-static bool run_info_qtree(Monitor *monitor, const MonitorValue *values, Error **err)
-{
-    Qtree tree = {monitor, g_ptr_array_new(), g_ptr_array_new()};
-
-    gather(&tree, object_root());
-    print_bus(&tree, NULL, 0);
-    for (guint i = 0; i < tree.buses->len; i++) {
-        if (!linked(tree.buses->pdata[i], "owner")) {
-            print_bus(&tree, tree.buses->pdata[i], 0);
-        }
-    }
-    g_ptr_array_free(tree.devices, TRUE);
-    g_ptr_array_free(tree.buses, TRUE);
-    return true;
-}
-
-static const MonitorCommand info_qtree_command = {
-    .name = "info qtree",
-    .help = "show the devices below the buses they are plugged into",
-    .run = run_info_qtree,
-};
-MONITOR_COMMAND(info_qtree_command);
 
 /* -- info fields ------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands: finding one in the table, helping with it, completing what is typed. */
+/* Commands: finding one in the table, helping with it. */
 #include "softmmu/monitor/monitor-private.h"
-#include "util/object.h"
 #include "util/suggest.h"
 
 #include <string.h>
@@ -73,7 +72,7 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 }
 
 /* All names of a group that begin with `prefix`, sorted. */
-static void list_names(bool sub, const char *prefix, GPtrArray *words)
+void monitor_list_names(bool sub, const char *prefix, GPtrArray *words)
 {
     MONITOR_FOREACH_COMMAND(command)
     {
@@ -100,7 +99,7 @@ static bool unknown(bool sub, const char *word, size_t length, Error **err)
     Suggest suggest;
 
     suggest_init(&suggest, wanted);
-    list_names(sub, "", names);
+    monitor_list_names(sub, "", names);
     for (guint i = 0; i < names->len; i++) {
         suggest_offer(&suggest, names->pdata[i]);
     }
@@ -213,44 +212,4 @@ bool monitor_print_help(Monitor *monitor, const char *name, Error **err)
     g_autofree char *line = help_line(command);
     monitor_printf(monitor, "%s", line);
     return true;
-}
-
-/* Children of the object whose path ends before the last slash of `path`. */
-static size_t complete_path(const char *path, GPtrArray *words)
-{
-    const char *last = strrchr(path, '/') + 1;
-    g_autofree char *above = g_strndup(path, (gsize)(last - path));
-    const Object *obj = object_resolve(last - path > 1 ? above : "/");
-
-    for (guint i = 0; obj && i < obj->children->len; i++) {
-        const Object *child = obj->children->pdata[i];
-        if (g_str_has_prefix(child->name, last)) {
-            g_ptr_array_add(words, g_strconcat(child->name, child->children->len ? "/" : "", NULL));
-        }
-    }
-    g_ptr_array_sort(words, compare_names);
-    return strlen(last);
-}
-
-size_t monitor_complete(const char *text, GPtrArray *words)
-{
-    text = skip_blanks(text);
-    size_t length = strcspn(text, " \t");
-
-    if (length == 1 && text[0] == '?' && text[1]) {
-        return monitor_complete(text + 1, words);
-    }
-    if (length == 4 && memcmp(text, "help", 4) == 0 && text[4]) {
-        return monitor_complete(text + 4, words);
-    }
-    bool sub = length == 4 && memcmp(text, "info", 4) == 0 && text[4];
-    if (sub) {
-        text = skip_blanks(text + 4);
-    }
-    const char *blank = strrchr(text, ' ');
-    if (blank) {
-        return blank[1] == '/' ? complete_path(blank + 1, words) : 0;
-    }
-    list_names(sub, text, words);
-    return strlen(text);
 }

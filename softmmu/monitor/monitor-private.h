@@ -60,8 +60,23 @@ bool monitor_find_command(const char **text, const MonitorCommand **ret_command,
 const MonitorCommand *monitor_find_qmp(const char *name);
 /* Prints the help of a command ("info mem"), of a group ("info") or of all (NULL). */
 bool monitor_print_help(Monitor *monitor, const char *name, Error **err);
+/* -- complete.c -------------------------------------------------------------------------------- */
+
 /* See ReadlineOps.complete. */
 size_t monitor_complete(const char *text, GPtrArray *words);
+/* Adds names (of the group of info, or of the others) that begin with `prefix`; command.c. */
+void monitor_list_names(bool sub, const char *prefix, GPtrArray *words);
+
+/* For MonitorArg.complete: a word that begins with the prefix is added. */
+typedef struct MonitorOffer {
+    const char *prefix;
+    GPtrArray *words;
+} MonitorOffer;
+void monitor_offer(MonitorOffer *offer, const char *word);
+/* Paths of objects. */
+void monitor_complete_path(const char *prefix, GPtrArray *words);
+/* What stands on the line for that argument of the command; NULL: nothing yet. */
+const char *monitor_completed_argument(unsigned index);
 
 /* -- hmp-line.c, qmp-arguments.c --------------------------------------------------------------- */
 

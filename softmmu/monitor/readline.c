@@ -242,6 +242,12 @@ static void list_words(Readline *self, GPtrArray *words)
     readline_show(self);
 }
 
+/* Something follows it without a blank. */
+static bool is_part(const char *word)
+{
+    return *word && strchr("/=,", word[strlen(word) - 1]);
+}
+
 static void complete(Readline *self)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
@@ -256,7 +262,7 @@ static void complete(Readline *self)
         g_autofree char *rest = g_strndup((char *)words->pdata[0] + given, common - given);
         insert(self, rest);
     }
-    if (words->len == 1 && !g_str_has_suffix(words->pdata[0], "/")) {
+    if (words->len == 1 && !is_part(words->pdata[0])) {
         insert(self, " ");
     } else if (words->len > 1 && common <= given) {
         list_words(self, words);

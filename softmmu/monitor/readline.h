@@ -13,7 +13,8 @@ typedef struct ReadlineOps {
     /* A line was entered; the next one starts with readline_start(). */
     void (*line)(void *opaque, const char *line);
     /* Adds the words that could stand where `text` ends (g_strdup'ed); returns how many bytes at
-     * the end of `text` they replace. A word that ends in '/' is not the end of its argument. */
+     * the end of `text` they replace. A word that ends in '/', '=' or ',' is not the end of its
+     * argument. */
     size_t (*complete)(void *opaque, const char *text, GPtrArray *words);
 } ReadlineOps;
 

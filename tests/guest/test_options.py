@@ -34,7 +34,7 @@ UNKNOWN = [
     ("-device ide-hd", "ide-hd needs drive=ID"),
     ("-device ide-hd,drive=d0", "there is no drive 'd0'"),
     ("-device isa-debug-exit,id=a -device isa-debug-exit,id=a", "a device with id 'a' already"),
-    ("-object memory-backend-ram", "parameter 'id' is missing"),
+    ("-object memory-backend-ram", "Parameter 'id' is missing"),
     ("-object memory-backend-ram,id=x,size=foo", "'foo' is not a size"),
     ("-global foo", "the form is TYPE.PROPERTY=VALUE"),
     ("-global nosuch.x=1", "unknown type 'nosuch'"),
@@ -56,7 +56,7 @@ JSON = [
     ('-device {"driver":"isa-serial","a":{"b":1}}', "isa-serial has no property 'a.b'"),
     ('-object {"qom-type":"memory-backend-ram","id":"m","size":"5M"}',
      "an integer is expected, not a string"),
-    ('-object {"qom-type":"memory-backend-ram"}', "parameter 'id' is missing"),
+    ('-object {"qom-type":"memory-backend-ram"}', "Parameter 'id' is missing"),
     ('-chardev {"backend":"nosuch","id":"x"}', "unknown character back end 'nosuch'"),
 ]
 

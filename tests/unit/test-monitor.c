@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The monitor without a machine: errors, expressions, line editing, sessions, garbage. */
-#include "softmmu/memory.h"
+#include "softmmu/memory-backend.h"
 #include "softmmu/monitor.h"
-#include "softmmu/monitor/readline.h"
+#include "softmmu/monitor/monitor-private.h"
 #include "softmmu/run.h"
 #include "ui/chardev.h"
 #include "util/log.h"
@@ -150,6 +150,87 @@ static void test_expression_errors(void)
     check_expression_error(deep, "expression too complex");
     check_expression_error("1 /tmp/x", "extraneous characters at the end of line: '/tmp/x'");
     check_expression_error("1 2", "extraneous characters at the end of line: '2'");
+}
+
+static void test_object_errors(void)
+{
+    check("qom-set / nope 1", "Error: Property 'container.nope' not found\r\n");
+    check("qom-set -j / nope [1", "Error: JSON parse error at character 4: ']' expected near end "
+                                  "of file\r\n");
+    check("object_add nope", "Error: Parameter 'id' is missing\r\n");
+    check("object_add id=x", "Error: Parameter 'qom-type' is missing\r\n");
+    check("object_add memory-backend-rma,id=x",
+          "Error: unknown object type 'memory-backend-rma'; did you mean 'memory-backend-ram'?\r\n"
+          "-object help lists the types\r\n");
+    check("object_add isa-serial,id=x", "Error: 'isa-serial' is a device: use -device\r\n");
+    check("object_del nope", "Error: object 'nope' not found\r\n");
+    check("device_add isa-serial",
+          "Error: isa-serial needs a bus of type ISA, and this machine has "
+          "none\r\n");
+    check("device_del nope", "Error: Device 'nope' not found\r\n");
+    check("device_del /chardevs", "Error: /chardevs is not a hotpluggable device\r\n");
+    check("chardev-remove nope", "Error: there is no character device 'nope'\r\n");
+    check("ringbuf_read nope 1", "Error: there is no character device 'nope'\r\n");
+    check("ringbuf_read nope 0", "Error: size must be greater than zero and 4194304 at most\r\n");
+}
+
+/* An object lives from object_add to object_del; a ring buffer gives back what was written. */
+static void test_objects(void)
+{
+    check("object_add memory-backend-ram,id=m,size=8K", "");
+    check("qom-get /objects/m size", "8192\r\n");
+    check("qom-get /objects/m prealloc", "false\r\n");
+    check("qom-set /objects/m size 1", "Error: property 'size' of memory-backend-ram cannot change "
+                                       "after the object is realized\r\n");
+    check("object_add memory-backend-ram,id=m,size=8K",
+          "Error: id 'm' cannot be used: there is an object of that name\r\n");
+    MemoryBackend *backend = (MemoryBackend *)object_resolve("/objects/m");
+    RamBlock *block = ram_block_ref(backend->block);
+    check("object_del m", "Error: object 'm' is in use, can not be deleted\r\n");
+    ram_block_unref(block);
+    check("object_del m", "");
+    check("object_del m", "Error: object 'm' not found\r\n");
+    check("chardev-add ringbuf,id=ring,size=8", "");
+    check("ringbuf_write ring one two three", "");
+    check("ringbuf_read ring 4", "wo t\r\n");
+    check("ringbuf_read ring 100", "hree\r\n");
+    check("chardev-remove ring", "");
+}
+
+static void test_completion(void)
+{
+    static const struct {
+        const char *line, *words;
+    } rows[] = {
+        {"info stat", "status"},
+        {"help qom-s", "qom-set"},
+        {"? info uu", "uuid"},
+        {"nope ", ""},
+        {"sendkey ctrl-al", "ctrl-alt ctrl-alt_r"},
+        {"sendkey ctrl-alt 1", ""},
+        {"watchdog_action p", "pause poweroff"},
+        {"device_add isa-ser", "isa-serial"},
+        {"device_add isa-serial,iob", "isa-serial,iobase="},
+        {"object_add memory-backend-memfd,id=a,prea", "memory-backend-memfd,id=a,prealloc="},
+        {"object_add memory-backend-memfd,prealloc=o",
+         "memory-backend-memfd,prealloc=off memory-backend-memfd,prealloc=on"},
+        {"chardev-add ring", "ringbuf,"},
+        {"qom-list /char", "/chardevs"},
+        {"qom-list   /char", "/chardevs"},
+        {"qom-set -j /char", "/chardevs"},
+        {"qom-get /chardevs ty", "type"},
+        {"qom-get /nowhere ty", ""},
+        {"qom-set -j /chardevs ty", "type"},
+        {"object_del ", ""},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+        monitor_complete(rows[i].line, words);
+        g_ptr_array_add(words, NULL);
+        g_autofree char *all = g_strjoinv(" ", (char **)words->pdata);
+        g_assert_cmpstr(all, ==, rows[i].words);
+    }
 }
 
 /* -- Line editing ------------------------------------------------------------------------------ */
@@ -441,6 +522,24 @@ static const char *const tokens[] = {
     "cpus",
     ",",
     "/fmt",
+    "object_add ",
+    "memory-backend-ram,",
+    "id=a",
+    "object_del ",
+    "chardev-add ",
+    "ringbuf,",
+    "chardev-remove ",
+    "ringbuf_write ",
+    "ringbuf_read ",
+    "qom-set ",
+    "device_add ",
+    "device_del ",
+    "i",
+    "o",
+    "sum",
+    "sendkey ",
+    "mouse_move ",
+    "-j ",
     "//",
     "..",
 };
@@ -491,6 +590,9 @@ int main(int argc, char **argv)
     address_space_init(&address_space_io, &io, "I/O");
     g_test_add_func("/monitor/errors", test_errors);
     g_test_add_func("/monitor/commands", test_commands);
+    g_test_add_func("/monitor/object-errors", test_object_errors);
+    g_test_add_func("/monitor/objects", test_objects);
+    g_test_add_func("/monitor/completion", test_completion);
     g_test_add_func("/monitor/expressions", test_expressions);
     g_test_add_func("/monitor/expression-errors", test_expression_errors);
     g_test_add_func("/monitor/readline/echo", test_readline_echo);
