@@ -10,6 +10,7 @@
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
+#include "accel/tcg/slots.h"
 #include "target/i386/helpers/paging.h"
 #include "util/bitmap.h"
 #include "util/log.h"
@@ -101,25 +102,13 @@ static void new_epoch(TcgCpu *own, TlbContext *context)
     }
 }
 
-/* Whatever takes a right away takes all slots away. */
-static void slots_empty(X86Cpu *cpu)
-{
-    void *at = cpu->tcg.slots;
-    size_t size = sizeof(cpu->tcg.slots);
-
-    if (cpu->tcg.slots_used) {
-        __asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(TLB_SLOT_EMPTY_BYTE) : "memory");
-        cpu->tcg.slots_used = 0;
-    }
-}
-
 /* Only user code uses slots, so they may outlive a visit to the kernel. */
 static void slots_select(X86Cpu *cpu, uint64_t context_epoch)
 {
     if ((cpu->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK &&
-        cpu->tcg.slots_key != context_epoch) {
+        cpu->tcg.own->slots_key != context_epoch) {
         slots_empty(cpu);
-        cpu->tcg.slots_key = context_epoch;
+        cpu->tcg.own->slots_key = context_epoch;
     }
 }
 
@@ -583,8 +572,7 @@ bool tlb_init(X86Cpu *cpu)
         }
     }
     cpu->tcg.poll = &cpu->tcg.poll_word;
-    cpu->tcg.slots_used = 1;
-    slots_empty(cpu);
+    slots_init(cpu);
     tcg_context_changed(cpu);
     return true;
 }

@@ -68,6 +68,9 @@ typedef struct TcgCpu {
     bool has_operand;      /* between exclusive_operand_begin() and _end() */
     bool careful;          /* find_block(): the block that shares no checks */
     uint64_t hot_rip;      /* to be translated as a trace */
+    uint64_t slots_key;    /* of TcgState.slots: context number << 32 | epoch */
+    unsigned slots_filled; /* how many are not empty, which ones, how many misses each skips */
+    uint16_t slots_list[TLB_SLOTS], slot_skips[TLB_SLOTS];
     TcgStatistics statistics;
 } TcgCpu;
 

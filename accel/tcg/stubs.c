@@ -9,6 +9,7 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
+#include "accel/tcg/slots.h"
 
 #define GPR(n) (offsetof(X86Cpu, gpr) + 8 * (size_t)(n))
 #define TCG(field) offsetof(X86Cpu, tcg.field)
@@ -222,6 +223,29 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
     return entry;
 }
 
+/* Called when an access was found in the TLB but not by its slot: T1 stays. Nobody needs the host's
+ * flags. */
+static const uint8_t *emit_fill_slot(Emitter *e, unsigned access)
+{
+    const uint8_t *entry = emit_address(e);
+    size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
+
+    emit_push(e, HOST_T1);
+    emit_op_mem(e, 64, 0x2b, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)offsetof(TlbEntry, host));
+    emit_op_mem(e, 64, 0x03, HOST_T1, HOST_T2, HOST_NO_INDEX, 0, (int32_t)tag);
+    emit_caller_saved(e, false);
+    emit_load_gs(e, 64, HOST_RDI, TCG(self));
+    emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
+    emit_load_gs(e, 32, HOST_RDX, TCG(scratch[4]));
+    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)tlb_fill_slot);
+    emit_u8(e, 0xff);
+    emit_u8(e, 0xd0); /* call rax */
+    emit_caller_saved(e, true);
+    emit_pop(e, HOST_T1);
+    emit_u8(e, 0xc3);
+    return entry;
+}
+
 /* All registers but RSP: a thunk keeps the C stack and moves guest RSP elsewhere by itself. */
 static void emit_thunk_registers(Emitter *e, bool is_load)
 {
@@ -272,6 +296,7 @@ void stubs_emit(Emitter *e)
     for (unsigned access = 1; access <= 3; access++) {
         stubs.refill[access] = emit_refill(e, access, false);
         stubs.refill_window[access] = emit_refill(e, access, true);
+        stubs.fill_slot[access] = emit_fill_slot(e, access);
     }
     stubs.thunk = (unsigned (*)(X86Cpu *, const void *))emit_thunk(e);
 }

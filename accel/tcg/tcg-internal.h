@@ -70,6 +70,7 @@ typedef struct Stubs {
     const uint8_t *exit_exact;       /* call, flags saved */
     const uint8_t *refill_window[4]; /* the same; scratch[4]: greatest offset; else 5 bytes on */
     const uint8_t *refill[4];        /* call by access: returns when filled */
+    const uint8_t *fill_slot[4];     /* T1 = host address, T2 = entry, scratch[4]: the slot */
     const uint8_t *exit_fault, *exit_poll; /* entered by the signal handler */
     unsigned (*thunk)(X86Cpu *cpu,
                       const void *code); /* exact mode's one instruction: 0 or 1 for a host fault */

@@ -42,13 +42,23 @@ typedef struct JumpCacheEntry {
     const struct Block *block;
 } JumpCacheEntry;
 
-/* The page that an access of user code found last, and host address less linear address in it. */
-#define TLB_SLOTS 128
+/* Linear memory that follows itself in host memory too. */
+typedef struct TlbRange {
+    uint64_t first;  /* linear address of the first page */
+    uint64_t limit;  /* how far behind that an access may begin */
+    uint64_t addend; /* host address less linear address */
+} TlbRange;
+
+/* Where an access of user code was found last, and before that: see accel/tcg/slots.c. Of an empty
+ * range `first` is no canonical address; no distance from a linear to a host address, which is what
+ * every addend is, makes one of it. */
+#define TLB_SLOT_EMPTY UINT64_C(0x8080808080808080)
+#define TLB_SLOTS 3072
 typedef struct TlbSlot {
-    uint64_t page, addend;
-} TlbSlot;
-/* A page that is none, with an addend that makes a host address that is none. */
-#define TLB_SLOT_EMPTY_BYTE 0x80
+    TlbRange ranges[2];
+    int32_t skip;  /* misses left before it is filled anew */
+    uint32_t time; /* of its last filling, low half of the host's counter */
+} __attribute__((aligned(64))) TlbSlot;
 
 typedef struct TcgState {
     TlbEntry *tlb;       /* table of the current context */
@@ -57,10 +67,7 @@ typedef struct TcgState {
     uint64_t host_stack; /* C stack pointer while in translated code */
     uint64_t exit_value; /* for the exit reason: slot or Insn */
     uint64_t scratch[8];
-    uint64_t windows[16];        /* host addresses that a trace has checked */
-    TlbSlot slots[2][TLB_SLOTS]; /* for reads, for writes; of the context `slots_key` */
-    uint64_t slots_key;          /* context number << 32 | epoch */
-    uint8_t slots_used;          /* by translated code: not all are empty */
+    uint64_t windows[16]; /* host addresses that a trace has checked */
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
     uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */
@@ -74,6 +81,7 @@ typedef struct TcgState {
     uint64_t host_flags; /* RFLAGS when translated code was left */
     uint8_t *window;     /* exact mode's: a page without rights, one with, two without */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
+    TlbSlot slots[TLB_SLOTS]; /* of the context TcgCpu.slots_key */
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
 } TcgState;
 

@@ -149,55 +149,69 @@ static void find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset
     address_add_host(t);
 }
 
-/* Accesses of one instruction mostly stay in one page: no index to compute, no load to wait for. */
-static void find_by_slot(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
+/* T1 = host address, if the range of the slot has it; returns the place of the jump if not. */
+static uint8_t *find_in_range(Translator *t, TlbSlotUse use, unsigned n)
 {
-    uint64_t hash = (t->block->rip + t->slots_taken++) * 0x9e3779b97f4a7c15ull;
-    size_t slot = TCG_OFFSET(slots) + (access & 2 ? sizeof(TlbSlot) * TLB_SLOTS : 0) +
-                  (hash >> 57) * sizeof(TlbSlot);
     Emitter *e = t->e;
+    uint8_t *place;
+
+    emit_mov_rr(e, 64, HOST_T2, HOST_T1);
+    emit_gs(e, 64, 0x2b, HOST_T2, TCG_OFFSET(slots[use.slot].ranges[n].first));
+    emit_gs(e, 64, 0x3b, HOST_T2, TCG_OFFSET(slots[use.slot].ranges[n].limit));
+    place = emit_jcc(e, CC_A);
+    emit_gs(e, 64, 0x03, HOST_T1, TCG_OFFSET(slots[use.slot].ranges[n].addend));
+    return place;
+}
+
+/* Accesses of one instruction mostly stay where they were: no index to compute, no load that the
+ * address has to wait for. */
+static void find_by_slot(Translator *t, TlbSlotUse use, unsigned access, unsigned greatest_offset,
+                         ColdKind kind)
+{
     Cold *cold;
 
     t->t2_gpr = INSN_NO_REG;
-    emit_mov_rr(e, 64, HOST_T2, HOST_T1);
-    emit_gs(e, 64, 0x2b, HOST_T2, slot + offsetof(TlbSlot, page));
-    emit_alu_imm(e, 64, 7, HOST_T2, (int32_t)greatest_offset);
-    cold = address_add_cold(t, emit_jcc(e, CC_A));
-    emit_gs(e, 64, 0x03, HOST_T1, slot + offsetof(TlbSlot, addend));
+    cold = address_add_cold(t, find_in_range(t, use, 0));
     cold->kind = COLD_SLOT;
     cold->miss = (uint8_t)kind;
     cold->access = (uint8_t)access;
     cold->target = greatest_offset;
-    cold->slot_offset = (uint32_t)slot;
-    cold->retry = e->p;
+    cold->slot_use = use;
+    cold->retry = t->e->p;
 }
 
 void address_slot_miss(Translator *t, const Cold *cold)
 {
-    size_t slot = cold->slot_offset;
+    TlbSlotUse use = cold->slot_use;
     Emitter *e = t->e;
+    uint8_t *miss = find_in_range(t, use, 1);
 
-    find_in_tlb(t, cold->access, (unsigned)cold->target, (ColdKind)cold->miss);
-    emit_store_gs(e, 64, HOST_RAX, TCG_OFFSET(scratch[0]));
-    emit_op_mem(
-        e, 64, 0x8b, HOST_RAX, HOST_T2, HOST_NO_INDEX, 0,
-        (int32_t)(cold->access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read)));
-    emit_store_gs(e, 64, HOST_RAX, slot + offsetof(TlbSlot, page));
-    emit_op_mem(e, 64, 0x8b, HOST_T2, HOST_T2, HOST_NO_INDEX, 0, (int32_t)offsetof(TlbEntry, host));
-    emit_rr(e, 64, 0x2b, HOST_T2, HOST_RAX);
-    emit_store_gs(e, 64, HOST_T2, slot + offsetof(TlbSlot, addend));
-    emit_load_gs(e, 64, HOST_RAX, TCG_OFFSET(scratch[0]));
-    emit_gs(e, 32, 0xc6, 0, TCG_OFFSET(slots_used)); /* mov byte, 1 */
-    emit_u8(e, 1);
     emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
+    emit_patch(miss, e->p);
+    find_in_tlb(t, cold->access, (unsigned)cold->target, (ColdKind)cold->miss);
+    emit_gs(e, 32, 0xff, 1, TCG_OFFSET(slots[use.slot].skip)); /* dec */
+    emit_jcc_to(e, CC_NS, cold->retry + e->execute_offset);
+    emit_store_gs_imm(e, 32, TCG_OFFSET(scratch[4]), use.slot | use.log2 << 16);
+    emit_branch_to(e, 0xe8, stubs.fill_slot[cold->access]);
+    emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
+}
+
+static bool choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
+                        TlbSlotUse *ret_use)
+{
+    bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
+    unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset;
+
+    return t->block->is_trace && is_user && tcg_options.opt_slots && !t->insn->masked &&
+           slot_choose(size, access & 2, ret_use);
 }
 
 void address_find(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
 {
-    bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
+    TlbSlotUse use;
 
-    if (t->block->is_trace && is_user && tcg_options.opt_slots && !t->insn->masked) {
-        find_by_slot(t, access, greatest_offset, kind);
+    if (choose_slot(t, access, greatest_offset, &use)) {
+        find_by_slot(t, use, access, greatest_offset, kind);
     } else {
         find_in_tlb(t, access, greatest_offset, kind);
     }

@@ -4,6 +4,7 @@
 #define TARGET_I386_TRANSLATE_COLD_H
 
 #include "accel/tcg/block.h"
+#include "accel/tcg/slots.h"
 #include "target/i386/translate/insn.h"
 
 typedef enum ColdKind {
@@ -26,10 +27,10 @@ typedef struct Cold {
     const Insn *exit; /* leave to C with this instruction */
     JumpSlot *slot;   /* a jump's stub: slot and target */
     uint64_t target;
-    uint8_t kind;         /* ColdKind */
-    uint8_t miss;         /* COLD_SLOT: what becomes of the check behind it */
-    uint32_t slot_offset; /* in X86Cpu */
-    uint8_t flags;        /* FlagsPlace when it is jumped to */
+    uint8_t kind;        /* ColdKind */
+    uint8_t miss;        /* COLD_SLOT: what becomes of the check behind it */
+    TlbSlotUse slot_use; /* COLD_SLOT */
+    uint8_t flags;       /* FlagsPlace when it is jumped to */
     FlagsRecipe recipe;
     const Insn *insn;
 } Cold;

@@ -282,7 +282,6 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->mark_count = t->cold_count = t->loop_at = 0;
     t->recipe.kind = RECIPE_NONE;
     t->t2_gpr = INSN_NO_REG;
-    t->slots_taken = 0;
     t->ended = false;
     t->goes_careful = false;
     t->opened_shadow = false;

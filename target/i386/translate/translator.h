@@ -48,7 +48,6 @@ typedef struct Translator {
     uint8_t window_of[MAX_TRACE_INSNS];     /* of each instruction's access */
     int64_t window_offset[MAX_TRACE_INSNS]; /* ... and where in the root's terms */
     uint8_t t1_window;                      /* whose start T1 holds */
-    unsigned slots_taken;                   /* by accesses of this block */
     uint8_t t2_gpr;                         /* R13-R15: which of them T2 holds; else INSN_NO_REG */
     FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
     const Insn *insn;   /* the one being emitted */
