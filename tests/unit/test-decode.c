@@ -2,7 +2,8 @@
 /* Codes that mean something else, or nothing, on a CPU model without the extension that uses
  * them. */
 #include "target/i386/cpu-model.h"
-#include "target/i386/translate/decode.h"
+#include "accel/tcg/options.h"
+#include "target/i386/translate/decode-forms.h"
 #include "target/i386/translate/rehost.h"
 #include "util/error.h"
 
@@ -96,6 +97,48 @@ static void test_short_registers(void)
     g_assert_cmpmem(code, rehost_encode(&insn, &map, code), host, sizeof(host));
 }
 
+static void compare_forms(const uint8_t *bytes, unsigned size, unsigned *valid)
+{
+    Insn whole, by_form;
+    bool whole_long, form_long;
+    DecodeResult result = decode_insn(MODE_64, 77, bytes, size, &whole, &whole_long);
+
+    g_assert_cmpint(decode_insn_by_form(MODE_64, 77, bytes, size, &by_form, &form_long), ==,
+                    result);
+    g_assert_cmpint(form_long, ==, whole_long);
+    if (result == DECODE_OK) {
+        g_assert_cmpmem(&by_form, sizeof(by_form), &whole, sizeof(whole));
+        ++*valid;
+    }
+}
+
+/* Whatever was met before: every opcode of two maps with prefixes, then other values behind it. */
+static void test_forms(void)
+{
+    static const uint8_t prefixes[] = {0, 0x66, 0xf2, 0xf3, 0xf0, 0x65, 0x3e, 0x67, 0x48, 0x41};
+    unsigned valid = 0;
+
+    tcg_options.opt_forms = true;
+    for (unsigned n = 0; n < 2000000; n++) {
+        unsigned prefix = prefixes[(unsigned)g_test_rand_int_range(0, G_N_ELEMENTS(prefixes))];
+        uint8_t bytes[15];
+        unsigned at = 0;
+        for (unsigned i = 0; i < sizeof(bytes); i++) {
+            bytes[i] = (uint8_t)g_test_rand_int();
+        }
+        if (prefix) {
+            bytes[at++] = (uint8_t)prefix;
+        }
+        if (n & 1) {
+            bytes[at++] = 0x0f;
+        }
+        bytes[at] = (uint8_t)(n >> 1);
+        bytes[at + 1] &= 0xcf; /* fewer forms, so that they come again */
+        compare_forms(bytes, (unsigned)g_test_rand_int_range(1, sizeof(bytes) + 1), &valid);
+    }
+    g_assert_cmpuint(valid, >, 500000);
+}
+
 int main(int argc, char **argv)
 {
     Error *err = NULL;
@@ -105,5 +148,6 @@ int main(int argc, char **argv)
     g_test_add_func("/decode/absent", test_absent);
     g_test_add_func("/decode/encoding", test_encoding);
     g_test_add_func("/decode/short-registers", test_short_registers);
+    g_test_add_func("/decode/forms", test_forms);
     return g_test_run();
 }

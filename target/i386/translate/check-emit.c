@@ -12,7 +12,7 @@
  */
 #include "target/i386/translate/translator.h"
 
-#include "target/i386/translate/decode.h"
+#include "target/i386/translate/decode-forms.h"
 
 #include <Zydis/Zydis.h>
 #include <string.h>
@@ -103,8 +103,8 @@ void target_find_loose(const Block *block, const uint8_t *now, uint64_t *page_lo
 
     for (unsigned at = 0; at < block->guest_size; at += insn.length) {
         uint64_t changed = 0, displacement, immediate;
-        if (decode_insn(block->mode, block->rip + at, old + at, block->guest_size - at, &insn,
-                        &too_long) != DECODE_OK) {
+        if (decode_insn_by_form(block->mode, block->rip + at, old + at, block->guest_size - at,
+                                &insn, &too_long) != DECODE_OK) {
             return;
         }
         for (unsigned i = 0; i < insn.length; i++) {

@@ -235,6 +235,7 @@ static void set_layout(Insn *insn, const ZydisDecodedInstruction *from)
     insn->displacement_offset = from->raw.disp.offset;
     insn->displacement_size = from->raw.disp.size / 8;
     insn->immediate_offset = from->raw.imm[0].offset;
+    insn->immediate_is_signed = from->raw.imm[0].is_signed;
     insn->immediate_size = (uint8_t)((from->raw.imm[0].size + from->raw.imm[1].size) / 8);
 }
 

@@ -68,7 +68,7 @@ typedef struct Insn {
     /* Index into operands of the explicit memory operand, INSN_NO_REG if none. */
     uint8_t memory_operand;
     bool lock, rep, repne; /* prefixes that have that meaning here */
-    bool has_immediate;
+    bool has_immediate, immediate_is_signed;
     bool operand_prefix; /* a 66h that is not a mandatory prefix */
     uint8_t bytes[16];
     uint8_t opcode_offset; /* in bytes: of the last opcode byte */

@@ -12,7 +12,7 @@
 #include "target/i386/translate/translator.h"
 
 #include "target/i386/debug.h"
-#include "target/i386/translate/decode.h"
+#include "target/i386/translate/decode-forms.h"
 
 #include <Zydis/Zydis.h>
 
@@ -55,7 +55,7 @@ static bool decode_next(const Translator *t, uint64_t rip, const uint8_t *bytes,
         uint64_t room = rip > cs->limit ? 0 : (uint64_t)cs->limit - rip + 1;
         left = room < left ? (unsigned)room : left;
     }
-    return left && decode_insn(t->mode, rip, bytes, left, ret_insn, &too_long) == DECODE_OK;
+    return left && decode_insn_by_form(t->mode, rip, bytes, left, ret_insn, &too_long) == DECODE_OK;
 }
 
 /* Calls that the path went into: where each returns to. */
