@@ -74,9 +74,9 @@ void kvm_events_load(KvmVcpu *kv)
                               : cpu->shadow_is_mov_ss ? KVM_X86_SHADOW_INT_MOV_SS
                                                       : KVM_X86_SHADOW_INT_STI;
     events.nmi.masked = cpu->nmi_masked;
-    events.flags = KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_NMI_PENDING;
-    if (kvm_has_kernel_apic()) {
-        events.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+    events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    if (kv->after_reset) { /* else one may have come from another CPU since it was saved */
+        events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING;
     }
     if (kvm.has_smm) {
         events.smi.smm = cpu->smm;

@@ -179,9 +179,10 @@ static bool report(KvmVcpu *kv, const char *what, const char *meaning)
 
     kv->vcpu->ops->save(kv->vcpu);
     append_code(code, kv);
-    error_set(&error, "KVM: %s on CPU %u at %04x:%" PRIx64 " (%s); %s", what, kv->vcpu->index,
-              cpu->seg[SEG_CS].selector, cpu->rip, code->len ? code->str : "code not readable",
-              meaning);
+    error_set(&error, "KVM: %s on CPU %u at %04x:%" PRIx64 " (%s); the machine is paused", what,
+              kv->vcpu->index, cpu->seg[SEG_CS].selector, cpu->rip,
+              code->len ? code->str : "code not readable");
+    error_hint(&error, "%s", meaning);
     error_report_free(error);
     vm_stop_request(RUN_STATE_INTERNAL_ERROR);
     return false;
@@ -189,9 +190,8 @@ static bool report(KvmVcpu *kv, const char *what, const char *meaning)
 
 static bool handle_internal_error(KvmVcpu *kv)
 {
-    static const char meaning[] =
-        "the machine is paused, `system_reset` and `cont` start it again. If this KVM has no "
-        "hardware behind it, -accel tcg runs such guests";
+    static const char meaning[] = "`system_reset` and `cont` start it again; if this KVM has no "
+                                  "hardware behind it, -accel tcg runs such guests";
 
     switch (kv->run->internal.suberror) {
     case KVM_INTERNAL_ERROR_EMULATION:
@@ -209,25 +209,25 @@ static bool handle_internal_error(KvmVcpu *kv)
 
 static bool handle_fail_entry(KvmVcpu *kv)
 {
-    g_autofree char *meaning = g_strdup_printf(
-        "the hardware refuses this state (reason 0x%" PRIx64 "); the machine is paused",
-        (uint64_t)kv->run->fail_entry.hardware_entry_failure_reason);
+    g_autofree char *meaning =
+        g_strdup_printf("the hardware refuses this state, reason 0x%" PRIx64,
+                        (uint64_t)kv->run->fail_entry.hardware_entry_failure_reason);
 
     return report(kv, "the guest cannot be entered", meaning);
 }
 
 static bool handle_hardware_exit(KvmVcpu *kv)
 {
-    g_autofree char *meaning =
-        g_strdup_printf("hardware exit reason 0x%" PRIx64 "; the machine is paused",
-                        (uint64_t)kv->run->hw.hardware_exit_reason);
+    g_autofree char *meaning = g_strdup_printf("hardware exit reason 0x%" PRIx64,
+                                               (uint64_t)kv->run->hw.hardware_exit_reason);
 
     return report(kv, "an unknown exit", meaning);
 }
 
 static bool handle_exception(KvmVcpu *kv)
 {
-    return report(kv, "an exception that was not asked for", "the machine is paused");
+    return report(kv, "an exception that was not asked for",
+                  "`system_reset` and `cont` start it again");
 }
 
 static bool handle_notify(KvmVcpu *kv)
@@ -237,7 +237,8 @@ static bool handle_notify(KvmVcpu *kv)
     if (!context_is_lost && kvm_options.notify_vmexit != KVM_NOTIFY_INTERNAL_ERROR) {
         return true;
     }
-    return report(kv, "the guest lets no interrupt through", "the machine is paused");
+    return report(kv, "the guest lets no interrupt through",
+                  "`system_reset` and `cont` start it again");
 }
 
 /* -- The table --------------------------------------------------------------------------------- */
@@ -284,12 +285,12 @@ bool kvm_handle_exit(KvmVcpu *kv)
         return exits[reason].handle(kv);
     }
     g_autofree char *what = g_strdup_printf("an exit of unknown reason %u", reason);
-    return report(kv, what, "the machine is paused");
+    return report(kv, what, "`system_reset` and `cont` start it again");
 }
 
 void kvm_run_failed(KvmVcpu *kv, int result)
 {
     g_autofree char *what = g_strdup_printf("KVM_RUN failed: %s", g_strerror(-result));
 
-    report(kv, what, "the machine is paused");
+    report(kv, what, "`system_reset` and `cont` start it again");
 }

@@ -40,6 +40,7 @@ typedef struct KvmVcpu {
     bool ours;           /* the state is in X86Cpu; else it is the kernel's */
     bool after_reset;    /* ...and all of it is to be loaded, with what goes on by itself */
     bool in_access;      /* in the middle of an access that the guest makes */
+    bool was_stopped;    /* the machine was, since it ran last */
     bool access_open;    /* an access the guest made completes in the next KVM_RUN */
     int in_run;          /* atomic: in KVM_RUN, or about to: a kick takes a signal */
     bool (*target_has_work)(Vcpu *vcpu);
@@ -137,6 +138,12 @@ bool kvm_cpuid_load(KvmVcpu *kv, Error **err);
 /* -- kvm-irqchip.c ----------------------------------------------------------------------------- */
 
 bool kvm_irqchip_init(Error **err);
+
+/* -- kvm-clock.c ------------------------------------------------------------------------------- */
+
+void kvm_clock_init(void);
+/* On the vCPU's thread, before it runs. */
+void kvm_clock_resume(KvmVcpu *kv);
 
 /* -- kvm-debug.c ------------------------------------------------------------------------------- */
 

@@ -323,6 +323,7 @@ static void run(Vcpu *vcpu)
     if (kv->ours) {
         load(kv);
     }
+    kvm_clock_resume(kv);
     while (run_once(kv)) {
         int events = __atomic_load_n(&kv->cpu->events, __ATOMIC_SEQ_CST);
 

@@ -207,6 +207,7 @@ static bool kvm_init(Error **err)
         return false;
     }
     kvm_slots_init();
+    kvm_clock_init();
     return true;
 }
 

@@ -201,6 +201,8 @@ bool startup_settings(const Config *config, Error **err)
 
 /* -- Accelerator ------------------------------------------------------------------------------- */
 
+static const char *const kvm_machine_options[] = {"kernel-irqchip", "kvm-shadow-mem", NULL};
+
 static bool collect_accel(const ConfigItem *item, void *opaque, Error **err)
 {
     g_ptr_array_add(opaque, g_strdup(item->text));
@@ -223,6 +225,36 @@ static bool collect_machine_accel(const ConfigItem *item, void *opaque, Error **
     return true;
 }
 
+/* Properties of -machine that are KVM's: they belong to -accel kvm. */
+static bool move_kvm_options(const ConfigItem *item, void *opaque, Error **err)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    GPtrArray *texts = opaque;
+
+    for (unsigned n = 0; kv && kvm_machine_options[n]; n++) {
+        const char *value = keyval_get(kv, kvm_machine_options[n]);
+
+        for (guint i = 0; value && i < texts->len; i++) {
+            char *text = texts->pdata[i];
+
+            if (strcmp(text, "kvm") == 0 || g_str_has_prefix(text, "kvm,")) {
+                texts->pdata[i] = g_strdup_printf("%s,%s=%s", text, kvm_machine_options[n], value);
+                g_free(text);
+            }
+        }
+    }
+    return kv != NULL;
+}
+
+/* A program by the name of kvm, or qemu-kvm, uses it. */
+static void add_default_accel(GPtrArray *texts)
+{
+    if (g_str_has_suffix(g_get_prgname(), "kvm")) {
+        g_ptr_array_add(texts, g_strdup("kvm"));
+    }
+    g_ptr_array_add(texts, g_strdup("tcg"));
+}
+
 bool startup_accelerator(const Config *config, Error **err)
 {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
@@ -233,7 +265,10 @@ bool startup_accelerator(const Config *config, Error **err)
         return false;
     }
     if (!texts->len) {
-        g_ptr_array_add(texts, g_strdup("tcg"));
+        add_default_accel(texts);
+    }
+    if (!config_foreach(config, OPT_MACHINE, move_kvm_options, texts, err)) {
+        return false;
     }
     if (!accel_select((char *const *)texts->pdata, texts->len, err)) {
         error_prefix(err, "%s: ", config_last(config, OPT_ACCEL) ? "-accel" : "-machine accel=");
@@ -259,7 +294,7 @@ static bool find_type(const ConfigItem *item, void *opaque, Error **err)
 
 static bool apply_machine(const ConfigItem *item, void *opaque, Error **err)
 {
-    static const char *const except[] = {"type", "accel", NULL};
+    static const char *const except[] = {"type", "accel", "kernel-irqchip", "kvm-shadow-mem", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
 
     return kv && object_set_all(opaque, kv, except, err);

@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""KVM: guests that make every kind of exit, with each choice of interrupt controllers; the same
+binaries under TCG print the same. Errors of the guest, stops, a debugger, falling back to TCG.
+
+Run alone: python3 tests/kvm/test_kvm.py [NAME...]
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "guest"))
+
+from machine import (SCALE, Machine, Skip, boot_sector, emulator, expect,  # noqa: E402
+                     expect_in, run_tests)
+from rsp import Client  # noqa: E402
+
+GUESTS = Path(os.environ.get("KVM_GUESTS", str(ROOT / "build" / "tests" / "kvm")))
+STOPS = 1000
+SECOND_SECTORS = b"second sector\r\n".ljust(512, b"\0") + b"third sector\r\n".ljust(512, b"\0")
+
+
+def run(accel, *arguments, end="quit"):
+    """Status, output and errors of a machine that is told to quit, or ends by itself."""
+    command = [emulator(), "-accel", accel, "-nodefaults", "-display", "none", *arguments]
+    if end == "quit":
+        command += ["-monitor", "stdio", "-S"]
+    done = subprocess.run(command, input="quit\n", capture_output=True, text=True, check=False,
+                          timeout=60 * SCALE)
+    return done.returncode, done.stdout, done.stderr
+
+
+def need_kvm():
+    """A /dev/kvm that makes virtual machines, whatever they can run."""
+    status, _, errors = run("kvm")
+    if status:
+        raise Skip(f"no usable /dev/kvm: {errors.strip()}")
+
+
+def is_emulated():
+    """This KVM has no hardware behind it, which the probe has found out."""
+    command = [emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S", "-monitor",
+               "stdio"]
+    done = subprocess.run(command, input="quit\n", capture_output=True, text=True, check=True,
+                          timeout=60 * SCALE)
+    return "without hardware behind it" in done.stderr
+
+
+def guest(name, *arguments, accel, **options):
+    log = ["-m", "16", "-bios", GUESTS / f"{name}.bin", "-device",
+           "isa-debug-exit,iobase=0xf4"]
+    return Machine(["-nodefaults", *log, *arguments], accel=accel, **options)
+
+
+def output(name, accel, *arguments, status=1):
+    """What a guest prints on port E9h until it ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        console = Path(folder, "console")
+        with guest(name, "-debugcon", f"file:{console}", *arguments, accel=accel) as machine:
+            got = machine.wait_exit(60)
+            expect(got == status, f"{accel}: ended with {got}: {machine.error_text()}\n"
+                                  f"{console.read_text()}")
+        return console.read_text()
+
+
+def wait_console(machine, console, text, seconds=120):
+    """Waits until the guest has printed the text on port E9h."""
+    deadline = time.monotonic() + seconds * SCALE
+    while not console.exists() or text not in console.read_text():
+        if time.monotonic() > deadline or machine.process.poll() is not None:
+            machine.fail(f"no {text!r} on the console: {console.exists() and console.read_text()}")
+        time.sleep(0.05)
+
+
+def check_exits(mode, *arguments):
+    need_kvm()
+    expected = output("exits", "tcg", *arguments)
+    expect_in("end\n", expected)
+    got = output("exits", f"kvm,kernel-irqchip={mode}", *arguments)
+    expect(got == expected, f"under KVM:\n{got}\nunder TCG:\n{expected}")
+
+
+def test_exits_off():
+    check_exits("off")
+
+
+def test_exits_off_two_cpus():
+    check_exits("off", "-smp", "2")
+
+
+def test_exits_on():
+    check_exits("on")
+
+
+def test_exits_on_two_cpus():
+    check_exits("on", "-smp", "2")
+
+
+def check_exits_split(*arguments):
+    """Level-triggered interrupts need the kernel's word of their end, which an emulator may lack."""
+    need_kvm()
+    if not is_emulated():
+        check_exits("split", *arguments)
+        return
+    expected = output("exits", "tcg", *arguments).partition("ioapic-level")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        console = Path(folder, "console")
+        with guest("exits", "-debugcon", f"file:{console}", *arguments,
+                   accel="kvm,kernel-irqchip=split") as machine:
+            wait_console(machine, console, expected.splitlines()[-1])
+        expect_in(expected, console.read_text())
+
+
+def test_exits_split():
+    check_exits_split()
+
+
+def test_exits_split_two_cpus():
+    check_exits_split("-smp", "2")
+
+
+def check_boot(mode, cpus):
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        image = boot_sector("boot-sector.S", folder, SECOND_SECTORS)
+        with Machine(["-m", "64", "-smp", cpus, "-hda", image],
+                     accel=f"kvm,kernel-irqchip={mode}") as machine:
+            for text in ["boot sector here", "second sector", "third sector", "boot sector done"]:
+                machine.wait_for(text, 180)
+            expect_in("kvm support: enabled", machine.monitor("info kvm"))
+
+
+def test_boot_off():
+    check_boot("off", 1)
+
+
+def test_boot_on():
+    check_boot("on", 1)
+
+
+def test_boot_split():
+    check_boot("split", 1)
+
+
+def test_boot_off_two_cpus():
+    check_boot("off", 2)
+
+
+def test_boot_on_two_cpus():
+    check_boot("on", 2)
+
+
+def test_boot_split_two_cpus():
+    check_boot("split", 2)
+
+
+def wait_paused(machine):
+    """What was reported is acted upon by the main loop."""
+    deadline = time.monotonic() + 10 * SCALE
+    while "internal-error" not in machine.monitor("info status"):
+        expect(time.monotonic() < deadline, "the machine is not paused")
+
+
+def test_emulation_failure():
+    """Said once with place and bytes; the machine is paused, answers, and starts again."""
+    need_kvm()
+    expected = output("sse", "tcg")
+    if not is_emulated():
+        expect(output("sse", "kvm") == expected, "SSE differs")
+        return
+    with guest("sse", accel="kvm") as machine:
+        expect(machine.errors.wait_for(rb"cannot emulate the instruction on CPU 0 at 0008:[0-9a-f]+ "
+                                       rb"\([0-9a-f ]+\)", 60), "no report")
+        wait_paused(machine)
+        expect_in("EIP=", machine.monitor("info registers"))
+        machine.monitor("cont")
+        expect_in("internal-error", machine.monitor("info status"))
+        machine.monitor("system_reset")
+        machine.monitor("cont")
+        expect(machine.errors.wait_for(rb"cannot emulate the instruction", 60), "no second report")
+        wait_paused(machine)
+        machine.monitor_send("quit")
+        expect(machine.wait_exit() == 0, "it did not quit")
+
+
+def test_triple_fault():
+    need_kvm()
+    for mode in ["on", "off"]:
+        got = output("triple", f"kvm,kernel-irqchip={mode}", "-no-reboot", status=0)
+        expect(got == output("triple", "tcg", "-no-reboot", status=0), f"{mode}: {got}")
+
+
+def check_stops(mode, *arguments):
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        console = Path(folder, "console")
+        with guest("busy", "-debugcon", f"file:{console}", *arguments,
+                   accel=f"kvm,kernel-irqchip={mode}") as machine:
+            wait_console(machine, console, "working")
+            machine.monitor("info status")
+            for _ in range(STOPS // 50):
+                machine.monitor_socket.sendall(b"stop\ncont\n" * 50)
+                for _ in range(100):
+                    machine.wait_prompt(60)
+            expect_in("running", machine.monitor("info status"))
+            machine.type("x")
+            expect(machine.wait_exit() == 1, machine.error_text())
+        text = console.read_text()
+        expect(text == "working\nwrong 00000000\nboth-worked 00000001\nticked 00000001\nend\n", text)
+
+
+def test_stops_on():
+    check_stops("on", "-smp", "2")
+
+
+def test_stops_off():
+    check_stops("off", "-smp", "2")
+
+
+def test_stops_split():
+    check_stops("split", "-smp", "2")
+
+
+def test_resets():
+    """Each reset begins with everything as at power-on."""
+    need_kvm()
+    for mode in ["on", "off", "split"]:
+        with tempfile.TemporaryDirectory() as folder:
+            console = Path(folder, "console")
+            with guest("busy", "-debugcon", f"file:{console}", "-smp", "2",
+                       accel=f"kvm,kernel-irqchip={mode}") as machine:
+                for count in range(1, 21):
+                    wait_console(machine, console, "working\n" * count)
+                    machine.monitor("system_reset")
+                wait_console(machine, console, "working\n" * 21)
+                machine.type("x")
+                expect(machine.wait_exit() == 1, machine.error_text())
+            expect_in("wrong 00000000\nboth-worked 00000001\nticked 00000001\nend\n",
+                      console.read_text())
+
+
+def stop_at(client, point, reply):
+    """Sets a point, runs into it, removes it."""
+    client.expect("Z" + point, "OK")
+    client.send("vCont;c:p1.-1")
+    got = client.stopped(120)
+    expect(got == reply, f"{point}: {got!r} instead of {reply!r}")
+    client.expect("z" + point, "OK")
+
+
+def test_gdb():
+    """Steps, breakpoints and a watchpoint; more breakpoints than the CPU has registers for."""
+    need_kvm()
+    emulated = is_emulated()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "gdb")
+        with guest("busy", "-gdb", f"unix:{path}", "-S", accel="kvm"):
+            client = Client(path)
+            client.expect("qSupported:multiprocess+;swbreak+;hwbreak+;xmlRegisters=i386",
+                          "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+")
+            client.expect("Hgp0.0", "OK")
+            client.send("vCont;s:p1.1;c:p1.-1")
+            expect(client.stopped(60) == "T05thread:p01.01;", "the step did not stop")
+            symbols = dict(reversed(line.split()[::2]) for line in subprocess.run(
+                ["nm", GUESTS / "busy.elf"], capture_output=True, text=True,
+                check=True).stdout.splitlines())
+            main = int(symbols["main"], 16)
+            ticks, work = int(symbols["ticks"], 16), int(symbols["work"], 16)
+            stop_at(client, f"0,{main:x},1", "T05thread:p01.01;")
+            for i in range(8):
+                client.expect(f"Z0,{0x5000 + 16 * i:x},1", "OK")
+            stop_at(client, f"0,{work:x},1", "T05thread:p01.01;")
+            for i in range(8):
+                client.expect(f"z0,{0x5000 + 16 * i:x},1", "OK")
+            if not emulated:  # such a KVM does not look at data
+                stop_at(client, f"2,{ticks:x},4", f"T05thread:p01.01;watch:{ticks:x};")
+
+
+def test_fallback_says_why():
+    """-enable-kvm uses what is best; what it says is one line."""
+    command = [emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S", "-monitor",
+               "stdio"]
+    done = subprocess.run(command, input="info kvm\nquit\n", capture_output=True, text=True,
+                          check=True, timeout=60 * SCALE)
+    if "kvm support: enabled" in done.stdout:
+        expect(done.stderr == "", done.stderr)
+        return
+    expect_in("; using tcg", done.stderr)
+    expect(done.stderr.count("\n") == 1, done.stderr)
+    expect_in("/dev/kvm", done.stderr)
+
+
+def test_options():
+    need_kvm()
+    status, _, errors = run("kvm,kernel-irqchip=maybe", "-machine", "pc")
+    expect(status == 1, "it started")
+    expect_in("kernel-irqchip=maybe: it is one of on|off|split", errors)
+    status, _, errors = run("kvm,dirty-ring-size=1000")
+    expect(status == 1, "it started")
+    expect_in("power of two", errors)
+    status, _, errors = run("kvm,dirty-ring-size=4096")
+    expect(status == 0, errors)
+    status, _, errors = run("kvm", "-global", "kvm-pit.lost_tick_policy=discard")
+    expect(status == 0, errors)
+    status, _, errors = run("kvm", "-machine", "pc,kernel-irqchip=split")
+    expect(status == 0, errors)
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()))
