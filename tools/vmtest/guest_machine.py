@@ -97,8 +97,9 @@ class Machine:
     running = set()  # all of them, for kill_all()
 
     def __init__(self, arguments, serial=True, monitor=True, defaults=True, accel=ACCEL, qmp=False,
-                 outcome=False, keep=lambda piece: piece):
-        """`qmp`: a QMP socket as well; `outcome`: a record of the run; `keep`: see Stream."""
+                 outcome=False, keep=lambda piece: piece, pass_fds=()):
+        """`qmp`: a QMP socket as well; `outcome`: a record of the run; `keep`: see Stream;
+        `pass_fds`: descriptors it inherits."""
         self.folder = tempfile.mkdtemp(prefix="guest-")
         self.command = [emulator()]
         if defaults:
@@ -119,7 +120,8 @@ class Machine:
             self.command += ["-outcome", self.outcome_path]
         self.command += [str(argument) for argument in arguments]
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                                        pass_fds=pass_fds)
         Machine.running.add(self)
         self.serial = Stream(self.process.stdout.read, keep)
         self.errors = Stream(self.process.stderr.read)
