@@ -6,6 +6,7 @@
 #include "util/trace.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum { /* registers */
        UART_DATA = 0,
@@ -38,8 +39,11 @@ enum {
     FCR_STORED = 0xc9,
     LCR_STOP_BITS = 0x04,
     LCR_PARITY = 0x08,
+    LCR_EVEN = 0x10,
     LCR_BREAK = 0x40,
     LCR_DLAB = 0x80,
+    MCR_DTR = 0x01,
+    MCR_RTS = 0x02,
     MCR_LOOP = 0x10,
     MCR_OUT2 = 0x08,
     MCR_WRITABLE = 0x1f,
@@ -239,12 +243,36 @@ static void write_fcr(Uart *uart, uint8_t value)
     chardev_accept_input(uart->chardev);
 }
 
+/* A serial port of the host transmits as ours is programmed to. */
+static void set_host_line(const Uart *uart)
+{
+    const ChardevLine line = {.speed = BASE_CLOCK_HZ / 16 / MAX(uart->divisor, 1),
+                              .data_bits = 5 + (uart->lcr & 3u),
+                              .stop_bits = uart->lcr & LCR_STOP_BITS ? 2 : 1,
+                              .parity = uart->lcr & LCR_PARITY ? (uart->lcr & LCR_EVEN ? 'E' : 'O')
+                                                               : 'N'};
+
+    chardev_set_line(uart->chardev, &line);
+}
+
+/* In loop-back they are inactive. */
+static void set_host_outputs(const Uart *uart)
+{
+    uint8_t outputs = uart->mcr & MCR_LOOP ? 0 : uart->mcr;
+
+    chardev_set_modem(uart->chardev,
+                      (outputs & MCR_DTR ? TIOCM_DTR : 0u) | (outputs & MCR_RTS ? TIOCM_RTS : 0u));
+}
+
 static void write_lcr(Uart *uart, uint8_t value)
 {
     if (value & (uint8_t)~uart->lcr & LCR_BREAK) {
         chardev_send_break(uart->chardev);
     }
     uart->lcr = value;
+    if (!(value & LCR_DLAB)) {
+        set_host_line(uart); /* the divisor is complete */
+    }
 }
 
 static void write_mcr(Uart *uart, uint8_t value)
@@ -253,6 +281,7 @@ static void write_mcr(Uart *uart, uint8_t value)
     bool was_loop = uart->mcr & MCR_LOOP;
 
     uart->mcr = value & MCR_WRITABLE;
+    set_host_outputs(uart);
     changed = before ^ modem_lines(uart);
     /* RI reports its falling edge only. */
     uart->modem_changes |= (uint8_t)((changed & (MSR_CTS | MSR_DSR | MSR_DCD)) >> 4 |

@@ -6,6 +6,7 @@
 #include "ui/chardev.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* -- A host side that records and can be full -------------------------------------------------- */
 
@@ -33,10 +34,25 @@ static void host_break(Chardev *chardev)
     breaks++;
 }
 
+static ChardevLine host_line;
+static unsigned host_outputs;
+
+static void host_set_line(Chardev *chardev, const ChardevLine *line)
+{
+    host_line = *line;
+}
+
+static void host_set_modem(Chardev *chardev, unsigned lines)
+{
+    host_outputs = lines;
+}
+
 static const ChardevInfo host_info = {.backend = "bench",
                                       .write = host_write,
                                       .watch_writable = host_watch,
-                                      .send_break = host_break};
+                                      .send_break = host_break,
+                                      .set_line = host_set_line,
+                                      .set_modem = host_set_modem};
 static const Type host_type = {
     .name = "chardev-bench", .parent = &chardev_type, .size = sizeof(Chardev), .info = &host_info};
 OBJECT_TYPE(host_type);
@@ -222,6 +238,31 @@ static void test_full_host(void)
     tear_down();
 }
 
+/* What the guest programs reaches a serial port of the host. */
+static void test_host_line(void)
+{
+    set_up();
+    set(3, 0x80); /* divisor 12: 9600 baud */
+    set(0, 12);
+    set(1, 0);
+    set(3, 0x1e); /* 7 bits, even, 2 stop bits */
+    g_assert_cmpuint(host_line.speed, ==, 9600);
+    g_assert_cmpuint(host_line.data_bits, ==, 7);
+    g_assert_cmpuint(host_line.stop_bits, ==, 2);
+    g_assert_cmpint(host_line.parity, ==, 'E');
+    set(3, 0x03);
+    g_assert_cmpuint(host_line.data_bits, ==, 8);
+    g_assert_cmpuint(host_line.stop_bits, ==, 1);
+    g_assert_cmpint(host_line.parity, ==, 'N');
+    set(4, 0x01);
+    g_assert_cmpuint(host_outputs, ==, TIOCM_DTR);
+    set(4, 0x0b);
+    g_assert_cmpuint(host_outputs, ==, TIOCM_DTR | TIOCM_RTS);
+    set(4, 0x13); /* loop-back */
+    g_assert_cmpuint(host_outputs, ==, 0);
+    tear_down();
+}
+
 static void test_resources(void)
 {
     Device *second;
@@ -259,6 +300,7 @@ int main(int argc, char **argv)
     g_test_add_func("/uart/loop-back", test_loop_back);
     g_test_add_func("/uart/modem-and-line", test_modem_and_line_interrupts);
     g_test_add_func("/uart/full-host", test_full_host);
+    g_test_add_func("/uart/host-line", test_host_line);
     g_test_add_func("/uart/resources", test_resources);
     return g_test_run();
 }
