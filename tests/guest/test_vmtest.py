@@ -188,6 +188,15 @@ def test_emulator_ends():
         expect_in("outcome guest-shutdown, status 0", text)
 
 
+def test_told_to_end():
+    with Folder() as folder:
+        for step in ("monitor quit", "signal TERM"):
+            folder.run(START + f"wait tell\n{step}\nhost sleep 1\n")
+        text = folder.run(START + "wait tell\nsend o\nhost sleep 1\n", status=1)
+        expect_in("the emulator ended (outcome guest-shutdown, status 0) before the script expected it",
+                  text)
+
+
 def test_parallel():
     """Two that wait for each other."""
     with Folder() as folder:

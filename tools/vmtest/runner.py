@@ -71,6 +71,7 @@ class Runner:
         self.timeout = float(TIMEOUT)
         self.nevers = []
         self.machine = self.qmp = self.time = None
+        self.is_told_to_end = False  # by the script
         self.step = None
 
     def run(self):
@@ -301,6 +302,7 @@ class Runner:
             return piece
         self.machine = Machine(self.arguments + list(words), monitor=False, qmp=True,
                                outcome=knows_outcome(emulator()), keep=keep)
+        self.is_told_to_end = False
         self.transcript.say("start", " ".join(self.machine.command))
         try:
             self.qmp = self.machine.connect_qmp(self.note_event)
@@ -317,8 +319,8 @@ class Runner:
         self.transcript.say("event", event["event"] + (f" {json.dumps(data)}" if data else ""))
 
     def expect_alive_or_told(self):
-        """A machine that was not expected to end has to be there."""
-        if self.machine and self.machine.process.poll() is not None:
+        """A machine that nobody told to end has to be there."""
+        if self.machine and not self.is_told_to_end and self.machine.process.poll() is not None:
             self.fail_ended("the script expected it")
 
     def do_never(self, text):
@@ -352,10 +354,12 @@ class Runner:
     def do_monitor(self, line):
         self.need_machine()
         self.transcript.say("monitor", f"> {line}")
+        is_quit = line.split()[:1] in (["quit"], ["q"])
+        self.is_told_to_end |= is_quit
         try:
             output = self.qmp.execute("human-monitor-command", {"command-line": line})
         except QmpError:
-            if line.split()[:1] not in (["quit"], ["q"]):
+            if not is_quit:
                 raise
             output = ""
         output = output.replace("\r", "")
@@ -403,6 +407,7 @@ class Runner:
             raise ScriptError(self.step.place, f"there is no signal '{name}'"
                               f"{nearest(name, signal.Signals.__members__)}")
         self.transcript.say("signal", name)
+        self.is_told_to_end = True
         machine.process.send_signal(signal.Signals[name])
 
     def do_check(self, text):
