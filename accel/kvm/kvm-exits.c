@@ -3,6 +3,7 @@
  * vCPU's thread. */
 #include "accel/kvm/kvm-internal.h"
 #include "softmmu/memory.h"
+#include "softmmu/run-end.h"
 #include "util/log.h"
 
 #include <inttypes.h>
@@ -86,8 +87,9 @@ static bool handle_hlt(KvmVcpu *kv)
 /* A triple fault. */
 static bool handle_shutdown(KvmVcpu *kv)
 {
+    kv->vcpu->ops->save(kv->vcpu);
     log_printf("triple fault of CPU %u\n", kv->vcpu->index);
-    system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+    system_triple_fault(kv->vcpu->index, kv->cpu->rip);
     return false;
 }
 

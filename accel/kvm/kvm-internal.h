@@ -152,5 +152,7 @@ void kvm_debug_load(KvmVcpu *kv);
 bool kvm_debug_exit(KvmVcpu *kv);
 
 char *kvm_info_text(void);
+/* The same numbers one by one, over all CPUs. */
+void kvm_count(AccelCountFn *fn, void *opaque);
 
 #endif

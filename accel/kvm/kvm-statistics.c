@@ -3,6 +3,7 @@
 #include "accel/kvm/kvm-internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const char *irqchip_name(void)
 {
@@ -45,6 +46,37 @@ static uint64_t interrupts_of(const KvmVcpu *kv, unsigned which)
 static uint64_t kicks_of(const KvmVcpu *kv, unsigned which)
 {
     return __atomic_load_n(&kv->kicks, __ATOMIC_RELAXED);
+}
+
+static uint64_t sum_of(uint64_t (*count)(const KvmVcpu *, unsigned), unsigned which)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const KvmVcpu *kv = kvm_of(vcpu_get(i));
+        total += kv ? count(kv, which) : 0;
+    }
+    return total;
+}
+
+void kvm_count(AccelCountFn *fn, void *opaque)
+{
+    uint64_t other = 0;
+
+    for (unsigned reason = 0; reason < KVM_EXIT_REASONS; reason++) {
+        const char *name = kvm_exit_name(reason);
+        uint64_t total = sum_of(exits_of, reason);
+
+        if (strcmp(name, "other") == 0) {
+            other += total;
+        } else if (total) {
+            g_autofree char *row = g_strdup_printf("exits, %s", name);
+            fn(row, total, opaque);
+        }
+    }
+    fn("exits, other", other, opaque);
+    fn("injected", sum_of(interrupts_of, 0), opaque);
+    fn("kicks", sum_of(kicks_of, 0), opaque);
 }
 
 char *kvm_info_text(void)

@@ -234,6 +234,7 @@ static const Accel kvm_accel = {
     .suits = kvm_probe,
     .vcpu_ops = &kvm_vcpu_ops,
     .info_kvm = kvm_info_text,
+    .count = kvm_count,
 };
 
 ACCEL(kvm_accel);
