@@ -72,6 +72,17 @@ typedef struct MonitorCommand {
 void monitor_printf(Monitor *monitor, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* The result of the command that runs; taken over. */
 void monitor_return(Monitor *monitor, json_t *result);
+/*
+ * A command that takes long does so elsewhere: run() defers its answer, if the caller can wait, and
+ * returns true. Until monitor_finish(), which comes in a later turn, the session takes no further
+ * command; others do. The session may be gone by then.
+ */
+typedef struct MonitorPending MonitorPending;
+bool monitor_can_wait(const Monitor *monitor);
+MonitorPending *monitor_defer(Monitor *monitor);
+/* `result` (may be NULL) or `error` are taken over. */
+void monitor_finish(MonitorPending *pending, json_t *result, Error *error);
+
 /* All arguments of a QMP command, borrowed; NULL for HMP. */
 const json_t *monitor_arguments(const Monitor *monitor);
 

@@ -58,6 +58,9 @@ MONITOR_COMMAND(quit_command);
 
 static bool run_stop(Monitor *monitor, const MonitorValue *values, Error **err)
 {
+    if (!monitor_check_no_dump(err)) {
+        return false;
+    }
     if (run_state_is_running()) {
         vm_stop(RUN_STATE_PAUSED);
     }
@@ -76,6 +79,9 @@ static bool run_cont(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (run_state_needs_reset()) {
         return error_set(err, "Resetting the Virtual Machine is required");
+    }
+    if (!monitor_check_no_dump(err)) {
+        return false;
     }
     vm_start();
     return true;
@@ -200,13 +206,43 @@ MONITOR_COMMAND(info_version_command);
 
 /* -- HMP for programs -------------------------------------------------------------------------- */
 
+typedef struct Line {
+    MonitorPending *pending; /* NULL: not deferred, or not yet */
+    char *text;
+} Line;
+
+static void take_text(char *text, void *opaque)
+{
+    Line *line = opaque;
+
+    if (line->pending) {
+        monitor_finish(line->pending, json_text(text), NULL);
+        g_free(text);
+        g_free(line);
+    } else {
+        line->text = text;
+    }
+}
+
 static bool run_human_monitor(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (values[1].present && !monitor_select_cpu(values[1].number, err)) {
         return false;
     }
-    g_autofree char *text = monitor_run_hmp(values[0].text);
-    monitor_return(monitor, json_text(text));
+    if (!monitor_can_wait(monitor)) {
+        g_autofree char *text = monitor_run_hmp(values[0].text);
+        monitor_return(monitor, json_text(text));
+        return true;
+    }
+    Line *line = g_new0(Line, 1);
+    monitor_run_hmp_then(values[0].text, take_text, line);
+    if (line->text) {
+        monitor_return(monitor, json_text(line->text));
+        g_free(line->text);
+        g_free(line);
+    } else {
+        line->pending = monitor_defer(monitor);
+    }
     return true;
 }
 

@@ -197,6 +197,17 @@ static void print_error(Monitor *monitor, const char *before, Error *error)
     error_free(error);
 }
 
+void monitor_show_answer(Monitor *monitor, const MonitorCommand *command, json_t *result,
+                         Error *error)
+{
+    if (error) {
+        print_error(monitor, "Error: ", error);
+    } else if (result && command->print) {
+        command->print(monitor, result);
+    }
+    json_decref(result);
+}
+
 void monitor_run_line(Monitor *monitor, const char *line)
 {
     g_autoptr(GPtrArray) owned = g_ptr_array_new_with_free_func(g_free);
@@ -224,10 +235,9 @@ void monitor_run_line(Monitor *monitor, const char *line)
         print_error(monitor, "", error);
         return;
     }
-    g_autoptr(json_t) result = NULL;
-    if (!monitor_call(monitor, command, values, &result, &error)) {
-        print_error(monitor, "Error: ", error);
-    } else if (result && command->print) {
-        command->print(monitor, result);
+    json_t *result = NULL;
+    monitor_call(monitor, command, values, &result, &error);
+    if (!monitor->pending) {
+        monitor_show_answer(monitor, command, result, error);
     }
 }

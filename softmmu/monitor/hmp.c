@@ -21,7 +21,7 @@ static void session_line(void *opaque, const char *line)
     Monitor *monitor = opaque;
 
     monitor_run_line(monitor, line);
-    if (!monitor->is_ending) {
+    if (!monitor->is_ending && !monitor->pending) {
         readline_start(monitor->readline);
     }
 }
@@ -53,7 +53,7 @@ static size_t session_can_receive(void *opaque)
 {
     Monitor *monitor = opaque;
 
-    return monitor_is_behind(monitor) || monitor->is_ending ? 0 : 4096;
+    return monitor_is_behind(monitor) || monitor->is_ending || monitor->pending ? 0 : 4096;
 }
 
 static void session_receive(void *opaque, const uint8_t *bytes, size_t count)
@@ -64,9 +64,27 @@ static void session_receive(void *opaque, const uint8_t *bytes, size_t count)
         session_show(monitor);
     }
     for (size_t i = 0; i < count && !monitor->is_ending; i++) {
+        if (monitor->pending) {
+            g_string_append_len(monitor->unread, (const char *)bytes + i, (gssize)(count - i));
+            break;
+        }
         readline_put(monitor->readline, bytes[i]);
     }
     monitor_flush(monitor);
+}
+
+static void session_finished(Monitor *monitor, const MonitorCommand *command, json_t *result,
+                             Error *error)
+{
+    g_autofree char *typed = g_strndup(monitor->unread->str, monitor->unread->len);
+    size_t count = monitor->unread->len;
+
+    g_string_truncate(monitor->unread, 0);
+    monitor_show_answer(monitor, command, result, error);
+    if (!monitor->is_ending) {
+        readline_start(monitor->readline);
+    }
+    session_receive(monitor, (const uint8_t *)typed, count);
 }
 
 static void session_event(void *opaque, ChardevEvent event)
@@ -81,6 +99,8 @@ static void session_event(void *opaque, ChardevEvent event)
         break;
     case CHARDEV_CLOSED:
         monitor->is_open = false;
+        monitor_abandon(monitor);
+        g_string_truncate(monitor->unread, 0);
         g_string_truncate(monitor->text, 0);
         timer_del(&monitor->flush_timer);
         break;
@@ -114,6 +134,8 @@ bool monitor_new_hmp(Chardev *chardev, Error **err)
                                 .opaque = monitor,
                                 .is_monitor = true};
 
+    monitor->unread = g_string_new(NULL);
+    monitor->finished = session_finished;
     monitor->readline = readline_new(PROMPT, &ops, monitor);
     monitor->show = bottom_half_new(main_loop(), session_show, monitor);
     monitor->has_focus = !chardev->is_mux;
@@ -129,4 +151,32 @@ char *monitor_run_hmp(const char *line)
     char *text = g_string_free(g_steal_pointer(&monitor->text), FALSE);
     monitor_free(monitor);
     return text;
+}
+
+static void end_line(Monitor *monitor)
+{
+    char *text = g_string_free(g_steal_pointer(&monitor->text), FALSE);
+
+    monitor->then(text, monitor->then_opaque);
+    monitor_free(monitor);
+}
+
+static void line_finished(Monitor *monitor, const MonitorCommand *command, json_t *result,
+                          Error *error)
+{
+    monitor_show_answer(monitor, command, result, error);
+    end_line(monitor);
+}
+
+void monitor_run_hmp_then(const char *line, void (*then)(char *text, void *opaque), void *opaque)
+{
+    Monitor *monitor = monitor_new();
+
+    monitor->finished = line_finished;
+    monitor->then = then;
+    monitor->then_opaque = opaque;
+    monitor_run_line(monitor, line);
+    if (!monitor->pending) {
+        end_line(monitor);
+    }
 }

@@ -18,13 +18,21 @@ struct Monitor {
     bool is_open;
     bool is_ending; /* quit: no further prompt */
 
-    json_t *result;          /* of the command that runs */
+    json_t *result;                /* of the command that runs */
+    const MonitorCommand *command; /* that runs */
+    MonitorPending *pending;       /* a command whose answer was deferred */
+    bool is_nested;                /* another command runs while one is pending: out of band */
+    /* The answer of `pending`, taken over. NULL: whoever runs commands here cannot wait. */
+    void (*finished)(Monitor *monitor, const MonitorCommand *command, json_t *result, Error *error);
     const json_t *arguments; /* of the QMP command that runs */
 
     Readline *readline; /* HMP */
     BottomHalf *show;   /* HMP: prints greeting or prompt, once it is clear who has the focus */
     bool has_focus;
     bool was_greeted;
+    GString *unread;                        /* typed while a command was pending */
+    void (*then)(char *text, void *opaque); /* see monitor_run_hmp_then() */
+    void *then_opaque;
     char format, size; /* x and xp: what was given last */
 
     QmpSession *qmp; /* QMP */
@@ -48,6 +56,8 @@ bool monitor_is_behind(const Monitor *monitor);
 /* Attaches to the chardev; on failure frees the monitor. `frontend->opaque` is the monitor. */
 bool monitor_attach(Monitor *monitor, Chardev *chardev, const ChardevFrontend *frontend,
                     Error **err);
+/* Nobody waits for the pending command any more. */
+void monitor_abandon(Monitor *monitor);
 /* Calls the command; *ret_result (may be NULL inside) belongs to the caller. */
 bool monitor_call(Monitor *monitor, const MonitorCommand *command, const MonitorValue *values,
                   json_t **ret_result, Error **err);
@@ -80,8 +90,13 @@ const char *monitor_completed_argument(unsigned index);
 
 /* -- hmp-line.c, qmp-arguments.c --------------------------------------------------------------- */
 
-/* Runs one line; errors are printed. */
+/* Runs one line; errors are printed. Afterwards monitor->pending may be set. */
 void monitor_run_line(Monitor *monitor, const char *line);
+/* Prints what a command has given: a result, or an error. Takes both over. */
+void monitor_show_answer(Monitor *monitor, const MonitorCommand *command, json_t *result,
+                         Error *error);
+/* Runs one line and gives then() what it printed, to keep, before this returns or later. */
+void monitor_run_hmp_then(const char *line, void (*then)(char *text, void *opaque), void *opaque);
 /* Reads the arguments of a QMP command; values borrow from `arguments` (NULL: none). */
 bool monitor_read_arguments(const MonitorCommand *command, const json_t *arguments,
                             MonitorValue *values, Error **err);
@@ -90,6 +105,9 @@ const JsonType *monitor_arg_type(const MonitorArg *arg);
 
 /* expression.c: evaluates at *text up to the first character that cannot belong to it. */
 bool monitor_evaluate(const char **text, int64_t *ret_value, Error **err);
+
+/* cmd-dump.c: fails while a dump is written, for which the machine stands still. */
+bool monitor_check_no_dump(Error **err);
 
 /* cmd-run.c: what the greeting and query-version say. */
 json_t *monitor_version_json(void);

@@ -90,6 +90,10 @@ void monitor_free(void *opaque)
     if (monitor->text) {
         g_string_free(monitor->text, TRUE);
     }
+    monitor_abandon(monitor);
+    if (monitor->unread) {
+        g_string_free(monitor->unread, TRUE);
+    }
     json_decref(monitor->result);
     readline_free(monitor->readline);
     bottom_half_free(monitor->show);
@@ -123,12 +127,64 @@ const json_t *monitor_arguments(const Monitor *monitor)
     return monitor->arguments;
 }
 
+struct MonitorPending {
+    Monitor *monitor; /* NULL: gone, or of another client now */
+    const MonitorCommand *command;
+};
+
+bool monitor_can_wait(const Monitor *monitor)
+{
+    return monitor->finished && !monitor->is_nested;
+}
+
+MonitorPending *monitor_defer(Monitor *monitor)
+{
+    MonitorPending *pending = g_new0(MonitorPending, 1);
+
+    g_assert(monitor_can_wait(monitor) && !monitor->pending);
+    pending->monitor = monitor;
+    pending->command = monitor->command;
+    monitor->pending = pending;
+    return pending;
+}
+
+void monitor_finish(MonitorPending *pending, json_t *result, Error *error)
+{
+    const MonitorCommand *command = pending->command;
+    Monitor *monitor = pending->monitor;
+
+    g_free(pending);
+    if (monitor) {
+        monitor->pending = NULL;
+        monitor->finished(monitor, command, result, error);
+    } else {
+        json_decref(result);
+        error_free(error);
+    }
+}
+
+void monitor_abandon(Monitor *monitor)
+{
+    if (monitor->pending) {
+        monitor->pending->monitor = NULL;
+        monitor->pending = NULL;
+    }
+}
+
 bool monitor_call(Monitor *monitor, const MonitorCommand *command, const MonitorValue *values,
                   json_t **ret_result, Error **err)
 {
     json_t *outer = g_steal_pointer(&monitor->result); /* of human-monitor-command */
-    bool fine = command->run(monitor, values, err);
+    MonitorPending *before = g_steal_pointer(&monitor->pending);
 
+    monitor->command = command;
+    monitor->is_nested = before;
+    bool fine = command->run(monitor, values, err);
+    monitor->is_nested = false;
+    monitor->command = NULL;
+    if (before) {
+        monitor->pending = before;
+    }
     *ret_result = monitor->result;
     monitor->result = outer;
     if (!fine) {

@@ -21,7 +21,8 @@ struct QmpSession {
     BottomHalf *dispatch;
     bool is_pretty;
     bool is_negotiated;
-    bool has_oob; /* the client wants it */
+    bool has_oob;            /* the client wants it */
+    struct Request *waiting; /* for a command that was deferred, or NULL */
 };
 
 /* What came from the client: a command to call, or what is wrong with it. */
@@ -234,13 +235,29 @@ static bool run_request(Monitor *monitor, const Request *request, json_t **ret_r
 
 static void handle_request(Monitor *monitor, Request *request)
 {
+    const MonitorPending *before = monitor->pending;
     json_t *result = NULL;
 
     if (!request->error) {
         run_request(monitor, request, &result, &request->error);
     }
+    if (monitor->pending != before) {
+        monitor->qmp->waiting = request;
+        return;
+    }
     answer(monitor, request->id, result, request->error);
     request_free(request);
+}
+
+static void session_finished(Monitor *monitor, const MonitorCommand *command, json_t *result,
+                             Error *error)
+{
+    Request *request = g_steal_pointer(&monitor->qmp->waiting);
+
+    answer(monitor, request->id, result, error);
+    request->error = error; /* freed with it */
+    request_free(request);
+    bottom_half_post(monitor->qmp->dispatch);
 }
 
 static void dispatch(void *opaque)
@@ -248,7 +265,8 @@ static void dispatch(void *opaque)
     Monitor *monitor = opaque;
     QmpSession *session = monitor->qmp;
 
-    while (!monitor_is_behind(monitor) && !g_queue_is_empty(&session->requests)) {
+    while (!monitor->pending && !monitor_is_behind(monitor) &&
+           !g_queue_is_empty(&session->requests)) {
         handle_request(monitor, g_queue_pop_head(&session->requests));
     }
     monitor_flush(monitor); /* reads on */
@@ -296,6 +314,8 @@ static void forget_client(Monitor *monitor)
 {
     QmpSession *session = monitor->qmp;
 
+    monitor_abandon(monitor);
+    g_clear_pointer(&session->waiting, request_free);
     qmp_parser_reset(session->parser);
     g_queue_clear_full(&session->requests, request_free);
     session->is_negotiated = session->has_oob = false;
@@ -328,6 +348,7 @@ static void session_free(void *opaque)
     bottom_half_free(session->dispatch);
     qmp_parser_free(session->parser);
     g_queue_clear_full(&session->requests, request_free);
+    g_clear_pointer(&session->waiting, request_free);
     g_free(session);
     monitor_free(monitor);
 }
@@ -344,6 +365,7 @@ bool monitor_new_qmp(Chardev *chardev, bool pretty, Error **err)
                                 .is_monitor = true};
 
     monitor->qmp = session;
+    monitor->finished = session_finished;
     session->is_pretty = pretty;
     session->parser = qmp_parser_new(on_value, monitor);
     session->dispatch = bottom_half_new(main_loop(), dispatch, monitor);

@@ -23,6 +23,8 @@ typedef struct Listing {
     /* info mem: the range under way; rights 0: none */
     uint64_t range_start;
     uint64_t range_rights;
+    CpuMappingVisit *visit; /* NULL: text is made */
+    void *opaque;
 } Listing;
 
 /* Sign-extended; the end of the last range, one past all addresses, stays as it is. */
@@ -38,7 +40,7 @@ static void set_rights(Listing *listing, uint64_t linear, uint64_t rights)
 {
     uint64_t old = listing->range_rights, start = listing->range_start;
 
-    if (rights == old) {
+    if (rights == old || listing->visit) {
         return;
     }
     if (old) {
@@ -117,6 +119,9 @@ static void list_table(Listing *listing, uint64_t table, uint64_t linear, unsign
             set_rights(listing, linear, 0);
         } else if (!is_leaf(listing->cpu, entry, shift, entry_size)) {
             list_table(listing, entry & PTE_ADDRESS, linear, shift - bits, both, entry_size);
+        } else if (listing->visit) {
+            listing->visit(canonical(listing, linear), page_of(entry, shift), 1ull << shift,
+                           listing->opaque);
         } else if (listing->each_page) {
             append_page(listing, linear, entry, shift);
         } else {
@@ -194,19 +199,24 @@ static void list_all(Listing *listing)
     }
 }
 
-char *cpu_mappings_text(X86Cpu *cpu, bool each_page)
+static Listing new_listing(X86Cpu *cpu)
 {
-    Listing listing = {.cpu = cpu,
-                       .text = g_string_new(NULL),
-                       .each_page = each_page,
-                       .entries_left = MAX_ENTRIES,
-                       .linear_bits = 32};
+    Listing listing = {.cpu = cpu, .entries_left = MAX_ENTRIES, .linear_bits = 32};
 
-    if (!(cpu->cr0 & CR0_PG)) {
-        return g_string_free(g_string_append(listing.text, "PG disabled\n"), FALSE);
-    }
     if (cpu->efer & EFER_LMA) {
         listing.linear_bits = cpu->cr4 & CR4_LA57 ? 57 : 48;
+    }
+    return listing;
+}
+
+char *cpu_mappings_text(X86Cpu *cpu, bool each_page)
+{
+    Listing listing = new_listing(cpu);
+
+    listing.text = g_string_new(NULL);
+    listing.each_page = each_page;
+    if (!(cpu->cr0 & CR0_PG)) {
+        return g_string_free(g_string_append(listing.text, "PG disabled\n"), FALSE);
     }
     list_all(&listing);
     set_rights(&listing, 1ull << listing.linear_bits, 0);
@@ -214,4 +224,16 @@ char *cpu_mappings_text(X86Cpu *cpu, bool each_page)
         g_string_append(listing.text, "(cut here: too many entries)\n");
     }
     return g_string_free(listing.text, FALSE);
+}
+
+bool cpu_mappings_foreach(X86Cpu *cpu, CpuMappingVisit *visit, void *opaque)
+{
+    Listing listing = new_listing(cpu);
+
+    listing.visit = visit;
+    listing.opaque = opaque;
+    if (cpu->cr0 & CR0_PG) {
+        list_all(&listing);
+    }
+    return listing.entries_left > 0;
 }

@@ -5,10 +5,15 @@
 Run alone: python3 tests/guest/test_monitor.py [NAME...]
 """
 
+import contextlib
+import os
 import re
+import socket
+import struct
 import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from machine import Machine, boot_sector, expect, expect_in, run_tests
 
@@ -126,6 +131,125 @@ def test_sendkey():
             time.sleep(0.2)
         expect(typed() == ["1e61", "3042", "2e63", "1c0d"], str(typed()))
         expect_in("did you mean 'ctrl'", guest.monitor("sendkey ctlr-a"))
+
+
+def test_save():
+    """Memory in files: what the monitor shows, nothing of what did not fit, in order with what is typed."""
+    with booted() as guest, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "memory")
+        expect("rror" not in guest.monitor(f"pmemsave 0x7c00 512 {path}"), "pmemsave")
+        sector = path.read_bytes()
+        expect(len(sector) == 512 and sector[-2:] == b"\x55\xaa", f"{len(sector)} bytes")
+        guest.monitor(f'memsave 0x7c00 512 "{path}"')
+        expect(path.read_bytes() == sector, "linear addresses are physical ones here")
+        guest.monitor(f"pmemsave 0 0x4000000 {path}")
+        memory = path.read_bytes()
+        expect(len(memory) == 64 << 20 and memory[0x7c00:0x7e00] == sector, "all memory")
+        guest.monitor(f"pmemsave 0xfffffff0 16 {path}")
+        expect(path.read_bytes()[0] == 0xea, "the jump at the reset vector")
+        expect_in("No space left on device", guest.monitor("pmemsave 0 512 /dev/full"))
+        expect_in("cannot open", guest.monitor("pmemsave 0 512 /nowhere/file"))
+        expect_in("Invalid addr", guest.monitor(f"memsave 0xfffffffffffffff0 32 {path}"))
+        expect_in("VM status: running", guest.monitor("info status"))
+
+
+def read_core(data):
+    """Program headers of an ELF core file as (type, offset, vaddr, paddr, size)."""
+    wide = data[4] == 2
+    count = struct.unpack_from("<H", data, 56 if wide else 44)[0]
+    headers = []
+    for i in range(count):
+        if wide:
+            kind, _, offset, vaddr, paddr, size = struct.unpack_from("<IIQQQQ", data, 64 + 56 * i)
+        else:
+            kind, offset, vaddr, paddr, size = struct.unpack_from("<IIIII", data, 52 + 32 * i)
+        headers.append((kind, offset, vaddr, paddr, size))
+    return headers
+
+
+def test_dump():
+    """A core file holds the registers and all memory; the machine runs on behind it."""
+    with booted() as guest, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "core")
+        expect_in("Status: none", guest.monitor("info dump"))
+        expect("rror" not in guest.monitor(f"dump-guest-memory {path}"), "dump-guest-memory")
+        expect_in("Status: completed", guest.monitor("info dump"))
+        expect_in("VM status: running", guest.monitor("info status"))
+        data = path.read_bytes()
+        expect(data[:4] == b"\x7fELF", "the head of an ELF file")
+        notes, *loads = read_core(data)
+        expect(notes[0] == 4 and b"CORE" in data[notes[1]:notes[1] + notes[4]], str(notes))
+        low = next(load for load in loads if load[3] == 0)
+        expect(low[0] == 1 and data[low[1] + 0x7dfe:low[1] + 0x7e00] == b"\x55\xaa", str(low))
+        expect(sum(load[4] for load in loads) >= 64 << 20, str(loads))
+        path.unlink()
+        guest.monitor(f"dump-guest-memory -p {path} 0x7c00 512")
+        _, *loads = read_core(path.read_bytes())
+        expect([load[2:] for load in loads] == [(0x7c00, 0x7c00, 512)], str(loads))
+        expect_in("not offered", guest.monitor(f"dump-guest-memory -z {path}"))
+        expect_in("Parameter 'length' is missing", guest.monitor(f"dump-guest-memory {path} 0"))
+        expect_in("no guest memory", guest.monitor(f"dump-guest-memory {path} 0x100000000 4096"))
+        expect_in("No space left on device", guest.monitor("dump-guest-memory /dev/full"))
+        expect_in("Status: failed", guest.monitor("info dump"))
+        expect_in("VM status: running", guest.monitor("info status"))
+
+
+# What a client of a stopped machine types; the answer, byte for byte, is in a file.
+TRANSCRIPT = [b"info status\r", b"info sta\t\r", b"\x1b[A\r", b"p 1 + 2*3\r", b"foo\r", b"stpo\r",
+              b"help info status\r", b"x /1i 0xfffffff0\r", b"xp /4xb 0xffff0\r", b"info numa\r",
+              b"info name\r", b"info uuid\r", b"info memory_size_summary\r", b"info mice\r",
+              b"info chardev\r", b"info balloon\r", b"info history\r", b"sendkey ctlr-a\r",
+              b"device_add isa-serial\r", b"device_add isa-ser\t,iob\t\x15", b"object_del nope\r",
+              b"chardev-add ringbuf,id=r0\r", b"ringbuf_write r0 some text\r",
+              b"ringbuf_read r0 100\r", b"chardev-remove r0\r", b"qom-get /machine type\r",
+              b"boot_set z\r", b"gva2gpa 0x1234\r", b"i 0x84\r", b"watchdog_action p\t\t",
+              b"a\t\r", b"info registers\x17version\r"]
+
+
+def test_transcript():
+    """A session as socat sees it. With UPDATE=1 in the environment the file is written anew."""
+    golden = Path(__file__).with_name("monitor-session.golden")
+    with tempfile.TemporaryDirectory() as folder:
+        address = Path(folder, "monitor")
+        options = ["-S", "-m", "64", "-name", "guest", "-chardev",
+                   f"socket,id=mon1,path={address},server=on,wait=off", "-mon", "chardev=mon1"]
+        with Machine(options), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(address))
+            session = Transcript(client)
+            for line in TRANSCRIPT:
+                session.send(line)
+    said = session.data.replace(str(folder).encode(), b"FOLDER").decode()
+    said = re.sub(r"unix:[^\r]*", "unix:...", said)
+    shown = said.replace("\x1b", "\\e").replace("\r\n", "\n")
+    if os.environ.get("UPDATE"):
+        golden.write_text(shown)
+    expect(shown == golden.read_text(), f"the session was another one:\n{shown}")
+
+
+class Transcript:
+    """Sends what is typed when the answer to what was before has come."""
+
+    def __init__(self, client):
+        self.client, self.data = client, b""
+        self.wait_for(b"(qemu) ")
+
+    def wait_for(self, end):
+        while not self.data.endswith(end):
+            piece = self.client.recv(65536)
+            expect(piece, f"the session ended: {self.data[-200:]}")
+            self.data += piece
+
+    def send(self, typed):
+        self.client.sendall(typed)
+        if typed.endswith(b"\r"):
+            self.wait_for(b"\r\n(qemu) ")
+        else:  # a moment of silence is the end of the answer
+            self.client.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    self.data += self.client.recv(65536)
+            self.client.settimeout(60)
 
 
 def test_quit():

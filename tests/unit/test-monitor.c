@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void check(const char *line, const char *expected)
@@ -195,6 +196,28 @@ static void test_objects(void)
     check("ringbuf_read ring 4", "wo t\r\n");
     check("ringbuf_read ring 100", "hree\r\n");
     check("chardev-remove ring", "");
+}
+
+/* What cannot wait writes at once; a device's own error stays. */
+static void test_save(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "mimus-monitor-save", NULL);
+    g_autofree char *line = g_strdup_printf("pmemsave 0 70000 %s", path);
+    g_autofree char *content = NULL;
+    gsize size;
+
+    check(line, "");
+    g_assert_true(g_file_get_contents(path, &content, &size, NULL));
+    g_assert_cmpuint(size, ==, 70000);
+    g_assert_cmphex((uint8_t)content[69999], ==, 0xff);
+    unlink(path);
+    check("pmemsave 0 1 /dev/full", "Error: cannot write '/dev/full': No space left on device\r\n");
+    check("pmemsave 0 (-1) /dev/null", "Error: Parameter 'size' expects a number of bytes\r\n");
+    check("pmemsave (-1) 2 /dev/null",
+          "Error: Invalid addr 0xffffffffffffffff/size 2 specified\r\n");
+    check("memsave 0 1 /dev/null", "Error: this machine has no CPU\r\n");
+    check("dump-guest-memory /nowhere/x", "Error: dump: no guest memory to dump\r\n");
+    check("info dump", "Status: none\r\n");
 }
 
 static void test_completion(void)
@@ -429,6 +452,45 @@ static void test_session(void)
     object_free(&chardev->obj);
 }
 
+/* While memory is written the session waits, and what is typed meanwhile comes behind; a client
+ * that leaves finds a fresh session, and the end of the writing disturbs nobody. */
+static void test_deferred(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "mimus-monitor-deferred", NULL);
+    g_autofree char *line = g_strdup_printf("pmemsave 0 300000 %s\rinfo numa\r", path);
+    g_autoptr(GString) all = g_string_new(NULL);
+    struct stat status;
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    Chardev *chardev = make_chardev(pair[0], "m2");
+    g_assert_true(monitor_new_hmp(chardev, NULL));
+    send_text(pair[1], line);
+    for (int i = 0; i < 3000 && !strstr(all->str, "0 nodes\r\n(qemu) "); i++) {
+        g_autofree char *more = take_answer(pair[1]);
+        g_string_append(all, more);
+        usleep(1000);
+    }
+    g_assert_nonnull(strstr(all->str, "\r\n(qemu) i\033[K"));
+    g_assert_true(g_str_has_suffix(all->str, "\r\n0 nodes\r\n(qemu) "));
+    g_assert_cmpint(stat(path, &status), ==, 0);
+    g_assert_cmpint(status.st_size, ==, 300000);
+    send_text(pair[1], line);
+    turn(2);
+    close(pair[1]);
+    turn(2);
+    object_free(&chardev->obj);
+    for (int i = 0; i < 1000 && (stat(path, &status) < 0 || status.st_size < 300000); i++) {
+        turn(1);
+        usleep(1000);
+    }
+    for (int i = 0; i < 20; i++) {
+        turn(1);
+        usleep(1000);
+    }
+    unlink(path);
+}
+
 /* An answer of 400 KB through buffers of 64 KiB, to a client that reads late: nothing is lost. */
 static void test_long_answer(void)
 {
@@ -592,6 +654,7 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor/commands", test_commands);
     g_test_add_func("/monitor/object-errors", test_object_errors);
     g_test_add_func("/monitor/objects", test_objects);
+    g_test_add_func("/monitor/save", test_save);
     g_test_add_func("/monitor/completion", test_completion);
     g_test_add_func("/monitor/expressions", test_expressions);
     g_test_add_func("/monitor/expression-errors", test_expression_errors);
@@ -599,6 +662,7 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor/readline/editing", test_readline_editing);
     g_test_add_func("/monitor/readline/long-line", test_readline_long_line);
     g_test_add_func("/monitor/session", test_session);
+    g_test_add_func("/monitor/deferred", test_deferred);
     g_test_add_func("/monitor/long-answer", test_long_answer);
     g_test_add_func("/monitor/garbage/keys", test_garbage_keys);
     g_test_add_func("/monitor/garbage/lines", test_garbage_lines);

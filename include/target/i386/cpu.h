@@ -212,6 +212,10 @@ bool cpu_is_bsp(const X86Cpu *cpu);
 char *cpu_registers_text(X86Cpu *cpu);
 /* Text of `info mem` / `info tlb`; caller frees. */
 char *cpu_mappings_text(X86Cpu *cpu, bool each_page);
+/* Calls visit for each present page, by rising linear address, without paging for none. False: the
+ * tables have too many entries, not all were seen. The CPU is parked. */
+typedef void CpuMappingVisit(uint64_t linear, uint64_t physical, uint64_t size, void *opaque);
+bool cpu_mappings_foreach(X86Cpu *cpu, CpuMappingVisit *visit, void *opaque);
 /* Debug access through the page tables without side effects; false when not mapped. Under the lock,
  * CPU parked. */
 bool cpu_debug_translate(X86Cpu *cpu, uint64_t linear, uint64_t *ret_physical);

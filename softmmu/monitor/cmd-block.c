@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* info block, query-block: the drives and what is in them. */
+#include "block/block.h"
+#include "softmmu/monitor/monitor-private.h"
+#include "util/object.h"
+#include "util/suggest.h"
+
+#include <inttypes.h>
+
+/* -- Shape ------------------------------------------------------------------------------------- */
+
+static const JsonMember cache_members[] = {{"writeback", &json_type_bool},
+                                           {"direct", &json_type_bool},
+                                           {"no-flush", &json_type_bool},
+                                           {NULL}};
+static const JsonType cache_type = {.kind = JSON_KIND_OBJECT, .members = cache_members};
+static const JsonMember image_members[] = {{"filename", &json_type_string},
+                                           {"format", &json_type_string},
+                                           {"virtual-size", &json_type_int},
+                                           {NULL}};
+static const JsonType image_type = {.kind = JSON_KIND_OBJECT, .members = image_members};
+static const JsonMember inserted_members[] = {{"file", &json_type_string},
+                                              {"node-name", &json_type_string},
+                                              {"ro", &json_type_bool},
+                                              {"drv", &json_type_string},
+                                              {"encrypted", &json_type_bool},
+                                              {"backing_file_depth", &json_type_int},
+                                              {"detect_zeroes", &json_type_string},
+                                              {"bps", &json_type_int},
+                                              {"bps_rd", &json_type_int},
+                                              {"bps_wr", &json_type_int},
+                                              {"iops", &json_type_int},
+                                              {"iops_rd", &json_type_int},
+                                              {"iops_wr", &json_type_int},
+                                              {"write_threshold", &json_type_int},
+                                              {"image", &image_type},
+                                              {"cache", &cache_type},
+                                              {NULL}};
+static const JsonType inserted_type = {.kind = JSON_KIND_OBJECT, .members = inserted_members};
+static const JsonMember drive_members[] = {
+    {"device", &json_type_string},      {"qdev", &json_type_string, true},
+    {"type", &json_type_string},        {"removable", &json_type_bool},
+    {"locked", &json_type_bool},        {"tray_open", &json_type_bool, true},
+    {"inserted", &inserted_type, true}, {NULL}};
+static const JsonType drive_json_type = {.kind = JSON_KIND_OBJECT, .members = drive_members};
+static const JsonType drives_type = {.kind = JSON_KIND_ARRAY, .element = &drive_json_type};
+
+/* -- Content ----------------------------------------------------------------------------------- */
+
+typedef struct LinkSearch {
+    const Object *target;
+    bool found;
+} LinkSearch;
+
+static void match_link(const Field *field, void *address, void *opaque)
+{
+    LinkSearch *search = opaque;
+
+    if (field->type == &field_type_link && *(Object *const *)address == search->target) {
+        search->found = true;
+    }
+}
+
+/* The device whose drive= it is; NULL: none. */
+static const Object *find_device(const Object *at, const Object *drive)
+{
+    LinkSearch search = {.target = drive};
+
+    object_foreach_field(at, match_link, &search);
+    if (search.found) {
+        return at;
+    }
+    for (guint i = 0; i < at->children->len; i++) {
+        const Object *found = find_device(at->children->pdata[i], drive);
+
+        if (found) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static json_t *describe_medium(BlockNode *node)
+{
+    const BlockNode *file = node->file ? node->file : node;
+    g_autoptr(json_t) filename = json_text(file->filename ? file->filename : node->filename);
+    json_t *inserted =
+        json_pack("{s:O, s:o, s:b, s:s, s:b, s:i, s:s}", "file", filename, "node-name",
+                  json_text(node->name), "ro", node->read_only, "drv", node->driver->name,
+                  "encrypted", false, "backing_file_depth", 0, "detect_zeroes", "off");
+    static const char *const unlimited[] = {"bps",     "bps_rd",  "bps_wr",         "iops",
+                                            "iops_rd", "iops_wr", "write_threshold"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(unlimited); i++) {
+        json_object_set_new(inserted, unlimited[i], json_integer(0));
+    }
+    json_object_set_new(inserted, "image",
+                        json_pack("{s:O, s:s, s:I}", "filename", filename, "format",
+                                  node->driver->name, "virtual-size",
+                                  (json_int_t)block_size(node)));
+    json_object_set_new(inserted, "cache",
+                        json_pack("{s:b, s:b, s:b}", "writeback", !node->writethrough, "direct",
+                                  node->direct, "no-flush", node->no_flush));
+    return inserted;
+}
+
+static json_t *describe_drive(Object *obj)
+{
+    Drive *drive = (Drive *)obj;
+    BlockNode *node = drive_node(drive);
+    const Object *device = find_device(object_root(), obj);
+    bool removable = drive_is_cdrom(drive);
+    json_t *entry = json_pack("{s:s, s:s, s:b, s:b}", "device", obj->name, "type", "unknown",
+                              "removable", removable, "locked", false);
+
+    if (device) {
+        g_autofree char *path = object_path(device);
+        json_object_set_new(entry, "qdev", json_text(path));
+    }
+    if (removable) {
+        json_object_set_new(entry, "tray_open", json_false());
+    }
+    if (node) {
+        json_object_set_new(entry, "inserted", describe_medium(node));
+    }
+    return entry;
+}
+
+static void complete_drive(const char *prefix, GPtrArray *words)
+{
+    MonitorOffer offer = {prefix, words};
+    const GPtrArray *drives = object_container("/drives")->children;
+
+    for (guint i = 0; i < drives->len; i++) {
+        monitor_offer(&offer, ((const Object *)drives->pdata[i])->name);
+    }
+}
+
+static bool run_info_block(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const char *wanted = values[0].present ? values[0].text : NULL;
+    const GPtrArray *drives = object_container("/drives")->children;
+    json_t *list = json_array();
+    Suggest suggest;
+
+    suggest_init(&suggest, wanted ? wanted : "");
+    for (guint i = 0; i < drives->len; i++) {
+        Object *drive = drives->pdata[i];
+
+        suggest_offer(&suggest, drive->name);
+        if (!wanted || g_str_equal(drive->name, wanted)) {
+            json_array_append_new(list, describe_drive(drive));
+        }
+    }
+    if (wanted && json_array_size(list) == 0) {
+        json_decref(list);
+        return error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found%s", wanted,
+                               suggest_text(&suggest));
+    }
+    monitor_return(monitor, list);
+    return true;
+}
+
+/* -- Text -------------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static bool is_set(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static void print_drive(Monitor *monitor, const json_t *drive)
+{
+    const json_t *inserted = json_object_get(drive, "inserted");
+    const json_t *cache = json_object_get(inserted, "cache");
+
+    monitor_printf(monitor, "%s", text_of(drive, "device"));
+    if (inserted) {
+        monitor_printf(monitor, " (%s): %s (%s%s)\n", text_of(inserted, "node-name"),
+                       text_of(inserted, "file"), text_of(inserted, "drv"),
+                       is_set(inserted, "ro") ? ", read-only" : "");
+    } else {
+        monitor_printf(monitor, ": [not inserted]\n");
+    }
+    if (json_object_get(drive, "qdev")) {
+        monitor_printf(monitor, "    Attached to:      %s\n", text_of(drive, "qdev"));
+    }
+    if (is_set(drive, "removable")) {
+        monitor_printf(monitor, "    Removable device: not locked, tray closed\n");
+    }
+    if (inserted) {
+        monitor_printf(monitor, "    Cache mode:       %s%s%s\n",
+                       is_set(cache, "writeback") ? "writeback" : "writethrough",
+                       is_set(cache, "direct") ? ", direct" : "",
+                       is_set(cache, "no-flush") ? ", ignore flushes" : "");
+    }
+}
+
+static void print_drives(Monitor *monitor, const json_t *result)
+{
+    for (size_t i = 0; i < json_array_size(result); i++) {
+        monitor_printf(monitor, "%s", i ? "\n" : "");
+        print_drive(monitor, json_array_get(result, i));
+    }
+}
+
+static const MonitorCommand info_block_line_command = {
+    .name = "info block",
+    .help = "show the drives and what is in them",
+    .args = {{"device", MONITOR_ARG_WORD, .optional = true, .complete = complete_drive}},
+    .returns = &drives_type,
+    .run = run_info_block,
+    .print = print_drives,
+};
+MONITOR_COMMAND(info_block_line_command);
+
+static const MonitorCommand query_block_command = {
+    .qmp = "query-block",
+    .help = "list the drives and what is in them",
+    .returns = &drives_type,
+    .run = run_info_block,
+};
+MONITOR_COMMAND(query_block_command);
