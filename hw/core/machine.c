@@ -118,6 +118,14 @@ void machine_reset(void *machine)
     }
 }
 
+char *machine_uuid_text(const Machine *machine)
+{
+    static const uint8_t none[sizeof(machine->uuid)];
+
+    return memcmp(machine->uuid, none, sizeof(none)) ? object_get(&machine->obj, "uuid", NULL)
+                                                     : NULL;
+}
+
 /* -- Memory ------------------------------------------------------------------------------------ */
 
 /* The size of a back end is the size of guest memory; -m may only say the same. */
@@ -387,6 +395,7 @@ static void machine_init(Object *obj)
     Machine *machine = (Machine *)obj;
 
     machine->fw_cfg = g_ptr_array_new_with_free_func(fw_cfg_free);
+    machine->smbios = g_ptr_array_new_with_free_func((GDestroyNotify)keyval_free);
     machine->firmware_dirs = g_ptr_array_new_with_free_func(g_free);
     for (const char *const *dir = machine_default_firmware_dirs; *dir; dir++) {
         g_ptr_array_add(machine->firmware_dirs, g_strdup(*dir));
@@ -398,6 +407,7 @@ static void machine_finalize(Object *obj)
     Machine *machine = (Machine *)obj;
 
     g_ptr_array_free(machine->fw_cfg, TRUE);
+    g_ptr_array_free(machine->smbios, TRUE);
     g_ptr_array_free(machine->firmware_dirs, TRUE);
 }
 
@@ -480,6 +490,7 @@ static const Field machine_fields[] = {
     PROP(Machine, vga, .init_text = "none", .desc = "display adapter"),
     LINK(Machine, serial),
     LINK(Machine, fw_cfg),
+    LINK(Machine, smbios),
     LINK(Machine, firmware_dirs),
     FIELDS_END,
 };

@@ -3,9 +3,14 @@
 #include "hw/i386/pc-internal.h"
 
 #include "hw/ide.h"
+#include "hw/pci.h"
 #include "hw/pvpanic.h"
 #include "hw/rtc.h"
+#include "hw/smbios.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/cpu.h"
+
+#include <string.h>
 
 enum { /* CMOS bytes */
        CMOS_EQUIPMENT = 0x14,
@@ -146,6 +151,44 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
            object_realize((Object *)pc->fw_cfg, err);
 }
 
+/* -- When all devices are there ---------------------------------------------------------------- */
+
+static bool find_pci(const char *id, uint8_t *ret_bus, uint8_t *ret_devfn)
+{
+    Object *obj = object_child(object_container("/machine/peripheral"), id);
+
+    if (!obj || !object_is_a(obj, &pci_device_type)) {
+        return false;
+    }
+    *ret_bus = ((const PciBus *)((const Device *)obj)->bus)->number;
+    *ret_devfn = (uint8_t)((const PciDevice *)obj)->devfn;
+    return true;
+}
+
+static bool add_smbios(PcMachine *pc, Error **err)
+{
+    const Machine *machine = &pc->machine;
+    uint32_t regs[4];
+
+    cpu_cpuid(cpu_get(0), 1, 0, regs);
+    SmbiosConfig config = {
+        .options = machine->smbios,
+        .manufacturer = "QEMU",
+        .product = machine_info(machine)->desc,
+        .version = machine_info(machine)->name,
+        .processor_id = (uint64_t)regs[3] << 32 | regs[0],
+        .sockets = machine->cpus.sockets,
+        .cores = machine->cpus.dies * machine->cpus.cores,
+        .threads = machine->cpus.dies * machine->cpus.cores * machine->cpus.threads,
+        .low_memory = pc->low_size,
+        .high_memory = pc->high_size,
+        .is_64bit = pc->smbios_entry_point == 1,
+        .find_pci = find_pci,
+    };
+    memcpy(config.uuid, machine->uuid, sizeof(config.uuid));
+    return smbios_tables_add(pc->fw_cfg, &config, err);
+}
+
 bool pc_firmware_ready(Machine *machine, Error **err)
 {
     PcMachine *pc = (PcMachine *)machine;
@@ -160,5 +203,6 @@ bool pc_firmware_ready(Machine *machine, Error **err)
     };
 
     return (!panic_port || set_number_file(pc->fw_cfg, "etc/pvpanic-port", panic_port, 2, err)) &&
-           (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err));
+           (pc->acpi == CHOICE_OFF || acpi_tables_add(pc->fw_cfg, &acpi, err)) &&
+           add_smbios(pc, err);
 }

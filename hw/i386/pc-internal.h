@@ -19,6 +19,7 @@ typedef struct PcMachine {
     Machine machine;
     OnOffAuto smm, vmport, acpi; /* PROP */
     bool hpet;                   /* PROP */
+    int smbios_entry_point;      /* PROP: 0 32-bit, 1 64-bit */
 
     Region memory, io; /* the two address spaces... */
     Region cpu_memory; /* ...and what CPUs see of the first: local APICs may lie on top */

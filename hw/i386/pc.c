@@ -245,6 +245,7 @@ static void pc_reset(Machine *machine)
     pc_cpus_reset(pc);
 }
 
+static const char *const entry_points[] = {"32", "64", NULL};
 static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 
 static const Field pc_fields[] = {
@@ -253,6 +254,8 @@ static const Field pc_fields[] = {
     PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
     PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
     PROP(PcMachine, hpet, .init = 1, .desc = "high precision event timer"),
+    PROP_ENUM(PcMachine, smbios_entry_point, .prop_name = "smbios-entry-point-type",
+              .choices = entry_points, .desc = "32: SMBIOS 2.8, 64: SMBIOS 3.0"),
     DERIVED(PcMachine, memory),
     DERIVED(PcMachine, io),
     DERIVED(PcMachine, cpu_memory),

@@ -83,13 +83,14 @@ struct Machine {
     char *guest_name; /* -name, or NULL */
     char *process_name;
     bool debug_threads; /* PROP: threads have names of their own */
-    uint8_t uuid[16]; /* -uuid, as printed: big endian; all zero when not given */
+    uint8_t uuid[16];   /* -uuid, as printed: big endian; all zero when not given */
     bool usb, graphics;
     char *vga; /* PROP vga: "none"; boards say which others they have */
 
     /* LINK: filled in by main before realize */
     Chardev *serial[MACHINE_SERIAL_COUNT]; /* -serial N; NULL: no such port */
     GPtrArray *fw_cfg;                     /* of MachineFwCfg *, in the order of the options */
+    GPtrArray *smbios;                     /* of KeyVal *, each good for smbios_check_option() */
     GPtrArray *firmware_dirs;              /* of char *: -L first, then where systems keep them */
 };
 
@@ -115,6 +116,9 @@ Machine *machine_current(void);
 bool machine_ready(Machine *machine, Error **err);
 /* MachineInfo.reset of a `Machine *`: the shape system_set_reset_handler() wants. */
 void machine_reset(void *machine);
+
+/* -uuid as the user would write it; caller frees. NULL when none was given. */
+char *machine_uuid_text(const Machine *machine);
 
 /* Guest memory as the options ask for it: the block of memory-backend=, or a new one called `name`.
  * The caller owns a reference. NULL on failure. */

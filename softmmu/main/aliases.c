@@ -176,7 +176,6 @@ const OptionRow alias_rows[] = {
     {"blockdev", "", .refused = "block graphs are not offered; -drive is"},
     {"snapshot", .refused = "temporary overlays are not offered"},
     {"pflash", "", .refused = "flash memory is not offered; -bios is"},
-    {"smbios", "", .refused = "SMBIOS tables are not offered"},
     {"acpitable", "", .refused = "ACPI tables of the user are not offered"},
     {"option-rom", "", .refused = "option ROMs of the user are not offered"},
     {"numa", "", .refused = "NUMA is not offered"},

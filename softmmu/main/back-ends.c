@@ -4,6 +4,7 @@
 
 #include "block/block.h"
 #include "hw/machine.h"
+#include "hw/smbios.h"
 #include "softmmu/gdbstub.h"
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
@@ -117,6 +118,23 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
     return true;
 }
 
+/* type=1,uuid= is -uuid. */
+static bool add_smbios(const ConfigItem *item, void *opaque, Error **err)
+{
+    Machine *machine = opaque;
+    KeyVal *kv = keyval_parse(item->text, NULL, err);
+
+    if (!kv) {
+        return false;
+    }
+    g_ptr_array_add(machine->smbios, kv);
+    if (!smbios_check_option(kv, err)) {
+        return false;
+    }
+    const char *uuid = keyval_get(kv, "uuid");
+    return !uuid || object_set(&machine->obj, "uuid", uuid, err);
+}
+
 bool startup_back_ends(const Config *config, Machine *machine, Error **err)
 {
     unsigned serial = 0;
@@ -130,6 +148,7 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
            config_foreach(config, OPT_CHARDEV, add_chardev, NULL, err) &&
            config_foreach(config, OPT_DRIVE, add_drive, NULL, err) &&
            config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
+           config_foreach(config, OPT_SMBIOS, add_smbios, machine, err) &&
            config_foreach(config, OPT_SERIAL, add_serial, &serial, err);
 }
 

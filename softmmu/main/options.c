@@ -55,6 +55,9 @@ const OptionRow option_rows[] = {
     {"nic", "none", "no network card", .id = OPT_NIC},
     {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "item the guest reads through fw_cfg",
      .id = OPT_FW_CFG},
+    {"smbios", "file=FILE|type=N[,KEY=VALUE...]",
+     "SMBIOS structure from a file, or keys of type 0, 1, 2, 3, 4, 8, 11, 17 or 41",
+     .id = OPT_SMBIOS},
     {"L", "DIR", "look for firmware in DIR first; help lists the places", .id = OPT_FIRMWARE_DIR},
     {"action", "EVENT=ACTION[,...]",
      "reboot=reset|shutdown, shutdown=poweroff|pause,\n"

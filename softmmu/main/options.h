@@ -32,6 +32,7 @@ typedef enum OptionId {
     OPT_NET,
     OPT_NIC,
     OPT_FW_CFG,
+    OPT_SMBIOS,
     OPT_FIRMWARE_DIR,
     OPT_ACTION,
     OPT_OUTCOME,
