@@ -2,6 +2,8 @@
 /* Firmware image: found at run time, mapped as ROM where the CPU starts. */
 #include "hw/firmware.h"
 
+#include "util/file.h"
+
 #include <string.h>
 
 #define DEFAULT_FIRMWARE "bios-256k.bin"
@@ -14,12 +16,12 @@
 
 static bool read_image(const char *path, char **ret_data, gsize *ret_size, Error **err)
 {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *data = NULL;
-    gsize size;
+    size_t size;
+    g_autofree char *data = file_read(path, &size, err);
 
-    if (!g_file_get_contents(path, &data, &size, &error)) {
-        return error_set(err, "cannot read the firmware: %s", error->message);
+    if (!data) {
+        error_prefix(err, "-bios: ");
+        return false;
     }
     if (size == 0 || size % ROM_GRANULE != 0 || size > ROM_SIZE_MAX) {
         return error_set(err,

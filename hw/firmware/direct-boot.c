@@ -2,6 +2,8 @@
 /* Direct boot: picks the kernel's format, and makes the option ROM that loads and enters it. */
 #include "hw/firmware/direct-boot.h"
 
+#include "util/file.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -45,12 +47,11 @@ void direct_boot_add_image(DirectBoot *boot, const ElfImage *image)
 
 GBytes *direct_boot_read_file(const char *option, const char *path, Error **err)
 {
-    g_autoptr(GError) error = NULL;
-    char *data;
-    gsize size;
+    size_t size;
+    char *data = file_read(path, &size, err);
 
-    if (!g_file_get_contents(path, &data, &size, &error)) {
-        error_set(err, "%s: %s", option, error->message);
+    if (!data) {
+        error_prefix(err, "%s: ", option);
         return NULL;
     }
     return g_bytes_new_take(data, size);

@@ -7,6 +7,7 @@
 #include "hw/smbios.h"
 
 #include "hw/firmware/smbios-fields.h"
+#include "util/file.h"
 
 #include <string.h>
 
@@ -191,15 +192,11 @@ static void add_processors(Tables *tables)
 
 static bool add_oem_file(Tables *tables, const char *path, Error **err)
 {
-    g_autoptr(GError) failure = NULL;
-    g_autofree char *text = NULL;
-    gsize size;
+    g_autofree char *text = file_read(path, NULL, err);
 
-    if (!g_file_get_contents(path, &text, &size, &failure)) {
-        return error_set(err, "-smbios type=11: cannot read '%s'", path);
-    }
-    if (strlen(text) != size) {
-        return error_set(err, "-smbios type=11: '%s' holds a zero byte, which ends a string", path);
+    if (!text) {
+        error_prefix(err, "-smbios type=11: ");
+        return false;
     }
     add_string(tables, text);
     return true;
@@ -322,13 +319,14 @@ static gsize structure_size(const uint8_t *at, gsize left)
 
 static bool add_file(Tables *tables, const char *path, Error **err)
 {
-    g_autofree char *text = NULL;
-    gsize size, length;
+    size_t size, length;
+    g_autofree char *text = file_read(path, &size, err);
 
-    if (!g_file_get_contents(path, &text, &size, NULL)) {
-        return error_set(err, "-smbios: cannot read '%s'", path);
+    if (!text) {
+        error_prefix(err, "-smbios: ");
+        return false;
     }
-    for (gsize at = 0; at < size; at += length) {
+    for (size_t at = 0; at < size; at += length) {
         const uint8_t *bytes = (const uint8_t *)text + at;
 
         length = structure_size(bytes, size - at);

@@ -107,6 +107,17 @@ static bool rewrite_name(Config *config, const char *argument, const char *origi
            (!process || add_machine(config, origin, err, "process-name=%s", process_text));
 }
 
+static bool rewrite_readconfig(Config *config, const char *argument, const char *origin,
+                               Error **err)
+{
+    return config_read_file(config, argument, err);
+}
+
+static bool rewrite_set(Config *config, const char *argument, const char *origin, Error **err)
+{
+    return config_set(config, argument, err);
+}
+
 #define NO_DISPLAY "there is no graphical display; -display none and -nographic are offered"
 #define NO_NETWORK "network back ends are not offered; -nic none is"
 #define NO_SOUND "sound is not offered"
@@ -155,6 +166,10 @@ const OptionRow alias_rows[] = {
     {"no-acpi", .help = "no ACPI tables", .to = "machine", .text = "acpi=off"},
     {"no-hpet", .help = "no HPET", .to = "machine", .text = "hpet=off"},
     {"nodefconfig", .help = NULL, .to = "no-user-config"},
+    {"readconfig", "FILE", "options from a file of [GROUP \"ID\"] and KEY = \"VALUE\" lines",
+     .rewrite = rewrite_readconfig},
+    {"set", "GROUP.ID.KEY=VALUE", "change or add a key of what was given before",
+     .rewrite = rewrite_set},
 
     {"vnc", "", .refused = NO_DISPLAY},
     {"spice", "", .refused = NO_DISPLAY},
@@ -187,8 +202,7 @@ const OptionRow alias_rows[] = {
     {"chroot", "", .refused = "changing the root folder is not offered"},
     {"runas", "", .refused = "changing the user is not offered"},
     {"watchdog", "", .refused = "it is no option any more; -device ib700 adds a watchdog"},
-    {"readconfig", "", .refused = "configuration files are not offered"},
-    {"writeconfig", "", .refused = "configuration files are not offered; -dump-config is"},
+    {"writeconfig", "", .refused = "it is gone; -dump-config prints the options instead"},
     {"dfilter", "", .refused = "filtering the log by address is not offered"},
     {"plugin", "", .refused = "plugins are not offered"},
     {"overcommit", "", .refused = "locking of guest memory is not offered"},

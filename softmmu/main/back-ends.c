@@ -9,6 +9,7 @@
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
 #include "util/fd-sets.h"
+#include "util/file.h"
 #include "util/json.h"
 #include "util/suggest.h"
 
@@ -87,7 +88,7 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
     static const char *const known[] = {"name", "file", "string", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "name", err);
     char *data = NULL;
-    gsize size = 0;
+    size_t size = 0;
 
     if (!kv) {
         return false;
@@ -109,8 +110,11 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
     if (string) {
         size = strlen(string);
         data = g_strdup(string);
-    } else if (!g_file_get_contents(file, &data, &size, NULL)) {
-        return error_set_errno(err, errno, "cannot read '%s'", file);
+    } else {
+        data = file_read(file, &size, err);
+    }
+    if (!data) {
+        return false;
     }
     MachineFwCfg *entry = g_new(MachineFwCfg, 1);
     *entry = (MachineFwCfg){g_strdup(name), (uint8_t *)data, size};

@@ -87,6 +87,11 @@ bool config_parse(Config *config, int argc, char **argv, Error **err);
 bool config_add(Config *config, const char *name, const char *text, const char *origin,
                 Error **err);
 
+/* -readconfig: adds the options of a file; and -set GROUP.ID.KEY=VALUE: changes one that is there
+ * (config-file.c). */
+bool config_read_file(Config *config, const char *path, Error **err);
+bool config_set(Config *config, const char *text, Error **err);
+
 /* Last item of that kind, or NULL. */
 const ConfigItem *config_last(const Config *config, OptionId id);
 

@@ -2,7 +2,9 @@
 /* The command line: short options rewrite to the canonical form, wrong ones are explained. */
 #include "softmmu/main/options.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static Config *parse(const char *line, Error **err)
 {
@@ -39,7 +41,8 @@ static void test_canonical_form(void)
          "-machine boot.order=c\n-machine boot.order=dc,boot.menu=on\n"},
         {"-rtc base=utc,clock=vm", "-machine rtc.base=utc,rtc.clock=vm\n"},
         {"-name x,process=y", "-machine guest-name=x\n-machine process-name=y\n"},
-        {"-name guest=a,,b,debug-threads=on", "-machine debug-threads=on\n-machine guest-name=a,,b\n"},
+        {"-name guest=a,,b,debug-threads=on",
+         "-machine debug-threads=on\n-machine guest-name=a,,b\n"},
         {"-no-reboot -no-shutdown", "-action reboot=shutdown\n-action shutdown=pause\n"},
         {"-nographic", "-machine graphics=off\n-display none\n"},
         {"-usb -no-hpet", "-machine usb=on\n-machine hpet=off\n"},
@@ -86,6 +89,96 @@ static void test_errors(void)
         g_autoptr(Error) err = NULL;
         g_assert_null(parse(rows[i].line, &err));
         g_assert_cmpstr(error_message(err), ==, rows[i].message);
+    }
+}
+
+/* -- -readconfig, -set ------------------------------------------------------------------------- */
+
+/* Parses "-readconfig FILE" with that in it, then `more`; %s in *ret_path stands for its path. */
+static Config *read_config(const char *lines, const char *more, char **ret_path, Error **err)
+{
+    char *path = g_strdup("/tmp/test-options-XXXXXX");
+    int fd = g_mkstemp(path);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    g_assert_true(g_file_set_contents(path, lines, -1, NULL));
+    g_autofree char *line = g_strdup_printf("-readconfig %s %s", path, more);
+    Config *config = parse(line, err);
+    g_assert_cmpint(g_remove(path), ==, 0);
+    *ret_path = path;
+    return config;
+}
+
+static void test_config_file(void)
+{
+    static const char file[] = "# all of it\n"
+                               "[machine]\n"
+                               "  type = \"pc\"\n"
+                               "\taccel=\"tcg\" # which\n"
+                               "\n"
+                               "[device \"d0\"]\n"
+                               "driver = \"isa-serial\"\n"
+                               "chardev = \"a,b\"\n"
+                               " [chardev \"a,b\"] \n"
+                               "backend = \"null\"\n"
+                               "[memory]\n size = \"64\"\n"
+                               "[smp-opts]\ncpus = \"2\"\n"
+                               "[drive \"d\"]\nfile = \"x\"\nif = \"none\"\n"
+                               "[drive \"e\"]\nfile = \"y\"";
+    g_autoptr(Error) err = NULL;
+    g_autofree char *path = NULL;
+    g_autoptr(Config) config = read_config(
+        file, "-set drive.d.file=z,1 -set device.d0.index=1 -set drive.e.throttling.x=2", &path,
+        &err);
+
+    g_assert_null(err);
+    g_autofree char *text = config_text(config);
+    g_assert_cmpstr(text, ==,
+                    "-machine type=pc,accel=tcg\n"
+                    "-device id=d0,driver=isa-serial,chardev=a,,b,index=1\n"
+                    "-chardev id=a,,b,backend=null\n"
+                    "-machine memory.size=67108864\n"
+                    "-machine smp.cpus=2\n"
+                    "-drive id=d,file=x,if=none,file=z,,1\n"
+                    "-drive id=e,file=y,throttling.x=2\n");
+}
+
+static void test_config_file_errors(void)
+{
+    static const struct {
+        const char *file, *more, *message;
+    } rows[] = {
+        {"[foo]\n", "", "%s:1: there is no option group 'foo'"},
+        {"\n[devcie \"x\"]\n", "",
+         "%s:2: there is no option group 'devcie'; did you mean 'device'?"},
+        {"a = \"b\"\n", "", "%s:1: there is no [GROUP] before this line"},
+        {"[rtc]\nbase utc\n", "", "%s:2: a line is KEY = \"VALUE\""},
+        {"[rtc]\nbase = utc\n", "", "%s:2: the value of 'base' must stand in double quotes"},
+        {"[rtc]\nbase = \"utc\n", "", "%s:2: the value of 'base' must stand in double quotes"},
+        {"[rtc]\nbase = \"utc\" x\n", "", "%s:2: 'x' stands behind the value of 'base'"},
+        {"[device \"x\n", "", "%s:1: a header is [GROUP] or [GROUP \"ID\"]"},
+        {"[device \"x\" y]\n", "", "%s:1: a header is [GROUP] or [GROUP \"ID\"]"},
+        {"[device] x\n", "", "%s:1: a header is [GROUP] or [GROUP \"ID\"]"},
+        {"\n\n[memory]\nsize = \"x\"\n", "", "%s:3: 'x' is not a size"},
+        {"", "-set a", "-set a: the form is GROUP.ID.KEY=VALUE"},
+        {"", "-set device.x.y", "-set device.x.y: the form is GROUP.ID.KEY=VALUE"},
+        {"", "-set device.x.y=1", "-set device.x.y=1: there is no -device with id 'x' before it"},
+        {"", "-set machine.x.y=1",
+         "-set machine.x.y=1: there is no -machine with id 'x' before it"},
+        {"", "-device '{\"driver\":\"d\",\"id\":\"x\"}' -set device.x.y=1",
+         "-set device.x.y=1: what is given as JSON cannot be changed"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Error) err = NULL;
+        g_autofree char *path = NULL;
+        g_assert_null(read_config(rows[i].file, rows[i].more, &path, &err));
+        g_auto(GStrv) parts = g_strsplit(rows[i].message, "%s", 2);
+        g_autofree char *message =
+            parts[1] ? g_strdup_printf("-readconfig %s: %s%s", path, path, parts[1])
+                     : g_strdup(parts[0]);
+        g_assert_cmpstr(error_message(err), ==, message);
     }
 }
 
@@ -146,6 +239,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/options/canonical-form", test_canonical_form);
     g_test_add_func("/options/errors", test_errors);
+    g_test_add_func("/options/config-file", test_config_file);
+    g_test_add_func("/options/config-file-errors", test_config_file_errors);
     g_test_add_func("/options/help-ends-parsing", test_help_ends_parsing);
     g_test_add_func("/options/defaults", test_defaults);
     g_test_add_func("/options/rows", test_rows);
