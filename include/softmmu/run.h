@@ -123,6 +123,9 @@ void vcpu_defer(void (*release)(void *opaque), void *opaque);
  * dropped meanwhile; any thread. */
 void vcpu_wait_safe_points(void);
 
+/* -overcommit cpu-pm=on: a halted guest CPU may keep the host's CPU, where the accelerator can. */
+extern bool run_cpu_pm;
+
 /* -- Run state --------------------------------------------------------------------------------- */
 
 /* Names as query-status prints them. */

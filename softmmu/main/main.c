@@ -50,7 +50,7 @@ static bool build_machine(const Config *config, Error **err)
     system_set_reset_handler(machine_reset, machine);
     machine_reset(machine);
     startup_warn_if_unseen(config);
-    return process_ready(err);
+    return startup_confine(config, err) && process_ready(err);
 }
 
 /* Everything that was made, newest first, whether start-up got to its end or not. */
@@ -78,7 +78,7 @@ static bool run(const Config *config, int *ret_status, Error **err)
     if (config_last(config, OPT_DAEMONIZE) && !process_daemonize(err)) {
         return false;
     }
-    if (!start_loop(err)) {
+    if (!startup_sandbox(config, err) || !start_loop(err)) {
         return false;
     }
     outcome_watch();

@@ -68,6 +68,14 @@ const OptionRow option_rows[] = {
      "write a JSON record of how the run ended and what it used;\n"
      "hang=: end when the guest is dead for so long (guest time)",
      .id = OPT_OUTCOME},
+    {"run-with", "[user=NAME|UID:GID][,chroot=DIR]", "give up rights once the machine is made",
+     .id = OPT_RUN_WITH},
+    {"sandbox",
+     "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]\n"
+     "                        [,spawn=allow|deny][,resourcecontrol=allow|deny]",
+     "system calls the process may not make", .id = OPT_SANDBOX},
+    {"overcommit", "[mem-lock=on|off][,cpu-pm=on|off]",
+     "keep guest memory out of swap; leave halted CPUs to the guest (KVM)", .id = OPT_OVERCOMMIT},
     {"nodefaults", .id = OPT_NODEFAULTS, .help = "make no device that was not asked for"},
     {"S", .id = OPT_PAUSED, .help = "do not start the CPUs; the monitor's cont does"},
     {"daemonize", .id = OPT_DAEMONIZE, .help = "go to the background once the machine is made"},

@@ -17,6 +17,7 @@
 /* -- Daemon ------------------------------------------------------------------------------------ */
 
 static int ready_pipe = -1; /* in the daemon: one byte tells the parent that all went well */
+static int null_fd = -1;    /* opened before another root folder may hide it */
 
 /* The parent's end: waits for the byte, or takes over the child's exit status. */
 static int wait_for_child(pid_t child, int pipe_fd)
@@ -39,6 +40,10 @@ bool process_daemonize(Error **err)
 {
     int fds[2];
 
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0) {
+        return error_set_errno(err, errno, "-daemonize: cannot open '/dev/null'");
+    }
     if (pipe2(fds, O_CLOEXEC) < 0) {
         return error_set_errno(err, errno, "-daemonize: pipe");
     }
@@ -64,8 +69,7 @@ bool process_ready(Error **err)
     if (ready_pipe < 0) {
         return true;
     }
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null_fd < 0 || chdir("/") < 0) {
+    if (chdir("/") < 0) {
         return error_set_errno(err, errno, "-daemonize: cannot leave the terminal");
     }
     if (write(ready_pipe, "", 1) != 1) {

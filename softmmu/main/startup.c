@@ -4,6 +4,8 @@
 
 #include "accel/accel.h"
 #include "hw/machine.h"
+#include "softmmu/main/confine.h"
+#include "softmmu/run.h"
 #include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
 #include "util/suggest.h"
@@ -197,6 +199,84 @@ bool startup_settings(const Config *config, Error **err)
                           (void *)"there is no parallel port", err) &&
            config_foreach(config, OPT_ACTION, apply_action, NULL, err) &&
            config_foreach(config, OPT_GLOBAL, apply_global, NULL, err);
+}
+
+/* -- What the process gives up ----------------------------------------------------------------- */
+
+typedef struct Confinement {
+    char *root, *user; /* NULL: as they are */
+    bool mem_lock;
+} Confinement;
+
+static bool apply_run_with(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"user", "chroot", "async-teardown", NULL};
+    Confinement *all = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+    bool async_teardown; /* there is nothing here that takes long to tear down */
+
+    if (!kv || !keyval_get_bool(kv, "async-teardown", &async_teardown, err)) {
+        return false;
+    }
+    const char *root = keyval_get(kv, "chroot"), *user = keyval_get(kv, "user");
+    if (root) {
+        g_free(all->root);
+        all->root = g_strdup(root);
+    }
+    if (user) {
+        g_free(all->user);
+        all->user = g_strdup(user);
+    }
+    return keyval_check_unused(kv, known, err);
+}
+
+static bool apply_overcommit(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"mem-lock", "cpu-pm", NULL};
+    Confinement *all = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+
+    return kv && keyval_get_bool(kv, "mem-lock", &all->mem_lock, err) &&
+           keyval_get_bool(kv, "cpu-pm", &run_cpu_pm, err) && keyval_check_unused(kv, known, err);
+}
+
+bool startup_confine(const Config *config, Error **err)
+{
+    Confinement all = {0};
+    bool fine = config_foreach(config, OPT_RUN_WITH, apply_run_with, &all, err) &&
+                config_foreach(config, OPT_OVERCOMMIT, apply_overcommit, &all, err);
+
+    if (fine && all.mem_lock && !confine_lock_memory(err)) {
+        error_prefix(err, "-overcommit mem-lock=on: ");
+        fine = false;
+    }
+    if (fine && (all.root || all.user) && !confine_process(all.root, all.user, err)) {
+        error_prefix(err, "-run-with: ");
+        fine = false;
+    }
+    g_free(all.root);
+    g_free(all.user);
+    return fine;
+}
+
+static bool apply_sandbox(const ConfigItem *item, void *opaque, Error **err)
+{
+    const Config *config = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "enable", err);
+    const char *elevate = kv ? keyval_get(kv, "elevateprivileges") : NULL;
+    const ConfigItem *run_with = config_last(config, OPT_RUN_WITH);
+
+    if (elevate && strcmp(elevate, "deny") == 0 && run_with && strstr(run_with->text, "user=")) {
+        error_set(err, "elevateprivileges=deny denies '%s', too", run_with->origin);
+        error_hint(err, "elevateprivileges=children goes with it");
+        return false;
+    }
+    return kv && confine_sandbox(kv, err);
+}
+
+bool startup_sandbox(const Config *config, Error **err)
+{
+    return config_foreach(config, OPT_SANDBOX, apply_sandbox, (void *)config, err);
 }
 
 /* -- Accelerator ------------------------------------------------------------------------------- */

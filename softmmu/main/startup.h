@@ -30,6 +30,12 @@ bool startup_devices(const Config *config, Error **err);
 /* Lets the monitor tell clients which options there are. */
 void startup_tell_options(void);
 
+/* -sandbox: before there are threads. */
+bool startup_sandbox(const Config *config, Error **err);
+
+/* -overcommit, -run-with: when nothing more needs rights. */
+bool startup_confine(const Config *config, Error **err);
+
 /* Who gives no option about a display expects a window: says how to see the guest. */
 void startup_warn_if_unseen(const Config *config);
 

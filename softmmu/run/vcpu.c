@@ -14,6 +14,8 @@ typedef struct Work {
 
 static MachineCond changed;
 
+bool run_cpu_pm;
+
 void vcpus_wait_change(void)
 {
     machine_cond_wait(&changed);
