@@ -285,6 +285,14 @@ bool drive_is_cdrom(Drive *drive)
     return drive->media == MEDIA_CDROM;
 }
 
+const char *const drive_error_choices[] = {"auto", "report", "ignore", "stop", "enospc", NULL};
+
+void drive_override_errors(Drive *drive, int werror, int rerror)
+{
+    drive->werror = werror ? werror - 1 : drive->werror;
+    drive->rerror = rerror ? rerror - 1 : drive->rerror;
+}
+
 DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status)
 {
     DriveErrorAction action = (DriveErrorAction)(is_read ? drive->rerror : drive->werror);

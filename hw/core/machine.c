@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define DEFAULT_RAM (128ull << 20)
+#define MEMORY_SLOTS_MAX 256
 #define CPU_NUMBER_LIMIT 255 /* of each part of a topology, so that products fit into 32 bits */
 
 /* -- Names ------------------------------------------------------------------------------------- */
@@ -159,6 +160,7 @@ RamBlock *machine_new_ram(const Machine *machine, const char *name, Error **err)
         .share = machine->ram_share,
         .prealloc = machine->ram_prealloc,
         .merge = machine->ram_merge,
+        .no_dump = !machine->dump_guest_core,
     };
 
     if (machine->memory_backend) {
@@ -243,6 +245,32 @@ int64_t machine_rtc_seconds(const Machine *machine)
 }
 
 /* -- Checks ------------------------------------------------------------------------------------ */
+
+/* Hot-plugged memory: checked, so that what was once wrong does not become so later. */
+static bool check_memory_slots(const Machine *machine, Error **err)
+{
+    uint64_t size = machine->ram_size, max = machine->ram_max;
+
+    if (machine->ram_slots > MEMORY_SLOTS_MAX) {
+        return error_set(err, "-m: slots=%u are more than %d", machine->ram_slots,
+                         MEMORY_SLOTS_MAX);
+    }
+    if (!max) {
+        return !machine->ram_slots || error_set(err, "-m: slots= needs maxmem=");
+    }
+    if (max < size) {
+        return error_set(err, "-m: maxmem= is less than the %" G_GUINT64_FORMAT " MiB of size=",
+                         (guint64)size >> 20);
+    }
+    if (max > size && !machine->ram_slots) {
+        return error_set(err, "-m: maxmem= needs slots=, places for what is added");
+    }
+    if (max > size) {
+        warn_report("-m: memory cannot be added to the running machine; slots= and maxmem= are "
+                    "without effect");
+    }
+    return true;
+}
 
 static uint32_t or_one(uint32_t value)
 {
@@ -365,7 +393,8 @@ static bool machine_realize(Object *obj, Error **err)
     if (machine->usb) {
         return error_set(err, "-usb: machine '%s' has no USB controller", info->name);
     }
-    return complete_cpus(machine, err) && check_rtc(machine, err) && check_boot(machine, err);
+    return check_memory_slots(machine, err) && complete_cpus(machine, err) &&
+           check_rtc(machine, err) && check_boot(machine, err);
 }
 
 bool machine_set_boot_order(Machine *machine, const char *letters, Error **err)
@@ -395,6 +424,7 @@ static void machine_init(Object *obj)
     Machine *machine = (Machine *)obj;
 
     machine->fw_cfg = g_ptr_array_new_with_free_func(fw_cfg_free);
+    machine->acpi_tables = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     machine->smbios = g_ptr_array_new_with_free_func((GDestroyNotify)keyval_free);
     machine->firmware_dirs = g_ptr_array_new_with_free_func(g_free);
     for (const char *const *dir = machine_default_firmware_dirs; *dir; dir++) {
@@ -407,6 +437,7 @@ static void machine_finalize(Object *obj)
     Machine *machine = (Machine *)obj;
 
     g_ptr_array_free(machine->fw_cfg, TRUE);
+    g_ptr_array_free(machine->acpi_tables, TRUE);
     g_ptr_array_free(machine->smbios, TRUE);
     g_ptr_array_free(machine->firmware_dirs, TRUE);
 }
@@ -448,6 +479,8 @@ static const char *const rtc_driftfixes[] = {"none", "slew", NULL};
 
 static const Field machine_fields[] = {
     PROP_SIZE(Machine, ram_size, .prop_name = "memory.size", .desc = "guest memory (-m)"),
+    PROP_SIZE(Machine, ram_max, .prop_name = "memory.max", .desc = "what it may grow to (maxmem=)"),
+    PROP(Machine, ram_slots, .prop_name = "memory.slots", .desc = "places for more of it"),
     PROP(Machine, ram_path, .prop_name = "memory.path", .desc = "file or directory behind it"),
     PROP(Machine, ram_prealloc, .prop_name = "memory.prealloc", .desc = "allocate it at start"),
     PROP(Machine, ram_share, .prop_name = "memory.share", .desc = "share it with other processes"),
@@ -490,6 +523,7 @@ static const Field machine_fields[] = {
     PROP(Machine, vga, .init_text = "none", .desc = "display adapter"),
     LINK(Machine, serial),
     LINK(Machine, fw_cfg),
+    LINK(Machine, acpi_tables),
     LINK(Machine, smbios),
     LINK(Machine, firmware_dirs),
     FIELDS_END,

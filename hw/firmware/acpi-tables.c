@@ -21,6 +21,7 @@
 #define LOADER_FILE "etc/table-loader"
 #define TABLES_ALIGNMENT 64 /* of the FACS, which comes first */
 #define RSDP_ALIGNMENT 16
+#define OWN_TABLES_MAX 4
 
 /* A guest brought over from QEMU shall see the machine it knows. */
 #define OEM_ID "BOCHS "
@@ -342,6 +343,16 @@ static uint32_t add_waet(AcpiBuilder *b)
     return start;
 }
 
+static uint32_t add_user_table(AcpiBuilder *b, GBytes *table)
+{
+    uint32_t start = b->tables->len;
+    gsize size;
+    const uint8_t *bytes = g_bytes_get_data(table, &size);
+
+    g_byte_array_append(b->tables, bytes, (guint)size);
+    return start;
+}
+
 static uint32_t add_root(AcpiBuilder *b, const char *signature, uint8_t pointer_size,
                          const uint32_t *tables, unsigned count)
 {
@@ -382,7 +393,8 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
     add_allocate(&b, RSDP_FILE, RSDP_ALIGNMENT, ZONE_FSEG);
     uint32_t facs = add_facs(&b);
     uint32_t dsdt = add_dsdt(&b, config);
-    uint32_t tables[4];
+    unsigned user_count = config->user_tables ? config->user_tables->len : 0;
+    g_autofree uint32_t *tables = g_new(uint32_t, OWN_TABLES_MAX + user_count);
     unsigned count = 0;
     tables[count++] = add_fadt(&b, facs, dsdt);
     tables[count++] = add_madt(&b, config);
@@ -390,6 +402,9 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
         tables[count++] = add_hpet(&b, config->hpet_timers);
     }
     tables[count++] = add_waet(&b);
+    for (unsigned i = 0; i < user_count; i++) {
+        tables[count++] = add_user_table(&b, config->user_tables->pdata[i]);
+    }
     uint32_t rsdt = add_root(&b, "RSDT", 4, tables, count);
     uint32_t xsdt = add_root(&b, "XSDT", 8, tables, count);
     add_rsdp(&b, rsdt, xsdt);

@@ -9,6 +9,7 @@
 #include "hw/smbios.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/cpu.h"
+#include "util/file.h"
 
 #include <string.h>
 
@@ -54,7 +55,7 @@ void pc_boot_order_set(PcMachine *pc, const char *order)
         n += codes[n] != 0;
     }
     rtc_set_cmos(pc->rtc, CMOS_BOOT_ORDER, (uint8_t)(codes[1] << 4 | codes[0]));
-    rtc_set_cmos(pc->rtc, CMOS_BOOT_THIRD, (uint8_t)(codes[2] << 4));
+    rtc_set_cmos(pc->rtc, CMOS_BOOT_THIRD, (uint8_t)(codes[2] << 4 | !pc->fd_bootchk));
 }
 
 static bool set_number_file(FwCfg *fw_cfg, const char *name, uint64_t value, unsigned size,
@@ -64,6 +65,38 @@ static bool set_number_file(FwCfg *fw_cfg, const char *name, uint64_t value, uns
     g_autoptr(GBytes) bytes = g_bytes_new(&little, size);
 
     return fw_cfg_set_file(fw_cfg, name, bytes, err);
+}
+
+/* A picture that SeaBIOS can show, by how it begins. */
+static const char *splash_name(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t jpeg[] = {0xff, 0xd8, 0xff};
+
+    if (size > 30 && memcmp(bytes, "BM", 2) == 0) {
+        return bytes[28] == 24 ? "bootsplash.bmp" : NULL; /* bits a pixel */
+    }
+    return size > sizeof(jpeg) && memcmp(bytes, jpeg, sizeof(jpeg)) == 0 ? "bootsplash.jpg" : NULL;
+}
+
+static bool add_splash(PcMachine *pc, Error **err)
+{
+    const char *path = pc->machine.boot_splash;
+    size_t size;
+
+    if (!path) {
+        return true;
+    }
+    char *data = file_read(path, &size, err);
+    if (!data) {
+        error_prefix(err, "-boot splash=: ");
+        return false;
+    }
+    g_autoptr(GBytes) bytes = g_bytes_new_take(data, size);
+    const char *name = splash_name((const uint8_t *)data, size);
+    if (!name) {
+        return error_set(err, "-boot splash=: '%s' is neither a JPEG nor a BMP of 24 bits", path);
+    }
+    return fw_cfg_set_file(pc->fw_cfg, name, bytes, err);
 }
 
 static bool describe_boot(PcMachine *pc, const char *first, Error **err)
@@ -147,7 +180,7 @@ bool pc_firmware_create(PcMachine *pc, Error **err)
         !direct_boot_load(pc->fw_cfg, &pc->machine, pc->low_size, &boot_rom, err)) {
         return false;
     }
-    return describe_boot(pc, boot_rom, err) && add_user_items(pc, err) &&
+    return describe_boot(pc, boot_rom, err) && add_splash(pc, err) && add_user_items(pc, err) &&
            object_realize((Object *)pc->fw_cfg, err);
 }
 
@@ -199,6 +232,7 @@ bool pc_firmware_ready(Machine *machine, Error **err)
         .low_memory = pc->low_size,
         .serial_ports = pc->serial_ports,
         .panic_port = panic_port,
+        .user_tables = pc->machine.acpi_tables,
         .hpet_timers = pc->timers ? hpet_timer_count(pc->timers) : 0,
     };
 

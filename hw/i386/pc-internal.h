@@ -12,6 +12,7 @@
 #define PC_GSI_COUNT 24
 #define PC_4_GIB (1ull << 32)
 #define PC_RAM_ID "pc.ram"
+#define PC_LOW_MEMORY_MAX 0xe0000000ull
 
 typedef enum OnOffAuto { CHOICE_AUTO, CHOICE_ON, CHOICE_OFF } OnOffAuto;
 
@@ -19,6 +20,11 @@ typedef struct PcMachine {
     Machine machine;
     OnOffAuto smm, vmport, acpi; /* PROP */
     bool hpet;                   /* PROP */
+    bool fd_bootchk;             /* PROP: look for a signature on floppies */
+    bool i8042, smbus;           /* PROP: always there */
+    bool sata, suppress_vmdesc;  /* PROP: without effect here */
+    OnOffAuto pit, with_pic;     /* PROP: always there */
+    uint64_t max_low_memory;     /* PROP max-ram-below-4g, bytes; 0: the usual */
     int smbios_entry_point;      /* PROP: 0 32-bit, 1 64-bit */
 
     Region memory, io; /* the two address spaces... */

@@ -13,7 +13,6 @@
 
 /* RAM keeps out of the last 512 MiB below 4 GiB; once it has to be split, out of the last GiB, so
  * that both halves stay aligned to huge pages. */
-#define LOW_RAM_LIMIT 0xe0000000ull
 #define LOW_RAM_SPLIT 0xc0000000ull
 
 enum { /* CMOS bytes that firmware reads */
@@ -70,6 +69,16 @@ static void create_roots(PcMachine *pc)
     apic_set_memory(&pc->cpu_memory, &pc->memory);
 }
 
+/* What does not fit below the hole goes above 4 GiB, then split at a whole number of GiB. */
+static uint64_t low_memory(const PcMachine *pc)
+{
+    uint64_t size = pc->machine.ram_size;
+    uint64_t limit = pc->max_low_memory ? pc->max_low_memory : PC_LOW_MEMORY_MAX;
+
+    limit &= ~(TARGET_PAGE_SIZE - 1);
+    return size < limit ? size : MIN(limit, LOW_RAM_SPLIT);
+}
+
 bool pc_memory_create(PcMachine *pc, Error **err)
 {
     const Machine *machine = &pc->machine;
@@ -81,7 +90,7 @@ bool pc_memory_create(PcMachine *pc, Error **err)
     if (!pc->ram_block) {
         return false;
     }
-    pc->low_size = machine->ram_size < LOW_RAM_LIMIT ? machine->ram_size : LOW_RAM_SPLIT;
+    pc->low_size = low_memory(pc);
     pc->high_size = machine->ram_size - pc->low_size;
     region_transaction_begin();
     create_roots(pc);

@@ -199,6 +199,17 @@ static bool check_properties(const PcMachine *pc, Error **err)
     if (pc->vmport == CHOICE_ON) {
         return error_set(err, "-machine: vmport=on: this machine has no VMware port");
     }
+    if (pc->pit == CHOICE_OFF || pc->with_pic == CHOICE_OFF || !pc->i8042 || !pc->smbus) {
+        return error_set(err, "-machine: %s=off: this machine always has one",
+                         pc->pit == CHOICE_OFF        ? "pit"
+                         : pc->with_pic == CHOICE_OFF ? "pic"
+                         : pc->i8042                  ? "smbus"
+                                                      : "i8042");
+    }
+    if (pc->max_low_memory > PC_LOW_MEMORY_MAX ||
+        (pc->max_low_memory && pc->max_low_memory < 1 << 20)) {
+        return error_set(err, "-machine: max-ram-below-4g= goes from 1M to 3.5G");
+    }
     return true;
 }
 
@@ -254,6 +265,16 @@ static const Field pc_fields[] = {
     PROP_ENUM(PcMachine, vmport, .choices = on_off_auto, .desc = "VMware port; not available"),
     PROP_ENUM(PcMachine, acpi, .choices = on_off_auto, .desc = "ACPI tables; auto: on"),
     PROP(PcMachine, hpet, .init = 1, .desc = "high precision event timer"),
+    PROP(PcMachine, fd_bootchk, .init = 1, .desc = "look for a boot signature on floppies"),
+    PROP(PcMachine, i8042, .init = 1, .desc = "keyboard controller; always there"),
+    PROP(PcMachine, smbus, .init = 1, .desc = "system management bus; always there"),
+    PROP(PcMachine, sata, .init = 1, .desc = "SATA bus; this machine has none"),
+    PROP(PcMachine, suppress_vmdesc, .desc = "saved machines do not describe themselves"),
+    PROP_ENUM(PcMachine, pit, .choices = on_off_auto, .desc = "interval timer; always there"),
+    PROP_ENUM(PcMachine, with_pic, .prop_name = "pic", .choices = on_off_auto,
+              .desc = "interrupt controller; always there"),
+    PROP_SIZE(PcMachine, max_low_memory, .prop_name = "max-ram-below-4g",
+              .desc = "memory below 4 GiB, at most 3.5G; 0: the usual"),
     PROP_ENUM(PcMachine, smbios_entry_point, .prop_name = "smbios-entry-point-type",
               .choices = entry_points, .desc = "32: SMBIOS 2.8, 64: SMBIOS 3.0"),
     DERIVED(PcMachine, memory),

@@ -561,6 +561,9 @@ static bool ide_drive_realize(Object *obj, Error **err)
     if (!choose_unit(drive, bus, err) || (drive->drive && !drive_take(drive->drive, err))) {
         return false;
     }
+    if (drive->drive) {
+        drive_override_errors(drive->drive, drive->werror, drive->rerror);
+    }
     drive->node = drive->drive ? drive_node(drive->drive) : NULL;
     drive->sectors = drive->node ? block_size(drive->node) / IDE_SECTOR_SIZE : 0;
     bus->drives[drive->unit] = drive;
@@ -589,6 +592,10 @@ static void ide_drive_reset_hold(Object *obj)
 static const Field ide_drive_fields[] = {
     PROP_LINK(IdeDrive, drive, .desc = "drive with the image", .link_type = &drive_type),
     PROP(IdeDrive, unit, .desc = "0 master, 1 slave, -1 the first free", .init = -1),
+    PROP_ENUM(IdeDrive, werror, .choices = drive_error_choices,
+              .desc = "what a failed write leads to"),
+    PROP_ENUM(IdeDrive, rerror, .choices = drive_error_choices,
+              .desc = "what a failed read leads to"),
     PROP(IdeDrive, serial, .desc = "serial number, up to 20 characters"),
     PROP(IdeDrive, model, .desc = "model name, up to 40 characters"),
     PROP(IdeDrive, ver, .desc = "firmware version, up to 8 characters"),

@@ -50,8 +50,9 @@ typedef struct IdeDriveInfo {
 /* Registers that are two deep for 48-bit commands: [0] written last, [1] before. */
 struct IdeDrive {
     Device dev;
-    Drive *drive; /* PROP */
-    int32_t unit; /* PROP; -1: the first free */
+    Drive *drive;           /* PROP */
+    int32_t unit;           /* PROP; -1: the first free */
+    int32_t werror, rerror; /* PROP; 0: as the drive says */
     char *serial, *model, *ver;
     BlockNode *node; /* NULL: no medium */
     uint64_t sectors;

@@ -109,6 +109,11 @@ typedef enum DriveErrorAction {
     DRIVE_ERROR_ENOSPC  /* of writes: stop when the host's disk is full, else report */
 } DriveErrorAction;
 
+/* Values of the properties werror and rerror of a device that overrides its drive's; "auto": it
+ * does not. */
+extern const char *const drive_error_choices[];
+/* The index among these for writes and for reads. */
+void drive_override_errors(Drive *drive, int werror, int rerror);
 /* For a negative errno: REPORT, IGNORE or STOP. */
 DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status);
 /* A device takes the drive it was given by drive=ID; fails when another device has it. */

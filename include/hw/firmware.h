@@ -36,7 +36,12 @@ typedef struct AcpiConfig {
     uint64_t low_memory;                 /* where RAM below 4 GiB ends */
     unsigned hpet_timers;                /* 0: no HPET */
     uint16_t panic_port;                 /* of pvpanic; 0: there is none */
+    const GPtrArray *user_tables;        /* of GBytes *, whole tables; NULL: none */
 } AcpiConfig;
+
+/* A table as -acpitable describes it, summed; the caller drops the reference. NULL on failure. */
+struct KeyVal;
+GBytes *acpi_user_table(struct KeyVal *kv, Error **err);
 
 /* Adds "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */
 bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err);

@@ -55,11 +55,13 @@ struct Machine {
     Object obj;
 
     /* -m, -mem-path, -mem-prealloc */
-    uint64_t ram_size; /* PROP memory.size, bytes, a multiple of the page size */
-    char *ram_path;    /* PROP memory.path; NULL: anonymous */
-    bool ram_prealloc; /* PROP memory.prealloc */
-    bool ram_share;    /* PROP memory.share */
-    bool ram_merge;    /* PROP mem-merge */
+    uint64_t ram_size;  /* PROP memory.size, bytes, a multiple of the page size */
+    uint64_t ram_max;   /* PROP memory.max, bytes; 0: not given */
+    uint32_t ram_slots; /* PROP memory.slots */
+    char *ram_path;     /* PROP memory.path; NULL: anonymous */
+    bool ram_prealloc;  /* PROP memory.prealloc */
+    bool ram_share;     /* PROP memory.share */
+    bool ram_merge;     /* PROP mem-merge */
     bool dump_guest_core;
     char *memory_backend; /* id of a -object memory-backend-*, or NULL; see machine_new_ram() */
 
@@ -90,6 +92,7 @@ struct Machine {
     /* LINK: filled in by main before realize */
     Chardev *serial[MACHINE_SERIAL_COUNT]; /* -serial N; NULL: no such port */
     GPtrArray *fw_cfg;                     /* of MachineFwCfg *, in the order of the options */
+    GPtrArray *acpi_tables;                /* of GBytes *, each a whole table: -acpitable */
     GPtrArray *smbios;                     /* of KeyVal *, each good for smbios_check_option() */
     GPtrArray *firmware_dirs;              /* of char *: -L first, then where systems keep them */
 };

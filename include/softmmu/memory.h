@@ -44,10 +44,13 @@ typedef struct RamDesc {
     bool memfd;              /* a memfd even when not shared: mapped privately */
     uint64_t huge_page_size; /* memfd: 0 for pages of the ordinary size */
     bool prealloc, merge, read_only;
+    bool no_dump; /* left out of core dumps */
 } RamDesc;
 
 /* Reserves and maps. SIGBUS of a full tmpfs is reported as an error when preallocating. */
 RamBlock *ram_block_new(const RamDesc *desc, Error **err);
+/* Locks all blocks that are there into the host's memory. */
+bool ram_lock_all(Error **err);
 RamBlock *ram_block_ref(RamBlock *block);
 void ram_block_unref(RamBlock *block);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Short options as rows that rewrite to the canonical form, and those that are known but not
- * offered. */
+/* Short options as rows that rewrite to the canonical form. */
 #include "softmmu/main/options.h"
 
 #include <string.h>
@@ -41,10 +40,11 @@ static bool rewrite_memory(Config *config, const char *argument, const char *ori
     if (!size) {
         return error_set(err, "a size is needed, as in -m 512 or -m size=2G");
     }
-    if (slots || maximum > bytes) {
-        return error_set(err, "memory cannot be added later: slots= and maxmem= are not offered");
-    }
-    return add_machine(config, origin, err, "memory.size=%" G_GUINT64_FORMAT, (guint64)bytes);
+    return add_machine(config, origin, err, "memory.size=%" G_GUINT64_FORMAT, (guint64)bytes) &&
+           (!slots ||
+            add_machine(config, origin, err, "memory.slots=%" G_GUINT64_FORMAT, (guint64)slots)) &&
+           (!maximum ||
+            add_machine(config, origin, err, "memory.max=%" G_GUINT64_FORMAT, (guint64)maximum));
 }
 
 static bool rewrite_smp(Config *config, const char *argument, const char *origin, Error **err)
@@ -118,12 +118,28 @@ static bool rewrite_set(Config *config, const char *argument, const char *origin
     return config_set(config, argument, err);
 }
 
-#define NO_DISPLAY "there is no graphical display; -display none and -nographic are offered"
-#define NO_NETWORK "network back ends are not offered; -nic none is"
-#define NO_SOUND "sound is not offered"
-#define NO_MIGRATION "saving and loading of machines is not offered"
-#define NO_USB "USB is not offered"
-#define NO_FLOPPY "floppy disks are not offered"
+/* Options of old that do not change anything today: taken, with a word about it. */
+static bool warn_without_effect(Config *config, const char *argument, const char *origin,
+                                Error **err)
+{
+    warn_report("%s: this old option is without effect", origin);
+    return true;
+}
+
+static bool rewrite_realtime(Config *config, const char *argument, const char *origin, Error **err)
+{
+    static const char *const known[] = {"mlock", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(argument, NULL, err);
+    bool lock = true;
+
+    return kv && keyval_get_bool(kv, "mlock", &lock, err) && keyval_check_unused(kv, known, err) &&
+           config_add(config, "overcommit", lock ? "mem-lock=on" : "mem-lock=off", origin, err);
+}
+
+static bool rewrite_no_kvm(Config *config, const char *argument, const char *origin, Error **err)
+{
+    return config_add(config, "accel", "tcg", origin, err);
+}
 
 const OptionRow alias_rows[] = {
     {"M", "NAME", "-machine", .to = "machine"},
@@ -157,6 +173,8 @@ const OptionRow alias_rows[] = {
     {"cdrom", "FILE", "CD-ROM image", .to = "drive", .text = "file=%s,if=ide,index=2,media=cdrom"},
     {"nographic", .help = "serial port and monitor on the terminal (Ctrl-A h for help)",
      .rewrite = rewrite_nographic},
+    {"no-fd-bootchk", .help = "boot floppies without a signature, too", .to = "machine",
+     .text = "fd-bootchk=off"},
     {"vga", "none", "display adapter", .to = "machine", .text = "vga=%s"},
     {"usb", .help = "USB controller", .to = "machine", .text = "usb=on"},
     {"no-reboot", .help = "end instead of rebooting", .to = "action", .text = "reboot=shutdown"},
@@ -171,39 +189,30 @@ const OptionRow alias_rows[] = {
     {"set", "GROUP.ID.KEY=VALUE", "change or add a key of what was given before",
      .rewrite = rewrite_set},
 
-    {"vnc", "", .refused = NO_DISPLAY},
-    {"spice", "", .refused = NO_DISPLAY},
-    {"sdl", .refused = NO_DISPLAY},
-    {"curses", .refused = NO_DISPLAY},
-    {"full-screen", .refused = NO_DISPLAY},
-    {"netdev", "", .refused = NO_NETWORK},
-    {"audio", "", .refused = NO_SOUND},
-    {"audiodev", "", .refused = NO_SOUND},
-    {"soundhw", "", .refused = NO_SOUND},
-    {"incoming", "", .refused = NO_MIGRATION},
-    {"loadvm", "", .refused = NO_MIGRATION},
-    {"only-migratable", .refused = NO_MIGRATION},
-    {"usbdevice", "", .refused = NO_USB},
     {"s", .help = "-gdb tcp::1234", .to = "gdb", .text = "tcp::1234"},
-    {"fda", "", .refused = NO_FLOPPY},
-    {"fdb", "", .refused = NO_FLOPPY},
-    {"no-fd-bootchk", .refused = NO_FLOPPY},
-    {"blockdev", "", .refused = "block graphs are not offered; -drive is"},
-    {"snapshot", .refused = "temporary overlays are not offered"},
-    {"pflash", "", .refused = "flash memory is not offered; -bios is"},
-    {"acpitable", "", .refused = "ACPI tables of the user are not offered"},
-    {"option-rom", "", .refused = "option ROMs of the user are not offered"},
-    {"numa", "", .refused = "NUMA is not offered"},
-    {"tpmdev", "", .refused = "a TPM is not offered"},
-    {"fsdev", "", .refused = "shared folders are not offered"},
-    {"virtfs", "", .refused = "shared folders are not offered"},
-    {"icount", "", .refused = "instruction counting is not offered"},
     {"chroot", "DIR", NULL, .to = "run-with", .text = "chroot=%s"},
     {"runas", "NAME|UID:GID", NULL, .to = "run-with", .text = "user=%s"},
     {"async-teardown", .help = NULL, .to = "run-with", .text = "async-teardown=on"},
-    {"watchdog", "", .refused = "it is no option any more; -device ib700 adds a watchdog"},
-    {"writeconfig", "", .refused = "it is gone; -dump-config prints the options instead"},
-    {"dfilter", "", .refused = "filtering the log by address is not offered"},
-    {"plugin", "", .refused = "plugins are not offered"},
+
+    /* Names of old for what has another one now. */
+    {"no-kvm", .rewrite = rewrite_no_kvm},
+    {"no-kvm-irqchip", .to = "machine", .text = "kernel-irqchip=off"},
+    {"no-kvm-pit-reinjection", .to = "global", .text = "kvm-pit.lost_tick_policy=discard"},
+    {"localtime", .to = "machine", .text = "rtc.base=localtime"},
+    {"startdate", "DATE", .to = "machine", .text = "rtc.base=%s"},
+    {"rtc-td-hack", .to = "machine", .text = "rtc.driftfix=slew"},
+    {"realtime", "mlock=on|off", .rewrite = rewrite_realtime},
+    {"tb-size", "MIB", .to = "accel", .text = "tcg,tb-size=%s"},
+    {"tdf", .rewrite = warn_without_effect},
+    {"no-kvm-pit", .rewrite = warn_without_effect},
+    {"enable-fips", .rewrite = warn_without_effect},
+    {"win2k-hack", .rewrite = warn_without_effect},
+    {"no-quit", .rewrite = warn_without_effect},
+    {"no-frame", .rewrite = warn_without_effect},
+    {"alt-grab", .rewrite = warn_without_effect},
+    {"ctrl-grab", .rewrite = warn_without_effect},
+    {"show-cursor", .rewrite = warn_without_effect},
+    {"enable-sync-profile", .rewrite = warn_without_effect},
+    {"seed", "NUMBER", .rewrite = warn_without_effect},
     {NULL},
 };

@@ -3,6 +3,7 @@
 #include "softmmu/main/startup.h"
 
 #include "block/block.h"
+#include "hw/firmware.h"
 #include "hw/machine.h"
 #include "hw/smbios.h"
 #include "softmmu/gdbstub.h"
@@ -139,6 +140,45 @@ static bool add_smbios(const ConfigItem *item, void *opaque, Error **err)
     return !uuid || object_set(&machine->obj, "uuid", uuid, err);
 }
 
+static bool add_acpi_table(const ConfigItem *item, void *opaque, Error **err)
+{
+    Machine *machine = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+    GBytes *table = kv ? acpi_user_table(kv, err) : NULL;
+
+    if (table) {
+        g_ptr_array_add(machine->acpi_tables, table);
+    }
+    return table != NULL;
+}
+
+/* SeaBIOS runs what lies in this folder of fw_cfg. */
+static bool add_option_rom(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const known[] = {"romfile", NULL};
+    Machine *machine = opaque;
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, "romfile", err);
+    const char *name = kv ? keyval_get(kv, "romfile") : NULL;
+    size_t size;
+
+    if (!name) {
+        return kv ? error_set(err, "romfile= is needed") : false;
+    }
+    if (!keyval_check_unused(kv, known, err)) {
+        return false;
+    }
+    g_autofree char *path = machine_find_firmware(machine, name, err);
+    char *data = path ? file_read(path, &size, err) : NULL;
+    if (!data) {
+        return false;
+    }
+    g_autofree char *base = g_path_get_basename(path);
+    MachineFwCfg *entry = g_new(MachineFwCfg, 1);
+    *entry = (MachineFwCfg){g_strconcat("genroms/", base, NULL), (uint8_t *)data, size};
+    g_ptr_array_add(machine->fw_cfg, entry);
+    return true;
+}
+
 bool startup_back_ends(const Config *config, Machine *machine, Error **err)
 {
     unsigned serial = 0;
@@ -153,6 +193,8 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
            config_foreach(config, OPT_DRIVE, add_drive, NULL, err) &&
            config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
            config_foreach(config, OPT_SMBIOS, add_smbios, machine, err) &&
+           config_foreach(config, OPT_ACPI_TABLE, add_acpi_table, machine, err) &&
+           config_foreach(config, OPT_OPTION_ROM, add_option_rom, machine, err) &&
            config_foreach(config, OPT_SERIAL, add_serial, &serial, err);
 }
 

@@ -2,6 +2,8 @@
 /* -sandbox, -run-with (-chroot, -runas) and -overcommit mem-lock=. */
 #include "softmmu/main/confine.h"
 
+#include "softmmu/memory.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -230,10 +232,12 @@ bool confine_process(const char *root, const char *user, Error **err)
 
 bool confine_lock_memory(Error **err)
 {
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) {
+    /* All of the guest's, of the emulator's own what is in use: it reserves much more. */
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0) {
+        error_set_errno(err, errno, "memory cannot be locked");
+    } else if (ram_lock_all(err)) {
         return true;
     }
-    error_set_errno(err, errno, "memory cannot be locked");
     error_hint(err, "the limit is that of 'ulimit -l'; it must cover guest memory and more");
     return false;
 }

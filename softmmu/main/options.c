@@ -58,6 +58,13 @@ const OptionRow option_rows[] = {
     {"smbios", "file=FILE|type=N[,KEY=VALUE...]",
      "SMBIOS structure from a file, or keys of type 0, 1, 2, 3, 4, 8, 11, 17 or 41",
      .id = OPT_SMBIOS},
+    {"acpitable", "file=FILE|data=FILE[:FILE...][,sig=...]",
+     "ACPI table from a file; data=: without its header, whose keys are sig, rev, oem_id,\n"
+     "oem_table_id, oem_rev, asl_compiler_id and asl_compiler_rev",
+     .id = OPT_ACPI_TABLE},
+    {"option-rom", "FILE", "ROM that firmware runs before it boots", .id = OPT_OPTION_ROM},
+    {"compat", "POLICY=VALUE[,...]", "what deprecated and unstable interfaces lead to",
+     .id = OPT_COMPAT},
     {"L", "DIR", "look for firmware in DIR first; help lists the places", .id = OPT_FIRMWARE_DIR},
     {"action", "EVENT=ACTION[,...]",
      "reboot=reset|shutdown, shutdown=poweroff|pause,\n"
@@ -134,6 +141,7 @@ static const OptionRow *find_row(const char *name, Error **err)
     Suggest suggest;
 
     row = row ? row : find_in(alias_rows, name);
+    row = row ? row : find_in(refused_rows, name);
     if (row) {
         return row;
     }

@@ -33,6 +33,9 @@ typedef enum OptionId {
     OPT_NIC,
     OPT_FW_CFG,
     OPT_SMBIOS,
+    OPT_ACPI_TABLE,
+    OPT_OPTION_ROM,
+    OPT_COMPAT,
     OPT_RUN_WITH,
     OPT_SANDBOX,
     OPT_OVERCOMMIT,
@@ -77,7 +80,7 @@ struct Config {
     GPtrArray *items; /* of ConfigItem *, in the order of the command line */
 };
 
-extern const OptionRow option_rows[], alias_rows[]; /* end with a NULL name */
+extern const OptionRow option_rows[], alias_rows[], refused_rows[]; /* end with a NULL name */
 
 Config *config_new(void);
 void config_free(Config *config);

@@ -186,6 +186,22 @@ void startup_warn_if_unseen(const Config *config)
     }
 }
 
+/* There are no deprecated and no unstable interfaces, so any policy about them holds. */
+static bool check_compat(const ConfigItem *item, void *opaque, Error **err)
+{
+    static const char *const input[] = {"accept", "reject", "crash", NULL};
+    static const char *const output[] = {"accept", "hide", NULL};
+    static const char *const known[] = {"deprecated-input", "deprecated-output", "unstable-input",
+                                        "unstable-output", NULL};
+    g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
+    int choice;
+
+    return kv && get_choice(kv, known[0], input, &choice, err) &&
+           get_choice(kv, known[1], output, &choice, err) &&
+           get_choice(kv, known[2], input, &choice, err) &&
+           get_choice(kv, known[3], output, &choice, err) && keyval_check_unused(kv, known, err);
+}
+
 bool startup_settings(const Config *config, Error **err)
 {
     return check_daemon(config, err) &&
@@ -197,6 +213,7 @@ bool startup_settings(const Config *config, Error **err)
                           (void *)"there are no network back ends", err) &&
            config_foreach(config, OPT_PARALLEL, check_only_none,
                           (void *)"there is no parallel port", err) &&
+           config_foreach(config, OPT_COMPAT, check_compat, NULL, err) &&
            config_foreach(config, OPT_ACTION, apply_action, NULL, err) &&
            config_foreach(config, OPT_GLOBAL, apply_global, NULL, err);
 }

@@ -70,6 +70,19 @@ RamBlock *ram_block_from_host(const void *host, uint64_t *ret_offset)
     return found;
 }
 
+bool ram_lock_all(Error **err)
+{
+    int os_error = 0;
+
+    pthread_mutex_lock(&blocks_mutex);
+    for (guint i = 0; blocks && i < blocks->len && !os_error; i++) {
+        RamBlock *block = g_ptr_array_index(blocks, i);
+        os_error = mlock(block->host, block->size) < 0 ? errno : 0;
+    }
+    pthread_mutex_unlock(&blocks_mutex);
+    return !os_error || error_set_errno(err, os_error, "guest memory cannot be locked");
+}
+
 /* -- Backing files ----------------------------------------------------------------------------- */
 
 static int open_in_directory(const RamDesc *desc, Error **err)
@@ -230,6 +243,9 @@ static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
     madvise(block->host, block->size, MADV_HUGEPAGE);
     if (desc->merge) {
         madvise(block->host, block->size, MADV_MERGEABLE);
+    }
+    if (desc->no_dump) {
+        madvise(block->host, block->size, MADV_DONTDUMP);
     }
     return true;
 }

@@ -7,6 +7,7 @@ Run alone: python3 tests/guest/test_options.py [NAME...]
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 
@@ -67,6 +68,51 @@ SIZES = [
     ("-smp 0", "cpus=0 is not between"),
     ("-smp x", "'x' is not a number"),
     ("-smp 2,cores=3", "are not 2 CPUs"),
+]
+
+MACHINE = [
+    ("-m 64,maxmem=32M", "maxmem= is less than the 64 MiB of size="),
+    ("-m 64,maxmem=128M", "maxmem= needs slots="),
+    ("-m 64,slots=2", "slots= needs maxmem="),
+    ("-m 64,slots=300,maxmem=128M", "slots=300 are more than 256"),
+    ("-machine max-ram-below-4g=4G", "max-ram-below-4g= goes from 1M to 3.5G"),
+    ("-machine pit=off", "pit=off: this machine always has one"),
+    ("-machine i8042=off", "i8042=off: this machine always has one"),
+    ("-machine smbios-entry-point-type=16", "value '16' is not one of 32, 64"),
+    ("-acpitable sig=FOOT", "either file= or data= is needed"),
+    ("-acpitable file=FOLDER/empty", "is too short for the header of a table"),
+    ("-acpitable data=FOLDER/empty,sig=FOO", "sig=FOO does not have 4 characters"),
+    ("-acpitable data=FOLDER/empty,rev=300", "rev=300 does not fit into 1 byte"),
+    ("-acpitable data=/nowhere/x", "cannot read '/nowhere/x'"),
+    ("-option-rom nowhere.rom", "firmware 'nowhere.rom' was not found"),
+    ("-smbios type=9", "type=9 cannot be filled by keys"),
+    ("-smbios type=1,serail=x", "did you mean 'serial'?"),
+    ("-smbios type=41,pcidev=nic", "there is no PCI device 'nic'"),
+    ("-smbios file=FOLDER/empty -smbios file=FOLDER/junk", "holds no whole structure"),
+    ("-numa node", "NUMA is not offered"),
+]
+
+PROCESS = [
+    ("-runas nosuchuser", "there is no user 'nosuchuser'"),
+    ("-run-with chroot=/nowhere", "cannot make '/nowhere' the root folder"),
+    ("-run-with foo=1", "unknown parameter 'foo'"),
+    ("-sandbox maybe", "'maybe' is neither on nor off"),
+    ("-sandbox on,spawn=no", "spawn=no is not one of allow, deny"),
+    ("-sandbox on,elevateprivileges=deny -runas nobody", "denies '-runas nobody', too"),
+    ("-overcommit mem-lock=maybe", "'maybe' is neither on nor off"),
+    ("-overcommit memlock=on", "did you mean 'mem-lock'?"),
+    ("-compat deprecated-input=no", "deprecated-input=no is not one of accept, reject, crash"),
+    ("-readconfig /nowhere/c", "cannot read '/nowhere/c'"),
+    ("-set device.x.y=1", "there is no -device with id 'x'"),
+    ("-writeconfig x", "-dump-config prints the options instead"),
+    ("-plugin x", "plugins are not offered"),
+    ("-xen-attach", "Xen is not offered"),
+]
+
+OLD = [
+    ("-tdf", "-tdf: this old option is without effect"),
+    ("-enable-fips", "without effect"),
+    ("-m 64,slots=2,maxmem=128M", "memory cannot be added to the running machine"),
 ]
 
 DRIVES = [
@@ -175,6 +221,64 @@ def test_json():
         devices = guest.monitor("info pci")
         expect(re.search(r"device +5.*\n.*1b36:0005", devices), devices)
         expect(re.search(r"device +6.*\n.*1b36:0005", devices), devices)
+
+
+def test_machine():
+    check_refused(MACHINE)
+
+
+def test_process():
+    check_refused(PROCESS)
+
+
+def test_old_ones():
+    for options, wanted in OLD:
+        with Machine(["-nodefaults", "-S", *options.split()], serial=False) as guest:
+            guest.monitor_send("quit")
+            expect(guest.wait_exit() == 0, options)
+            expect_in(wanted, guest.error_text())
+
+
+def test_dump_config_makes_the_same_machine():
+    """What --dump-config prints makes the machine it was made from."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write('[device "r"]\ndriver = "pci-testdev"\naddr = "9"\n')
+        options = ["-m", "96", "-smp", "2,sockets=2", "-name", "a b,process=p", "-nodefaults", "-S",
+                   "-no-hpet", "-device", '{"driver":"pci-testdev","addr":"0x7","id":"j"}',
+                   "-chardev", "null,id=c", "-device", "isa-serial,chardev=c,index=1", "-cpu",
+                   "qemu64,+ssse3", "-global", "pci-testdev.multifunction=on", "-readconfig",
+                   config, "-set", "device.r.id=r2", "-append", "a 'b' \"c\" $d", "-kernel",
+                   "/dev/null"]
+        options[options.index("/dev/null")] = boot_kernel(folder)
+        dumped = subprocess.run([emulator(), *options, "--dump-config"], capture_output=True,
+                                text=True, check=True).stdout
+        again = subprocess.run(["sh", "-c", f'"$0" {dumped.replace(chr(10), " ")} --dump-config',
+                                emulator()], capture_output=True, text=True, check=True).stdout
+        expect(again == dumped, f"{dumped}\n---\n{again}")
+        trees = [machine_tree(options), machine_tree(shlex.split(dumped))]
+        expect(trees[0] == trees[1], f"{trees[0]}\n---\n{trees[1]}")
+
+
+def boot_kernel(folder):
+    """A file that passes for a bzImage."""
+    image = bytearray(0x4000)
+    image[0x1f1] = 4
+    image[0x1fe:0x200] = b"\x55\xaa"
+    image[0x202:0x206] = b"HdrS"
+    image[0x206:0x208] = b"\x0f\x02"
+    image[0x211] = 1
+    image[0x238:0x23a] = b"\x00\x08"  # bytes of command line
+    path = os.path.join(folder, "kernel")
+    with open(path, "wb") as file:
+        file.write(image)
+    return path
+
+
+def machine_tree(options):
+    with Machine([*options], serial=False) as guest:
+        return [guest.monitor(line) for line in ("info qtree", "info mtree", "info pci")]
 
 
 def test_sizes():

@@ -48,6 +48,14 @@ static void test_canonical_form(void)
         {"-usb -no-hpet", "-machine usb=on\n-machine hpet=off\n"},
         {"-S -nodefaults -L /x", "-S\n-nodefaults\n-L /x\n"},
         {"-device x,a=b -global x.a=b", "-device x,a=b\n-global x.a=b\n"},
+        {"-m 1G,slots=2,maxmem=2G", "-machine memory.size=1073741824\n-machine memory.slots=2\n"
+                                    "-machine memory.max=2147483648\n"},
+        {"-runas a:b -chroot /x", "-run-with user=a:b\n-run-with chroot=/x\n"},
+        {"-no-kvm -localtime", "-accel tcg\n-machine rtc.base=localtime\n"},
+        {"-realtime mlock=off", "-overcommit mem-lock=off\n"},
+        {"-no-fd-bootchk", "-machine fd-bootchk=off\n"},
+        {"-nodefconfig -no-user-config", "-no-user-config\n-no-user-config\n"},
+        {"-device '{\"driver\":\"x\"}'", "-device '{\"driver\":\"x\"}'\n"},
         {"-serial none --dump-config", "-serial none\n"},
     };
 
@@ -74,9 +82,11 @@ static void test_errors(void)
         {"--kernle x", "there is no option '-kernle'; did you mean '-kernel'?"},
         {"-m", "-m needs an argument: [size=]MEGS"},
         {"-m abc", "-m abc: 'abc' is not a size"},
-        {"-m 1G,slots=2,maxmem=2G",
-         "-m 1G,slots=2,maxmem=2G: memory cannot be added later: slots= and maxmem= are not "
-         "offered"},
+        {"-m 1G,slots=x",
+         "-m 1G,slots=x: parameter 'slots': 'x' is not a number from 0 to 2^64 - 1"},
+        {"-icount 3", "-icount 3: counting of instructions is not offered: guest time is that of "
+                      "the host"},
+        {"-qtest x", "-qtest x: the protocol of QEMU's own tests is not offered"},
         {"-m ''", "-m : a size is needed, as in -m 512 or -m size=2G"},
         {"-smp 0", "-smp 0: cpus=0 is not between 1 and 255"},
         {"-smp 2,coers=2", "-smp 2,coers=2: unknown parameter 'coers'; did you mean 'cores'?"},
