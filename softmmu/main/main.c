@@ -50,7 +50,7 @@ static bool build_machine(const Config *config, Error **err)
     system_set_reset_handler(machine_reset, machine);
     machine_reset(machine);
     startup_warn_if_unseen(config);
-    return startup_confine(config, err) && process_ready(err);
+    return process_leave_folder(err) && startup_confine(config, err) && process_ready(err);
 }
 
 /* Everything that was made, newest first, whether start-up got to its end or not. */

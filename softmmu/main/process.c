@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,13 +65,16 @@ bool process_daemonize(Error **err)
     return true;
 }
 
+bool process_leave_folder(Error **err)
+{
+    return ready_pipe < 0 || chdir("/") == 0 ||
+           error_set_errno(err, errno, "-daemonize: cannot go to '/'");
+}
+
 bool process_ready(Error **err)
 {
     if (ready_pipe < 0) {
         return true;
-    }
-    if (chdir("/") < 0) {
-        return error_set_errno(err, errno, "-daemonize: cannot leave the terminal");
     }
     if (write(ready_pipe, "", 1) != 1) {
         return error_set_errno(err, errno, "-daemonize: the parent is gone");
@@ -89,6 +93,14 @@ bool process_ready(Error **err)
 static char *pidfile_path;
 static int pidfile_fd = -1;
 
+/* Only such a file is emptied before and removed after: not a pipe, not a device. */
+static bool is_regular(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 bool process_write_pidfile(const char *path, Error **err)
 {
     char text[32];
@@ -104,14 +116,19 @@ bool process_write_pidfile(const char *path, Error **err)
         error_hint(err, "End that one, or name another file");
         return false;
     }
-    if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length) {
-        int os_error = errno;
-        unlink(path);
+    bool is_file = is_regular(fd);
+    ssize_t written = is_file && ftruncate(fd, 0) < 0 ? -1 : write(fd, text, (size_t)length);
+    if (written != length) {
+        int os_error = written < 0 ? errno : ENOSPC;
+
+        if (is_file) {
+            unlink(path);
+        }
         close(fd);
         return error_set_errno(err, os_error, "cannot write '%s'", path);
     }
     pidfile_fd = fd;
-    pidfile_path = g_canonicalize_filename(path, NULL);
+    pidfile_path = is_file ? g_canonicalize_filename(path, NULL) : NULL;
     return true;
 }
 

@@ -44,6 +44,8 @@ void startup_warn_if_unseen(const Config *config);
 /* -daemonize: returns in the child; the parent waits for process_ready() or the child's end and
  * ends with its status. */
 bool process_daemonize(Error **err);
+/* A daemon keeps no folder busy; when no path is opened any more and before rights are given up. */
+bool process_leave_folder(Error **err);
 /* Tells the waiting parent that all went well and lets go of the terminal; no-op when not
  * daemonized. */
 bool process_ready(Error **err);

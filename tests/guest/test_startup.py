@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import SCALE, emulator, expect, expect_in, run_tests
+from machine import SCALE, Machine, emulator, expect, expect_in, run_tests
 
 QUIET = ["-display", "none", "-nodefaults", "-S"]
 GARBAGE = ["", ",", "=", "=,=", "help=", "a" * 5000, "%s%n%d", "\x01\xff", "-1",
@@ -148,6 +148,56 @@ def test_daemonize():
         expect(result.returncode == 1, f"status {result.returncode}")
         expect_in("unknown device 'nonsense'", result.stderr)
         expect_empty(folder)
+
+
+def test_full_disk():
+    """Of /dev/full every write fails, and it is there afterwards."""
+    result = run([*QUIET, "-pidfile", "/dev/full"])
+    expect(result.returncode == 1, result.stderr)
+    expect_in("cannot write '/dev/full': No space left on device", result.stderr)
+    with Machine(["-nodefaults", "-D", "/dev/full", "-d", "in_asm", "-m", "16"],
+                 serial=False) as guest:
+        match = guest.errors.wait_for(rb"the log is not complete: No space left", 30)
+        expect(match, guest.errors.text())
+        expect("running" in guest.monitor("info status"), "the guest does not go on")
+    expect(Path("/dev/full").exists(), "/dev/full is gone")
+
+
+def test_daemon_is_ready():
+    """When the parent has ended, sockets listen, the pid file is there and stdio is /dev/null."""
+    with tempfile.TemporaryDirectory() as folder:
+        pidfile, path = Path(folder, "pid"), Path(folder, "socket")
+        confined = ["-run-with", f"chroot={folder},user=1:1"] if os.getuid() == 0 else []
+        result = run([*QUIET, "-daemonize", "-pidfile", pidfile, "-chardev",
+                      f"socket,id=c,path={path},server=on,wait=off", "-mon", "chardev=c",
+                      *confined])
+        expect(result.returncode == 0, result.stderr)
+        pid = int(pidfile.read_text())
+        try:
+            for number in range(3):
+                target = os.readlink(f"/proc/{pid}/fd/{number}")
+                expect(target == "/dev/null", f"fd {number}: {target}")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+                expect(client.recv(4) == b"QEMU", "no greeting")
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "end of the daemon")
+
+
+def test_sandbox():
+    """A guest runs and is driven with all denied, in every thread."""
+    with Machine(["-m", "16", "-smp", "2", "-sandbox",
+                  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]) as guest:
+        expect("running" in guest.monitor("info status"), "not running")
+        for status in Path(f"/proc/{guest.process.pid}/task").glob("*/status"):
+            expect("Seccomp:\t2" in status.read_text(), status.read_text())
+        guest.monitor("stop")
+        guest.monitor("cont")
+        guest.monitor("system_reset")
+        expect("running" in guest.monitor("info status"), "not running")
+        guest.monitor_send("quit")
+        expect(guest.wait_exit() == 0, guest.error_text())
 
 
 def test_daemon_without_terminal():

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Life of the vCPUs: names and ids of their threads, and stop and cont while four of them run.
+
+Run alone: python3 tests/guest/test_vcpus.py [NAME...]
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from machine import ACCEL, ROOT, Machine, expect, run_tests
+
+CPUS = 4
+ROUNDS = 1000
+LOOK_EVERY = 100
+
+
+def firmware(folder):
+    """The ROM of busy-cpus.S."""
+    elf, image = Path(folder, "rom.o"), Path(folder, "rom.bin")
+    subprocess.run(["gcc", "-c", "-m32", "-o", elf, ROOT / "tests" / "guest" / "busy-cpus.S"],
+                   check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, image], check=True)
+    expect(image.stat().st_size == 65536, f"{image.stat().st_size} bytes")
+    return image
+
+
+def start(folder, *more):
+    return Machine(["-nodefaults", "-m", "16", "-smp", CPUS, "-bios", firmware(folder), *more],
+                   serial=False)
+
+
+def counters(guest):
+    text = guest.monitor(f"xp /{CPUS}wx 0x9000")
+    return [int(word, 16) for word in re.findall(r"0x([0-9a-f]{8})\b", text)]
+
+
+def wait_for_all(guest):
+    """Until every CPU counts."""
+    for _ in range(600):
+        before = counters(guest)
+        guest.monitor("info status")
+        after = counters(guest)
+        if len(after) == CPUS and all(a != b for a, b in zip(before, after)):
+            return
+    guest.fail(f"counters stand at {after}")
+
+
+def stop_and_go(guest, rounds):
+    for number in range(rounds):
+        guest.monitor("stop")
+        if number % LOOK_EVERY == 0:
+            before = counters(guest)
+            expect("paused" in guest.monitor("info status"), "not paused")
+            after = counters(guest)
+            expect(before == after, f"a stopped CPU counts: {before}, {after}")
+        guest.monitor("cont")
+        if number % LOOK_EVERY == 0:
+            expect("running" in guest.monitor("info status"), "not running")
+            wait_for_all(guest)
+
+
+def test_stop_and_cont():
+    with tempfile.TemporaryDirectory() as folder, start(folder) as guest:
+        wait_for_all(guest)
+        stop_and_go(guest, ROUNDS)
+        guest.monitor_send("quit")
+        expect(guest.wait_exit() == 0, "quit")
+
+
+def test_resets_between():
+    """stop, cont and reset in turn, with one thread for all CPUs where the accelerator has that."""
+    more = ["-accel", "tcg,thread=single"] if ACCEL.startswith("tcg") else []
+    with tempfile.TemporaryDirectory() as folder, start(folder, *more) as guest:
+        for _ in range(10):
+            wait_for_all(guest)
+            stop_and_go(guest, 10)
+            guest.monitor("system_reset")
+
+
+def threads(pid):
+    """Names of the threads of a process by id."""
+    return {int(task): Path(f"/proc/{pid}/task/{task}/comm").read_text(encoding="utf-8").strip()
+            for task in os.listdir(f"/proc/{pid}/task")}
+
+
+def test_names_and_ids():
+    for option, wanted in (("debug-threads=on", f"CPU %u/{ACCEL.partition(',')[0].upper()}"),
+                           ("debug-threads=off,process=proc", "proc")):
+        with tempfile.TemporaryDirectory() as folder, start(folder, "-name", option) as guest:
+            ids = [int(text) for text in re.findall(r"thread_id=(\d+)", guest.monitor("info cpus"))]
+            expect(len(set(ids)) == CPUS, ids)
+            names = threads(guest.process.pid)
+            for index, number in enumerate(ids):
+                name = wanted.replace("%u", str(index))
+                expect(names.get(number) == name, f"CPU {index}: {ids}, {names}")
+
+
+if __name__ == "__main__":
+    run_tests(dict(globals()))
