@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import tempfile
 
-from machine import SCALE, Failure, Machine, emulator, expect, expect_in, run_tests
+from machine import ROOT, SCALE, Failure, Machine, emulator, expect, expect_in, run_tests
 
 # Options, what stderr must hold. FOLDER/junk is 64 KiB of nonsense, FOLDER/empty has no bytes.
 UNKNOWN = [
@@ -221,6 +221,25 @@ def test_json():
         devices = guest.monitor("info pci")
         expect(re.search(r"device +5.*\n.*1b36:0005", devices), devices)
         expect(re.search(r"device +6.*\n.*1b36:0005", devices), devices)
+
+
+def test_table_of_options():
+    """Each option of docs/options.md is known; those said to be refused are."""
+    text = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`-.*?) \| (\w+) \|", text, re.MULTILINE)
+    seen = 0
+    for names, state in rows:
+        for name in re.findall(r"`(-[\w-]+)`", names):
+            done = subprocess.run([emulator(), name, "x", "--dump-config"], capture_output=True,
+                                  text=True, check=False, stdin=subprocess.DEVNULL)
+            expect("there is no option" not in done.stderr, f"{name}: {done.stderr}")
+            if state == "refused":
+                refusal = run(f"-S -nodefaults {name}", "")
+                if "needs an argument" in refusal.stderr:
+                    refusal = run(f"-S -nodefaults {name} x", "")
+                expect(refusal.returncode == 1, f"{name} is not refused")
+            seen += 1
+    expect(seen > 120, f"{seen} options")
 
 
 def test_machine():
