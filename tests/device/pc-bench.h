@@ -34,7 +34,7 @@ static inline bool pc_bench_try(const char *memory, const char *property, const 
     g_assert_true(object_set(&pc->obj, "memory.size", memory, NULL));
     g_assert_true(!property || object_set(&pc->obj, property, value, NULL));
     object_add_child(object_root(), "machine", &pc->obj);
-    if (!object_realize(&pc->obj, err)) {
+    if (!object_realize(&pc->obj, err) || !machine_ready(pc, err)) {
         return false;
     }
     machine_reset(pc);
