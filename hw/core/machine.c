@@ -330,8 +330,8 @@ static bool check_boot_letters(const char *letters, const char *key, Error **err
 {
     for (const char *c = letters; c && *c; c++) {
         if (*c < 'a' || *c > 'p') {
-            return error_set(err, "%s=%s: '%c' is no boot device; a, c, d and n are", key,
-                             letters, *c);
+            return error_set(err, "%s=%s: '%c' is no boot device; a, c, d and n are", key, letters,
+                             *c);
         }
         if (strchr(c + 1, *c)) {
             return error_set(err, "%s=%s names '%c' twice", key, letters, *c);
@@ -340,8 +340,19 @@ static bool check_boot_letters(const char *letters, const char *key, Error **err
     return true;
 }
 
+#define BOOT_MILLISECONDS_MAX 65535 /* what SeaBIOS has room for */
+
 static bool check_boot(const Machine *machine, Error **err)
 {
+    uint32_t timeout = machine->boot_reboot_timeout, splash = machine->boot_splash_time;
+
+    if ((timeout != UINT32_MAX && timeout > BOOT_MILLISECONDS_MAX) ||
+        (splash != UINT32_MAX && splash > BOOT_MILLISECONDS_MAX)) {
+        return error_set(err, "-boot: %s goes up to %d ms",
+                         splash != UINT32_MAX && splash > BOOT_MILLISECONDS_MAX ? "splash-time="
+                                                                                : "reboot-timeout=",
+                         BOOT_MILLISECONDS_MAX);
+    }
     if (!check_boot_letters(machine->boot_order, "order", err) ||
         !check_boot_letters(machine->boot_once, "once", err)) {
         error_prefix(err, "-boot: ");
@@ -474,6 +485,29 @@ static void print_uuid(const Field *field, const void *address, GString *out)
 static const FieldType field_type_uuid = {
     .name = "uuid", .size = 16, .parse = parse_uuid, .print = print_uuid};
 
+static void print_timeout(const Field *field, const void *address, GString *out)
+{
+    g_string_append_printf(out, "%d", *(const int32_t *)address);
+}
+
+/* Milliseconds; -1: for ever. */
+static bool parse_timeout(const Field *field, void *address, const char *text, Error **err)
+{
+    uint64_t value = UINT32_MAX;
+
+    if (strcmp(text, "-1") != 0 && !parse_u64(text, &value, err)) {
+        return false;
+    }
+    if (value > UINT32_MAX) {
+        return error_set(err, "value '%s' does not fit into uint32", text);
+    }
+    *(uint32_t *)address = (uint32_t)value;
+    return true;
+}
+
+static const FieldType field_type_timeout = {
+    .name = "int32", .size = 4, .parse = parse_timeout, .print = print_timeout};
+
 static const char *const rtc_clocks[] = {"host", "rt", "vm", NULL};
 static const char *const rtc_driftfixes[] = {"none", "slew", NULL};
 
@@ -506,8 +540,9 @@ static const Field machine_fields[] = {
     PROP(Machine, boot_splash, .prop_name = "boot.splash", .desc = "picture to show"),
     PROP(Machine, boot_splash_time, .prop_name = "boot.splash-time", .init = UINT32_MAX,
          .desc = "ms to show it"),
-    PROP(Machine, boot_reboot_timeout, .prop_name = "boot.reboot-timeout", .init = UINT32_MAX,
-         .desc = "ms until a failed boot is tried again"),
+    PROP_TYPED(Machine, boot_reboot_timeout, &field_type_timeout,
+               .prop_name = "boot.reboot-timeout", .init = UINT32_MAX,
+               .desc = "ms until a failed boot is tried again"),
     PROP(Machine, rtc_base, .prop_name = "rtc.base", .init_text = "utc",
          .desc = "utc, localtime or a date"),
     PROP_ENUM(Machine, rtc_clock, .prop_name = "rtc.clock", .choices = rtc_clocks,

@@ -56,11 +56,19 @@ void error_free(Error *error);
 /* Prints "PROGRAM: message" and the hint lines on stderr, then frees. */
 void error_report_free(Error *error);
 
+/* Prints "PROGRAM: ..." on stderr. */
+void plain_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
 /* Prints "PROGRAM: warning: ..." on stderr. */
 void warn_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Prints "PROGRAM: info: ..." on stderr. */
 void info_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* What all of these put before PROGRAM: the time (UTC, ISO 8601), and the name of the guest unless
+ * it is NULL. */
+void report_set_timestamp(bool enabled);
+void report_set_guest_name(const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Error, error_free)
 

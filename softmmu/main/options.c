@@ -91,7 +91,7 @@ const OptionRow option_rows[] = {
     {"D", "FILE", "write the log there", .id = OPT_LOG_FILE},
     {"trace", "[enable=]PATTERN[,file=FILE]", "write trace points that match; help lists them",
      .id = OPT_TRACE},
-    {"msg", "[timestamp=off][,guest-name=off]", "form of messages", .id = OPT_MSG},
+    {"msg", "[timestamp=on|off][,guest-name=on|off]", "form of messages", .id = OPT_MSG},
     {"k", "LANGUAGE", "keyboard layout of displays", .id = OPT_KEYMAP},
     {"no-user-config", .id = OPT_NO_USER_CONFIG, .help = "nothing: no configuration is read"},
     {"dump-config", .id = OPT_DUMP_CONFIG, .help = "print the canonical command line and end"},

@@ -152,10 +152,10 @@ static void signal_arrived(void *opaque, int sender)
 
     if (sender) {
         g_file_get_contents(path, &program, NULL, NULL);
-        fprintf(stderr, "%s: terminating on signal %d from pid %d (%s)\n", g_get_prgname(), number,
-                sender, program && *program ? program : "<unknown process>");
+        plain_report("terminating on signal %d from pid %d (%s)", number, sender,
+                     program && *program ? program : "<unknown process>");
     } else {
-        fprintf(stderr, "%s: terminating on signal %d\n", g_get_prgname(), number);
+        plain_report("terminating on signal %d", number);
     }
     system_kill(number, sender);
 }

@@ -40,20 +40,20 @@ static bool apply_trace(const ConfigItem *item, void *opaque, Error **err)
            (!pattern || trace_enable(pattern, err));
 }
 
+static bool messages_name_guest; /* -msg guest-name=on; the name is known once there is a machine */
+
 static bool apply_msg(const ConfigItem *item, void *opaque, Error **err)
 {
     static const char *const known[] = {"timestamp", "guest-name", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
-    bool timestamp = false, guest_name = false;
+    bool timestamp = false;
 
     if (!kv || !keyval_get_bool(kv, "timestamp", &timestamp, err) ||
-        !keyval_get_bool(kv, "guest-name", &guest_name, err) ||
+        !keyval_get_bool(kv, "guest-name", &messages_name_guest, err) ||
         !keyval_check_unused(kv, known, err)) {
         return false;
     }
-    if (timestamp || guest_name) {
-        return error_set(err, "messages have one form only; timestamp= and guest-name= stay off");
-    }
+    report_set_timestamp(timestamp);
     return true;
 }
 
@@ -429,6 +429,7 @@ Machine *startup_machine(const Config *config, Error **err)
     if (machine->kernel && accel_current()->use_kernel) {
         accel_current()->use_kernel(machine->kernel);
     }
+    report_set_guest_name(messages_name_guest ? machine->guest_name : NULL);
     thread_names_enable(machine->debug_threads);
     if (machine->process_name) {
         prctl(PR_SET_NAME, machine->process_name);

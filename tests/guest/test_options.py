@@ -156,6 +156,9 @@ BOOT = [
     ("-fw_cfg name=opt/x,file=/nowhere/f", "cannot read '/nowhere/f'"),
     ("-boot z", "'z' is no boot device"),
     ("-boot order=cc", "names 'c' twice"),
+    ("-boot reboot-timeout=70000", "reboot-timeout= goes up to 65535 ms"),
+    ("-boot reboot-timeout=-1,splash-time=70000", "splash-time= goes up to 65535 ms"),
+    ("-boot splash=FOLDER/junk", "is neither a JPEG nor a BMP of 24 bits"),
 ]
 
 REST = [
@@ -256,6 +259,15 @@ def test_old_ones():
             guest.monitor_send("quit")
             expect(guest.wait_exit() == 0, options)
             expect_in(wanted, guest.error_text())
+
+
+def test_messages():
+    """-msg: the time and the guest's name stand before the program's."""
+    done = run("-msg timestamp=on,guest-name=on -name g,process=p -device nosuch", "")
+    expect(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z g \S+: -device nosuch: ", done.stderr),
+           done.stderr)
+    done = run("-name g -msg guest-name=off,timestamp=off -device nosuch", "")
+    expect(re.match(r"\S+: -device nosuch: ", done.stderr), done.stderr)
 
 
 def test_dump_config_makes_the_same_machine():

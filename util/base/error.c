@@ -120,11 +120,40 @@ void error_free(Error *error)
     }
 }
 
+static bool has_timestamp;
+static char *guest_name;
+
+void report_set_timestamp(bool enabled)
+{
+    has_timestamp = enabled;
+}
+
+void report_set_guest_name(const char *name)
+{
+    g_free(guest_name);
+    guest_name = g_strdup(name);
+}
+
+/* What stands before the name of the program. */
+static char *report_prefix(void)
+{
+    g_autofree char *stamp = NULL;
+
+    if (has_timestamp) {
+        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+        g_autofree char *seconds = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
+        stamp = g_strdup_printf("%s.%06dZ ", seconds, g_date_time_get_microsecond(now));
+    }
+    return g_strconcat(stamp ? stamp : "", guest_name ? guest_name : "", guest_name ? " " : "",
+                       NULL);
+}
+
 /* One write per report, so that lines of several threads do not mix. */
 static void report(const char *kind, const char *message, const char *hint)
 {
-    g_autofree char *text = g_strdup_printf("%s: %s%s\n%s", program_invocation_short_name, kind,
-                                            message, hint ? hint : "");
+    g_autofree char *prefix = report_prefix();
+    g_autofree char *text = g_strdup_printf("%s%s: %s%s\n%s", prefix, program_invocation_short_name,
+                                            kind, message, hint ? hint : "");
     fflush(stderr);
     ssize_t written = write(STDERR_FILENO, text, strlen(text));
     (void)written; /* there is nobody left to tell */
@@ -134,6 +163,16 @@ void error_report_free(Error *error)
 {
     report("", error->message, error->hint);
     error_free(error);
+}
+
+void plain_report(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    report("", text, NULL);
 }
 
 void warn_report(const char *format, ...)
