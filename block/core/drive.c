@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Drives: what -drive, -hda and -cdrom describe, and what drive=ID of a device finds. */
 #include "block/block.h"
+#include "util/event.h"
 #include "util/object.h"
 #include "util/suggest.h"
 
@@ -301,6 +302,33 @@ DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status)
         return status == -ENOSPC || status == -EDQUOT ? DRIVE_ERROR_STOP : DRIVE_ERROR_REPORT;
     }
     return action;
+}
+
+static const char *const operation_names[] = {"read", "write", NULL};
+static const JsonType operation_type = {.kind = JSON_KIND_ENUM, .values = operation_names};
+static const JsonType action_type = {.kind = JSON_KIND_ENUM, .values = error_names};
+static const JsonMember io_error_members[] = {{"device", &json_type_string},
+                                              {"node-name", &json_type_string, true},
+                                              {"operation", &operation_type},
+                                              {"action", &action_type},
+                                              {"nospace", &json_type_bool, true},
+                                              {"reason", &json_type_string},
+                                              {NULL}};
+static const JsonType io_error_type = {.kind = JSON_KIND_OBJECT, .members = io_error_members};
+static const EventType io_error_event = {"BLOCK_IO_ERROR", "an image could not be read or written",
+                                         &io_error_type};
+EVENT(io_error_event);
+
+void drive_tell_error(Drive *drive, bool is_read, int status, DriveErrorAction action)
+{
+    json_t *data = json_pack("{s:o, s:s, s:s, s:b, s:s}", "device", json_text(drive->obj.name),
+                             "operation", operation_names[!is_read], "action", error_names[action],
+                             "nospace", status == -ENOSPC, "reason", g_strerror(-status));
+
+    if (drive->node) {
+        json_object_set_new(data, "node-name", json_text(drive->node->name));
+    }
+    event_emit(&io_error_event, data);
 }
 
 bool drive_is_read_only(Drive *drive)

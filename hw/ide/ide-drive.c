@@ -178,6 +178,7 @@ static void request_done(BlockRequest *request, int status)
 
     if (is_current && status < 0) {
         action = drive_error_action(drive->drive, request->op == BLOCK_READ, status);
+        drive_tell_error(drive->drive, request->op == BLOCK_READ, status, action);
     }
     if (action == DRIVE_ERROR_STOP) {
         hold_request(drive, own, status);

@@ -5,6 +5,7 @@
 #include "hw/rtc.h"
 
 #include "hw/isa.h"
+#include "util/event.h"
 #include "util/trace.h"
 
 #include <stdio.h>
@@ -70,6 +71,7 @@ typedef struct Rtc {
     uint8_t reg_a, reg_b, flags;
     uint8_t cmos[RTC_CMOS_SIZE]; /* time registers: valid while the time stands still */
     int64_t offset_ns;           /* RTC time since 1970 = clock + offset */
+    int64_t start_ns;            /* the offset it started with */
     int64_t checked_ns;          /* clock time up to which flags are up to date */
     uint32_t lost_ticks;         /* periodic interrupts to be made up for */
     Timer timer;
@@ -163,6 +165,21 @@ static void load_time(Rtc *rtc, int64_t now, int64_t fraction_ns)
 
     rtc->offset_ns = seconds * NS_PER_SECOND + fraction_ns - now;
     rtc->checked_ns = now;
+}
+
+static const JsonMember change_members[] = {
+    {"offset", &json_type_int}, {"qom-path", &json_type_string}, {NULL}};
+static const JsonType change_type = {.kind = JSON_KIND_OBJECT, .members = change_members};
+static const EventType change_event = {"RTC_CHANGE", "the guest has set its clock", &change_type,
+                                       .is_throttled = true};
+EVENT(change_event);
+
+static void tell_change(Rtc *rtc)
+{
+    json_int_t offset = (rtc->offset_ns - rtc->start_ns) / NS_PER_SECOND;
+    g_autofree char *path = object_path((Object *)rtc);
+
+    event_emit(&change_event, json_pack("{s:I, s:s}", "offset", offset, "qom-path", path));
 }
 
 static int64_t fraction_ns(const Rtc *rtc, int64_t now)
@@ -369,6 +386,7 @@ static void write_control(Rtc *rtc, unsigned index, uint8_t value, int64_t now)
         store_time(rtc, now); /* the data mode may be another one now */
     } else if (!ran && time_runs(rtc)) {
         load_time(rtc, now, divider_ran ? fraction_ns(rtc, now) : NS_PER_SECOND / 2);
+        tell_change(rtc);
     }
 }
 
@@ -384,6 +402,7 @@ static void data_write(Rtc *rtc, uint8_t value, int64_t now)
         store_time(rtc, now);
         rtc->cmos[index] = value;
         load_time(rtc, now, fraction_ns(rtc, now));
+        tell_change(rtc);
     } else if (index != RTC_REG_C && index != RTC_REG_D) {
         rtc->cmos[index] = value;
     }
@@ -528,6 +547,7 @@ static bool rtc_realize(Object *obj, Error **err)
     if (rtc->clock == 0 && (!rtc->base || !strcmp(rtc->base, "utc"))) {
         rtc->offset_ns = 0; /* in step with the host to the nanosecond */
     }
+    rtc->start_ns = rtc->offset_ns;
     rtc->reg_a = 0x26; /* 32768 Hz, 1024 interrupts a second */
     rtc->reg_b = REG_B_24H;
     region_init(&rtc->ports, &(RegionDesc){.name = "rtc",
@@ -572,6 +592,7 @@ static const Field rtc_fields[] = {
     STATE_ARRAY(Rtc, cmos, .keep = true),
     STATE(Rtc, offset_ns, .keep = true),
     STATE(Rtc, checked_ns, .keep = true),
+    STATE(Rtc, start_ns, .keep = true),
     STATE(Rtc, lost_ticks),
     STATE_TIMER(Rtc, timer),
     FIELDS_END};

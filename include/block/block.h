@@ -116,6 +116,8 @@ extern const char *const drive_error_choices[];
 void drive_override_errors(Drive *drive, int werror, int rerror);
 /* For a negative errno: REPORT, IGNORE or STOP. */
 DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status);
+/* Emits BLOCK_IO_ERROR for what drive_error_action() was asked about. */
+void drive_tell_error(Drive *drive, bool is_read, int status, DriveErrorAction action);
 /* A device takes the drive it was given by drive=ID; fails when another device has it. */
 bool drive_take(Drive *drive, Error **err);
 void drive_release(Drive *drive);

@@ -13,6 +13,7 @@ typedef struct EventType {
     const char *name;     /* as QMP calls it: "STOP" */
     const char *help;     /* one sentence */
     const JsonType *data; /* NULL: none */
+    bool is_throttled;    /* one a second at most: of more, the last one comes at its end */
 } EventType;
 
 /* Enrols an event for query-qmp-schema and the manual: beside the code that emits it. */

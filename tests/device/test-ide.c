@@ -5,6 +5,7 @@
 #include "hw/isa.h"
 #include "hw/pci.h"
 #include "softmmu/run.h"
+#include "util/event.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -775,6 +776,36 @@ static uint8_t byte_of_image(uint32_t lba)
     return (uint8_t)bytes[lba * 512];
 }
 
+static GString *io_errors;
+
+static void note_io_error(const EventType *type, const json_t *data, int64_t host_us, void *opaque)
+{
+    if (g_str_equal(type->name, "BLOCK_IO_ERROR")) {
+        g_string_append_printf(io_errors, "%s %s %d\n",
+                               json_string_value(json_object_get(data, "operation")),
+                               json_string_value(json_object_get(data, "action")),
+                               json_is_true(json_object_get(data, "nospace")));
+    }
+}
+
+/* Clients are told of each failure and of what followed. */
+static void test_error_events(void)
+{
+    io_errors = g_string_new(NULL);
+    event_listen(note_io_error, &io_errors);
+    set_up_with(",werror=ignore,rerror=report");
+    fail_with(-ENOSPC);
+    write_sector(7);
+    wait_idle();
+    fail_with(-EIO);
+    command28(0x20, 3, 1);
+    wait_idle();
+    g_assert_cmpstr(io_errors->str, ==, "write ignore 1\nread report 0\n");
+    event_unlisten(&io_errors);
+    tear_down();
+    g_string_free(io_errors, TRUE);
+}
+
 /* A full host disk stops the machine; the write is made again as often as it goes on. */
 static void test_full_disk(void)
 {
@@ -875,6 +906,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/full-disk", test_full_disk);
     g_test_add_func("/ide/full-disk-and-reset", test_full_disk_and_reset);
     g_test_add_func("/ide/error-actions", test_error_actions);
+    g_test_add_func("/ide/error-events", test_error_events);
     g_test_add_func("/ide/reset/soft", test_soft_reset);
     g_test_add_func("/ide/reset/in-flight", test_reset_in_flight);
     g_test_add_func("/ide/reset/stopped-engine", test_stopped_engine);

@@ -4,6 +4,7 @@
 #include "tests/device/isa-bench.h"
 
 #include "hw/rtc.h"
+#include "util/event.h"
 
 #include <string.h>
 
@@ -54,6 +55,27 @@ static void test_time(void)
     assert_time("1418-02-1d 0c:00:00");
     advance_ns(13 * 3600 * NS_PER_SECOND);
     g_assert_cmphex(get(4), ==, 0x81);
+    tear_down();
+}
+
+static json_int_t told_offset;
+
+static void note_change(const EventType *type, const json_t *data, int64_t host_us, void *opaque)
+{
+    told_offset = json_integer_value(json_object_get(data, "offset"));
+}
+
+/* Clients are told how far the guest's clock is from where it started. */
+static void test_change_event(void)
+{
+    event_listen(note_change, &told_offset);
+    set_up("2024-02-28T12:00:00");
+    set(0x0b, 0x82); /* stands still */
+    set(4, 0x13);
+    g_assert_cmpint(told_offset, ==, 0);
+    set(0x0b, 0x02);
+    g_assert_cmpint(told_offset, ==, 3600);
+    event_unlisten(&told_offset);
     tear_down();
 }
 
@@ -239,6 +261,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     bench_init();
     g_test_add_func("/rtc/time", test_time);
+    g_test_add_func("/rtc/change-event", test_change_event);
     g_test_add_func("/rtc/set-time", test_set_time);
     g_test_add_func("/rtc/update-in-progress", test_update_in_progress);
     g_test_add_func("/rtc/divider", test_divider_reset);

@@ -209,6 +209,42 @@ static void test_events(void)
     end_client(&client);
 }
 
+static const EventType often_event = {"OFTEN", "for this test", .is_throttled = true};
+
+static unsigned emitted(const Client *client)
+{
+    g_autofree char *text = answer_of(client, NULL);
+    unsigned count = 0;
+
+    for (const char *at = text; (at = strstr(at, "\"OFTEN\"")) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Of many in a second the first comes at once, the last at the second's end. */
+static void test_throttle(void)
+{
+    Client client = negotiated_client("t", "{\"execute\":\"qmp_capabilities\"}");
+    int64_t start = g_get_monotonic_time();
+    g_autofree char *text = NULL;
+
+    for (int i = 0; i < 10; i++) {
+        event_emit(&often_event, json_pack("{s:i}", "value", i));
+    }
+    g_assert_cmpint(emitted(&client), ==, 1);
+    while (!text || !*text) {
+        g_free(text);
+        g_usleep(10000);
+        text = answer_of(&client, NULL);
+    }
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 990000);
+    g_assert_nonnull(strstr(text, "\"data\": {\"value\": 9}"));
+    event_emit(&often_event, NULL);
+    g_assert_cmpint(emitted(&client), ==, 0);
+    end_client(&client);
+}
+
 /* -- The schema -------------------------------------------------------------------------------- */
 
 /* Every name that an entry refers to has an entry of its own, and just one. */
@@ -257,6 +293,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/errors", test_errors);
     g_test_add_func("/qmp/out-of-band", test_out_of_band);
     g_test_add_func("/qmp/events", test_events);
+    g_test_add_func("/qmp/throttle", test_throttle);
     g_test_add_func("/qmp/schema", test_schema);
     return g_test_run();
 }
