@@ -162,6 +162,7 @@ static const MonitorCommand info_status_command = {
     .qmp = "query-status",
     .help = "show whether the machine runs, or why not",
     .returns = &status_type,
+    .flags = MONITOR_OOB,
     .run = run_info_status,
     .print = print_status,
 };
@@ -199,6 +200,7 @@ static const MonitorCommand info_version_command = {
     .qmp = "query-version",
     .help = "show the version",
     .returns = &version_type,
+    .flags = MONITOR_OOB,
     .run = run_info_version,
     .print = print_version,
 };

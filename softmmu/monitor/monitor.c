@@ -46,13 +46,14 @@ void monitor_flush(Monitor *monitor)
     if (!monitor->chardev) {
         return;
     }
-    size_t done = 0, room;
-    while (done < monitor->text->len && (room = chardev_write_room(monitor->chardev)) > 0) {
-        size_t chunk = MIN(monitor->text->len - done, room);
-        chardev_write(monitor->chardev, monitor->text->str + done, chunk);
-        done += chunk;
+    /* Writing may find the client gone, which empties the text, or have this called again. */
+    size_t room;
+    while (monitor->text->len > 0 && (room = chardev_write_room(monitor->chardev)) > 0) {
+        size_t chunk = MIN(monitor->text->len, room);
+        g_autofree char *bytes = g_memdup2(monitor->text->str, chunk);
+        g_string_erase(monitor->text, 0, (gssize)chunk);
+        chardev_write(monitor->chardev, bytes, chunk);
     }
-    g_string_erase(monitor->text, 0, (gssize)done);
     if (monitor->text->len > 0) {
         timer_mod_ns(&monitor->flush_timer, clock_now_ns(CLOCK_TYPE_REALTIME) + FLUSH_AGAIN_NS);
     } else {
