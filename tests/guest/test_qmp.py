@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""QMP sessions as clients hold them: bytes of whole sessions, several clients, hanging up, events.
+
+Run alone: python3 tests/guest/test_qmp.py [FUNCTION...]. GOLDEN_WRITE=1 writes the answers in
+tests/guest/qmp-sessions.txt anew; that file says how it is read.
+"""
+
+import ast
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from machine import SCALE, Machine, emulator, expect, run_tests
+from qmp_session import QmpClient, QmpError, compact, connect
+
+GOLDEN = Path(__file__).with_name("qmp-sessions.txt")
+# Types that libvirt asks for whether they are listed or not.
+PROBED = ["virtio-blk-pci", "scsi-hd", "ide-hd", "PIIX4_PM", "kvm-pit", "ICH9-LPC",
+          "virtio-balloon-pci", "virtio-balloon-ccw", "virtio-balloon-device", "usb-host"]
+
+
+@contextlib.contextmanager
+def host(*arguments, option="-qmp", sockets=1):
+    """A machine that has no board and does not run, with QMP on sockets at .paths."""
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder:
+        paths = [os.path.join(folder, str(i)) for i in range(sockets)]
+        monitors = [word for path in paths for word in (option, f"unix:{path},server=on,wait=off")]
+        with Machine(["-S", "-machine", "none", *monitors, *arguments], serial=False,
+                     monitor=False) as machine:
+            machine.paths = paths
+            yield machine
+
+
+# -- Golden sessions --
+
+
+def sections(text):
+    """(head, lines) of each session of the file."""
+    parts = re.split(r"^== ", text, flags=re.MULTILINE)
+    return parts[0], [part.split("\n", 1) for part in parts[1:]]
+
+
+def unquote(line):
+    return ast.literal_eval("b'" + line.replace("'", "\\'") + "'")
+
+
+def quote(data):
+    return repr(data)[2:-1].replace("\\'", "'").replace("\\r\\n", "")
+
+
+def without_time(line):
+    return re.sub(rb'"(seconds|microseconds)": \d+', rb'"\1": 0', line)
+
+
+def answers(client, count):
+    """So many lines; None: all that come until it is quiet for a while."""
+    if count is not None:
+        return [client.read_line() for _ in range(count)]
+    lines = []
+    client.socket.settimeout(1)
+    while True:
+        try:
+            line = client.read_line()
+        except Exception:  # pylint: disable=broad-except
+            return lines
+        if not line:
+            return lines
+        lines.append(line)
+
+
+def play(client, script, write):
+    """Sends what stands behind '>' and returns the script with the answers that came."""
+    result = []
+    steps = re.findall(r"^> (.*)\n((?:< .*\n)*)", "> \n" + script, flags=re.MULTILINE)
+    for sent, expected in steps:
+        client.send_bytes(unquote(sent))
+        got = answers(client, None if write else expected.count("\n"))
+        result += [f"> {sent}\n"] if sent else []
+        result += [f"< {quote(without_time(line))}\n" for line in got]
+    if not write:
+        with contextlib.suppress(OSError):
+            client.socket.shutdown(socket.SHUT_WR)
+        rest = client.read_line()
+        expect(not rest, f"an answer too many: {rest}")
+    return "".join(result)
+
+
+def test_golden_sessions():
+    """A session's title names its option."""
+    write = "GOLDEN_WRITE" in os.environ
+    head, all_sessions = sections(GOLDEN.read_text(encoding="ascii"))
+    text = head
+    for title, script in all_sessions:
+        comment = "".join(line + "\n" for line in script.split("\n") if line.startswith("# "))
+        with host(option=title.split()[0]) as machine:
+            with QmpClient(machine.paths[0], greeted=False) as client:
+                played = play(client, script[len(comment):], write)
+        text += f"== {title}\n{comment}{played}\n"
+        if not write:
+            expect(played.strip() == script[len(comment):].strip(),
+                   f"session {title!r} went otherwise:\n{played}")
+    if write:
+        GOLDEN.write_text(text.rstrip("\n") + "\n", encoding="ascii")
+
+
+# -- Sessions --
+
+
+def test_client_of_the_library():
+    """What qemu.qmp does: handshake, ids, errors with class, events, quit."""
+    with host() as machine, QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        expect(client.oob, "out-of-band execution is not offered")
+        expect(client.call("query-status")["status"] == "prelaunch", "it runs")
+        expect(client.error_class("nonsense") == "CommandNotFound", "class of unknown commands")
+        expect(client.error_class("qom-get", path="/nowhere", property="x") in
+               ("DeviceNotFound", "GenericError", "CommandNotFound"), "class of unknown paths")
+        client.call("cont")
+        client.wait_event("RESUME")
+        client.call("stop")
+        client.wait_event("STOP")
+        client.call("system_reset")
+        expect(client.wait_event("RESET")["data"] == {"guest": False,
+                                                      "reason": "host-qmp-system-reset"}, "RESET")
+        wanted = client.send("quit")
+        client.answer(wanted)
+        shutdown = client.wait_event("SHUTDOWN")["data"]
+        expect(shutdown == {"guest": False, "reason": "host-qmp-quit"}, f"{shutdown}")
+        expect(client.read_line() == b"", "the stream goes on after quit")
+        expect(machine.wait_exit() == 0, "quit ends with another status than 0")
+
+
+def test_out_of_band_overtakes():
+    with host() as machine, QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        in_band = [compact({"execute": "query-qmp-schema", "id": i}) for i in range(5)]
+        overtaking = compact({"exec-oob": "query-status", "id": "first"})
+        client.send_bytes(b"".join(in_band) + overtaking)
+        got = [client.read() for _ in range(6)]
+        ids = [message["id"] for message in got]
+        expect(ids == ["first", 0, 1, 2, 3, 4], f"the order is {ids}")
+        expect(all("return" in message for message in got), f"an error among {got}")
+
+
+def test_reconnect():
+    """Each client is greeted and negotiates; what one left behind is not the next one's."""
+    with host() as machine:
+        for _ in range(20):
+            with QmpClient(machine.paths[0]) as client:
+                expect(client.error_class("query-status") == "CommandNotFound", "no negotiation")
+                client.negotiate()
+                client.call("query-status")
+                client.send_bytes(b'{"execute":"query-sta')
+        with QmpClient(machine.paths[0]) as client:
+            client.negotiate()
+
+
+def test_second_client_waits():
+    with host() as machine, QmpClient(machine.paths[0]) as first:
+        first.negotiate()
+        waiting = connect(machine.paths[0])
+        waiting.settimeout(0.5)
+        try:
+            expect(not waiting.recv(1), "the second client was greeted or refused")
+        except TimeoutError:
+            pass
+        first.socket.close()
+        with QmpClient(waiting) as second:
+            second.negotiate()
+
+
+def test_several_clients():
+    """Events go to all, answers to who asked."""
+    with host(sockets=3) as machine, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(QmpClient(path)).negotiate() for path in machine.paths]
+        ids = [client.send("query-status") for client in clients]
+        for client, wanted in zip(reversed(clients), reversed(ids)):
+            client.answer(wanted)
+        clients[0].call("cont")
+        for client in clients:
+            client.wait_event("RESUME")
+
+
+def test_half_closed():
+    """Who says all and then only listens gets all answers."""
+    count = 100
+    with host() as machine, QmpClient(machine.paths[0]) as client:
+        requests = [{"execute": "qmp_capabilities"}] + [{"execute": "query-version"}] * count
+        client.send_bytes(b"".join(map(compact, requests)))
+        client.socket.shutdown(socket.SHUT_WR)
+        got = 0
+        while client.read_line():
+            got += 1
+        expect(got == count + 1, f"{got} answers to {count + 1} requests")
+
+
+def test_slow_reader():
+    """A client that does not read stops being read; others are served, and it loses nothing."""
+    count = 300
+    with host(sockets=2) as machine, QmpClient(machine.paths[0]) as slow, \
+            QmpClient(machine.paths[1]) as other:
+        slow.negotiate()
+        other.negotiate()
+        requests = b"".join(compact({"execute": "query-qmp-schema", "id": i})
+                            for i in range(count))
+        writer = threading.Thread(target=slow.send_bytes, args=(requests,), daemon=True)
+        writer.start()
+        for _ in range(20):
+            other.call("query-status")
+            time.sleep(0.02)
+        ids = [slow.read()["id"] for _ in range(count)]
+        expect(ids == list(range(count)), f"answers are missing or out of order: {ids}")
+        writer.join()
+
+
+def test_connected_socket():
+    """The emulator gets one end of a pair (fd=), as qemu.machine does it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [emulator(), "-S", "-machine", "none", "-display", "none", "-nodefaults", "-chardev",
+             f"socket,id=mon,fd={theirs.fileno()}", "-mon", "chardev=mon,mode=control"],
+            pass_fds=[theirs.fileno()])
+    try:
+        with QmpClient(ours) as client:
+            client.negotiate()
+            client.call("quit")
+        expect(process.wait(60 * SCALE) == 0, "quit ends with another status than 0")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_emulator_connects():
+    """The client listens, the emulator connects: the older way of the libraries."""
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder, \
+            socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(folder, "listener")
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(60 * SCALE)
+        with Machine(["-S", "-machine", "none", "-chardev", f"socket,id=mon,path={path}", "-mon",
+                      "chardev=mon,mode=control"], serial=False, monitor=False) as machine:
+            with QmpClient(listener.accept()[0]) as client:
+                client.negotiate()
+                client.call("quit")
+            expect(machine.wait_exit() == 0, "quit ends with another status than 0")
+
+
+def test_descriptors():
+    """Descriptors come with requests, get names or go into sets."""
+    with host() as machine, QmpClient(machine.paths[0]) as client, \
+            open("/dev/null", "rb") as file:
+        client.negotiate()
+
+        def call_with_fd(command, **arguments):
+            request = compact({"execute": command, "arguments": arguments})
+            socket.send_fds(client.socket, [request], [file.fileno()])
+            return client.answer(None)
+
+        call_with_fd("getfd", fdname="name")
+        client.call("closefd", fdname="name")
+        expect(client.error_class("closefd", fdname="name") == "GenericError", "closed twice")
+        first = call_with_fd("add-fd", opaque="what it is")
+        second = call_with_fd("add-fd", **{"fdset-id": first["fdset-id"]})
+        expect(client.call("query-fdsets") == [
+            {"fdset-id": first["fdset-id"],
+             "fds": [{"fd": first["fd"], "opaque": "what it is"}, {"fd": second["fd"]}]}], "sets")
+        client.call("remove-fd", **{"fdset-id": first["fdset-id"], "fd": first["fd"]})
+        client.call("remove-fd", **{"fdset-id": first["fdset-id"]})
+        expect(client.call("query-fdsets") == [], "the set is still there")
+        expect(client.error_class("getfd", fdname="none") == "GenericError", "no descriptor came")
+
+
+# -- What libvirt asks first --
+
+
+def test_probe():
+    with host() as machine, QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        version = client.call("query-version")
+        expect((version["qemu"]["major"], version["qemu"]["minor"]) >= (7, 2), f"{version}")
+        expect(isinstance(version["package"], str), f"{version}")
+        expect(client.call("query-target") == {"arch": "x86_64"}, "target")
+        expect({"enabled", "present"} == set(client.call("query-kvm")), "query-kvm")
+        names = [entry["name"] for entry in client.call("query-qmp-schema")]
+        expect(len(names) == len(set(names)), "a name comes twice in the schema")
+        types = [entry["name"] for entry in client.call("qom-list-types")]
+        expect(len(types) == len(set(types)) and "tcg-accel" in types, f"{types}")
+        for name in PROBED:
+            try:
+                client.call("device-list-properties", typename=name)
+                expect(name in types, f"{name} is no type and has properties")
+            except QmpError as error:
+                expect(error.kind == "DeviceNotFound" and name not in types, f"{name}: {error}")
+        for name in ("memory-backend-file", "memory-backend-memfd", "max-x86_64-cpu",
+                     "none-machine"):
+            client.call("qom-list-properties", typename=name)
+        machines = client.call("query-machines")
+        expect([m["alias"] for m in machines if m.get("is-default")] == ["pc"], f"{machines}")
+        commands = {entry["name"] for entry in client.call("query-commands")}
+        for model in client.call("query-cpu-definitions"):
+            expect(model["typename"] in types, f"{model} is no type")
+        for name in ("query-tpm-models", "query-tpm-types", "query-migrate-capabilities"):
+            expect(name in commands and client.call(name) == [], name)
+        options = {entry["option"]: entry["parameters"]
+                   for entry in client.call("query-command-line-options")}
+        expect("hpet" in [p["name"] for p in options["machine"]], "machine has no key hpet")
+        expect("cpus" in [p["name"] for p in options["smp-opts"]], "smp-opts has no key cpus")
+        for props in ({}, {"migratable": False}):
+            client.call("query-cpu-model-expansion", type="static",
+                        model={"name": "max", "props": props})
+
+
+def test_start_of_a_session():
+    """What libvirt asks of a machine that it has started."""
+    with host("-machine", "pc", "-m", "64", "-smp", "4,cores=2", "-nodefaults") as machine, \
+            QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        cpus = client.call("query-cpus-fast")
+        threads = os.listdir(f"/proc/{machine.process.pid}/task")
+        expect(len({cpu["thread-id"] for cpu in cpus}) == 4, f"{cpus}")
+        expect(all(str(cpu["thread-id"]) in threads for cpu in cpus), f"{cpus} {threads}")
+        places = [(cpu["props"]["socket-id"], cpu["props"]["core-id"]) for cpu in cpus]
+        expect(places == [(0, 0), (0, 1), (1, 0), (1, 1)], f"{places}")
+        slots = client.call("query-hotpluggable-cpus")
+        expect([slot["qom-path"] for slot in slots] ==
+               [cpu["qom-path"] for cpu in reversed(cpus)], f"{slots}")
+        expect(client.call("query-memory-size-summary")["base-memory"] == 64 << 20, "memory")
+        for name in ("query-iothreads", "query-memory-devices", "query-jobs", "query-rx-filter"):
+            expect(client.call(name) == [], name)
+        expect(client.error_class("query-balloon") == "DeviceNotActive", "query-balloon")
+        expect(client.call("query-migrate") == {}, "query-migrate")
+
+
+if __name__ == "__main__":
+    run_tests(globals())
