@@ -192,6 +192,7 @@ static void forget_vm(void)
 
 static bool kvm_init(Error **err)
 {
+    forget_vm(); /* of a machine that was taken down */
     kvm.device = kvm_open_device(err);
     if (kvm.device < 0) {
         return false;

@@ -367,6 +367,7 @@ bool vcpu_start(Vcpu *vcpu, Error **err)
     vcpu->index = vcpu_count();
     vcpu->stop_requested = !run_state_is_running();
     vcpu->stopped = true;
+    vcpu->end_requested = false; /* its board may have been taken down and made again */
     vcpu->start = &start;
     g_queue_init(&vcpu->work);
     if (!vcpus) {
