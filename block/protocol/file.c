@@ -10,6 +10,7 @@
  */
 #include "block/block.h"
 #include "block/core/lock.h"
+#include "util/fd-sets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -320,12 +321,12 @@ static bool measure(FileState *file, const char *filename, Error **err)
 static bool file_open(BlockNode *node, KeyVal *options, Error **err)
 {
     FileState *file = node->state;
-    int flags = O_CLOEXEC | (node->read_only ? O_RDONLY : O_RDWR) | (node->direct ? O_DIRECT : 0);
+    int flags = (node->read_only ? O_RDONLY : O_RDWR) | (node->direct ? O_DIRECT : 0);
 
     if (!check_aio(options, err)) {
         return false;
     }
-    file->fd = open(node->filename, flags);
+    file->fd = fd_open(node->filename, flags, 0);
     if (file->fd < 0) {
         error_set_errno(err, errno, "could not open '%s'", node->filename);
         if (errno == EINVAL && node->direct) {

@@ -35,8 +35,8 @@ void fd_set_foreach(void (*fn)(int64_t set, int fd, const char *opaque_text, voi
 /*
  * open() with O_CLOEXEC, to which "/dev/fdset/N" is a duplicate of the descriptor in set N that
  * has the access mode of `flags`. -1 and errno on failure: ENOENT no such set, EACCES no
- * descriptor of that mode. A duplicate shares offset and O_APPEND with the original; O_NONBLOCK
- * and O_TRUNC are not applied.
+ * descriptor of that mode. A duplicate shares its offset with the original, and also the flags
+ * O_APPEND, O_DIRECT and O_NONBLOCK, which become those asked for; O_TRUNC empties the file.
  */
 int fd_open(const char *path, int flags, mode_t mode);
 

@@ -19,8 +19,8 @@ from machine import SCALE, Machine, Stream, boot_sector, expect, expect_in, run_
 class Echo(Machine):
     """The guest of echo.S with that -serial; no pipes of its own."""
 
-    def __init__(self, folder, serial, more=(), **keywords):
-        image = boot_sector("echo.S", folder)
+    def __init__(self, folder, serial, more=(), image=None, **keywords):
+        image = image or boot_sector("echo.S", folder)
         super().__init__(["-m", "64", "-drive",
                           f"file={image},format=raw", "-serial", serial, *more], serial=False,
                          **keywords)
@@ -150,17 +150,18 @@ def test_websocket():
 
 
 def test_handed_over():
-    """Descriptors of whoever starts the emulator: a file in a set, and a connected socket."""
+    """Descriptors of whoever starts the emulator: files in sets, and a connected socket."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = socket.socketpair()
         log = os.open(os.path.join(folder, "log"), os.O_WRONLY | os.O_CREAT)
-        more = ["-add-fd", f"fd={log},set=2,opaque=log", "-chardev",
+        disk = os.open(boot_sector("echo.S", folder), os.O_RDWR)
+        more = ["-add-fd", f"fd={log},set=2,opaque=log", "-add-fd", f"fd={disk},set=3", "-chardev",
                 f"socket,id=line,fd={theirs.fileno()},logfile=/dev/fdset/2"]
-        for fd in (log, theirs.fileno()):
-            os.set_inheritable(fd, True)
-        with Echo(folder, "chardev:line", more, pass_fds=(log, theirs.fileno())) as guest:
+        with Echo(folder, "chardev:line", more, image="/dev/fdset/3",
+                  pass_fds=(log, disk, theirs.fileno())) as guest:
             theirs.close()
             os.close(log)
+            os.close(disk)
             stream = Stream(ours.recv)
             expect(stream.wait_for(b"ready\r\n", 120), "the guest did not come up")
             check_echo(guest, ours.sendall, stream)

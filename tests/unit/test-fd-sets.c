@@ -60,6 +60,33 @@ static void test_sets(void)
     close(fd);
 }
 
+/* What open() does to a file happens to the duplicate. */
+static void test_flags(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("fd-sets-XXXXXX", &path, NULL), fds[2];
+
+    g_assert_cmpint(write(fd, "abc", 3), ==, 3);
+    g_assert_cmpint(fd_set_add(0, fd, NULL, NULL), ==, 0);
+    int kept = fd_open("/dev/fdset/0", O_RDWR | O_APPEND, 0);
+    g_assert_cmpint(fcntl(kept, F_GETFL) & O_APPEND, ==, O_APPEND);
+    g_assert_cmpint(lseek(kept, 0, SEEK_END), ==, 3);
+    int emptied = fd_open("/dev/fdset/0", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    g_assert_cmpint(lseek(emptied, 0, SEEK_END), ==, 0);
+    g_assert_cmpint(fcntl(emptied, F_GETFL) & O_APPEND, ==, 0);
+    close(kept);
+    close(emptied);
+    g_assert_true(fd_set_remove(0, -1, NULL));
+    g_assert_cmpint(pipe(fds), ==, 0);
+    g_assert_cmpint(fd_set_add(0, fds[1], NULL, NULL), ==, 0);
+    int writer = fd_open("/dev/fdset/0", O_WRONLY | O_TRUNC | O_NONBLOCK, 0);
+    g_assert_cmpint(fcntl(writer, F_GETFL) & O_NONBLOCK, ==, O_NONBLOCK);
+    close(writer);
+    close(fds[0]);
+    g_assert_true(fd_set_remove(0, -1, NULL));
+    unlink(path);
+}
+
 static void check_inherited_error(int fd, const char *expected)
 {
     g_autoptr(Error) error = NULL;
@@ -113,6 +140,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/fd-sets/sets", test_sets);
+    g_test_add_func("/fd-sets/flags", test_flags);
     g_test_add_func("/fd-sets/inherited", test_inherited);
     g_test_add_func("/fd-sets/names", test_names);
     return g_test_run();

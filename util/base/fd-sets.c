@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FD_SET_PATH "/dev/fdset/"
@@ -150,6 +151,29 @@ void fd_set_foreach(void (*fn)(int64_t set, int fd, const char *opaque_text, voi
     }
 }
 
+#define SETTABLE_FLAGS (O_APPEND | O_DIRECT | O_NONBLOCK)
+
+/* A duplicate as open() would have made it; -1 and errno on failure. */
+static int duplicate(int fd, int old_flags, int flags)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int wanted = (old_flags & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
+    struct stat status;
+
+    if (own < 0) {
+        return -1;
+    }
+    bool truncates = flags & O_TRUNC && fstat(own, &status) == 0 && S_ISREG(status.st_mode);
+    if ((wanted != old_flags && fcntl(own, F_SETFL, wanted) < 0) ||
+        (truncates && ftruncate(own, 0) < 0)) {
+        int saved = errno;
+        close(own);
+        errno = saved;
+        return -1;
+    }
+    return own;
+}
+
 static int open_from_set(uint64_t set, int flags)
 {
     int failure = ENOENT;
@@ -162,7 +186,7 @@ static int open_from_set(uint64_t set, int flags)
         failure = EACCES;
         int mode = fcntl(entry->fd, F_GETFL);
         if (mode >= 0 && (mode & O_ACCMODE) == (flags & O_ACCMODE)) {
-            return fcntl(entry->fd, F_DUPFD_CLOEXEC, 3);
+            return duplicate(entry->fd, mode, flags);
         }
     }
     errno = failure;
