@@ -40,13 +40,13 @@ static void append_flag_names(GString *text)
 
 /* -- What a model lacks ------------------------------------------------------------------------ */
 
-GPtrArray *cpu_model_missing(const ModelChoice *choice)
+GPtrArray *cpu_model_missing(const ModelChoice *choice,
+                             const uint32_t available[FEATURE_WORD_COUNT])
 {
-    uint32_t all[FEATURE_WORD_COUNT], available[FEATURE_WORD_COUNT];
+    uint32_t all[FEATURE_WORD_COUNT];
     GPtrArray *names = g_ptr_array_new();
     CpuModel model;
 
-    cpu_features_available(available);
     if (!choice->row->features) { /* what there is */
         return names;
     }
@@ -63,31 +63,40 @@ GPtrArray *cpu_model_missing(const ModelChoice *choice)
     return names;
 }
 
+/* What is available is asked once: each CPUID may be a trip to a hypervisor. */
+typedef struct MissingText {
+    GString *text;
+    uint32_t available[FEATURE_WORD_COUNT];
+} MissingText;
+
 static void append_missing(const char *name, const ModelChoice *choice, const char *of,
                            void *opaque)
 {
-    g_autoptr(GPtrArray) names = cpu_model_missing(choice);
+    const MissingText *missing = opaque;
+    g_autoptr(GPtrArray) names = cpu_model_missing(choice, missing->available);
 
     if (of) {
         return; /* the same as what it stands for */
     }
     if (!names->len) {
-        g_string_append_printf(opaque, "%s: nothing\n", name);
+        g_string_append_printf(missing->text, "%s: nothing\n", name);
         return;
     }
-    g_string_append_printf(opaque, "%s:\n", name);
-    append_words(opaque, names, 4);
+    g_string_append_printf(missing->text, "%s:\n", name);
+    append_words(missing->text, names, 4);
 }
 
 char *cpu_models_missing_text(const char *name, Error **err)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    MissingText missing = {.text = text};
     ModelChoice choice;
 
+    cpu_features_available(missing.available);
     if (!name) {
-        cpu_model_foreach(append_missing, text);
+        cpu_model_foreach(append_missing, &missing);
     } else if (cpu_model_find(name, &choice)) {
-        append_missing(name, &choice, NULL, text);
+        append_missing(name, &choice, NULL, &missing);
     } else {
         cpu_model_unknown(name, err);
         return NULL;

@@ -81,8 +81,9 @@ bool cpu_model_unknown(const char *name, Error **err);
  * and is not offered; with `enforce` those are an error. */
 bool cpu_model_parse(const char *text, CpuModel *ret_model, GPtrArray *missing, Error **err);
 
-/* Names of features the model has and this host cannot offer; caller frees the array alone. */
-GPtrArray *cpu_model_missing(const ModelChoice *choice);
+/* Names of features the model has and cpu_features_available() has not; caller frees the array. */
+GPtrArray *cpu_model_missing(const ModelChoice *choice,
+                             const uint32_t available[FEATURE_WORD_COUNT]);
 
 ForeignKind cpu_foreign_find(const char *name);
 void cpu_foreign_foreach(void (*fn)(const char *name, void *opaque), void *opaque);

@@ -31,19 +31,52 @@ bool cpu_name_equal(const char *a, const char *b)
     return *a == *b;
 }
 
+#define FEATURE_NAME_MAX 64
+
+/* Writes the one spelling that all others equal; false: too long for any feature. */
+static bool normal_name(const char *name, char normal[FEATURE_NAME_MAX])
+{
+    if (g_strlcpy(normal, name, FEATURE_NAME_MAX) >= FEATURE_NAME_MAX) {
+        return false;
+    }
+    g_strdelimit(normal, "_.", '-');
+    return true;
+}
+
+static void add_name(GHashTable *table, const char *name, const FeatureRow *row)
+{
+    char normal[FEATURE_NAME_MAX];
+
+    g_assert(normal_name(name, normal));
+    if (!g_hash_table_contains(table, normal)) {
+        g_hash_table_insert(table, g_strdup(normal), (gpointer)row);
+    }
+}
+
+/* All names by their normal spelling: the list of all models asks ten thousand times. */
+static GHashTable *feature_names(void)
+{
+    GHashTable *table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (unsigned i = 0; i < feature_row_count; i++) {
+        add_name(table, feature_rows[i].name, &feature_rows[i]);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(feature_aliases); i++) {
+        char normal[FEATURE_NAME_MAX];
+
+        g_assert(normal_name(feature_aliases[i].canonical, normal));
+        add_name(table, feature_aliases[i].name, g_hash_table_lookup(table, normal));
+    }
+    return table;
+}
+
 const FeatureRow *cpu_feature_find(const char *name)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(feature_aliases); i++) {
-        if (cpu_name_equal(feature_aliases[i].name, name)) {
-            name = feature_aliases[i].canonical;
-        }
-    }
-    for (unsigned i = 0; i < feature_row_count; i++) {
-        if (cpu_name_equal(feature_rows[i].name, name)) {
-            return &feature_rows[i];
-        }
-    }
-    return NULL;
+    static GHashTable *table;
+    char normal[FEATURE_NAME_MAX];
+
+    table = table ? table : feature_names();
+    return normal_name(name, normal) ? g_hash_table_lookup(table, normal) : NULL;
 }
 
 const char *cpu_feature_word_name(FeatureWord word)

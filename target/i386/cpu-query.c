@@ -8,11 +8,17 @@
 
 /* -- The list ---------------------------------------------------------------------------------- */
 
+typedef struct Definitions {
+    json_t *list;
+    uint32_t available[FEATURE_WORD_COUNT];
+} Definitions;
+
 static void add_definition(const char *name, const ModelChoice *choice, const char *of,
                            void *opaque)
 {
     g_autofree char *type = g_strconcat(name, CPU_TYPE_SUFFIX, NULL);
-    g_autoptr(GPtrArray) missing = cpu_model_missing(choice);
+    const Definitions *definitions = opaque;
+    g_autoptr(GPtrArray) missing = cpu_model_missing(choice, definitions->available);
     json_t *names = json_array();
 
     for (guint i = 0; i < missing->len; i++) {
@@ -26,7 +32,7 @@ static void add_definition(const char *name, const ModelChoice *choice, const ch
     if (of) {
         json_object_set_new(definition, "alias-of", json_string(of));
     }
-    json_array_append_new(opaque, definition);
+    json_array_append_new(definitions->list, definition);
 }
 
 const json_t *cpu_definitions_json(void)
@@ -34,8 +40,11 @@ const json_t *cpu_definitions_json(void)
     static json_t *list;
 
     if (!list) {
-        list = json_array();
-        cpu_model_foreach(add_definition, list);
+        Definitions definitions = {.list = json_array()};
+
+        cpu_features_available(definitions.available);
+        cpu_model_foreach(add_definition, &definitions);
+        list = definitions.list;
     }
     return list;
 }
