@@ -18,7 +18,8 @@ const char *const watchdog_action_names[] = {
 static const JsonType action_type = {.kind = JSON_KIND_ENUM, .values = watchdog_action_names};
 static const JsonMember members[] = {{"action", &action_type}, {NULL}};
 static const JsonType data = {.kind = JSON_KIND_OBJECT, .members = members};
-static const EventType watchdog_event = {"WATCHDOG", "a watchdog device ran out of time", &data};
+static const EventType watchdog_event = {"WATCHDOG", "a watchdog device ran out of time", &data,
+                                         .is_throttled = true};
 EVENT(watchdog_event);
 
 static void (*nmi_handler)(void *opaque);

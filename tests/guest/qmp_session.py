@@ -120,6 +120,13 @@ class QmpClient:
     def call(self, command, **arguments):
         return self.answer(self.send(command, arguments))
 
+    def try_call(self, command, **arguments):
+        """The result, or None when the command failed."""
+        try:
+            return self.call(command, **arguments)
+        except QmpError:
+            return None
+
     def error_class(self, command, **arguments):
         """The class of the error that the command must give."""
         try:

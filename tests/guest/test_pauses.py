@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How long a command of the monitor keeps the guest from running, as the guest sees it: it looks at
+its TSC without end and counts the gaps by powers of two (spin-sector.S).
+
+Run alone: python3 tests/guest/test_pauses.py; it prints a table. A busy host makes gaps of its own,
+so what counts for a command is the best of several rounds.
+"""
+
+import os
+import re
+import tempfile
+import time
+
+from machine import Failure, Machine, boot_sector, expect, run_tests
+from qmp_session import QmpClient
+
+GAPS, COUNTER, TSC = 0x7e00, 0x7f00, 0x7f08
+ROUNDS = 8
+PAUSE_LIMIT_MS = 10
+# These stop the guest, end it, or print what takes long to print.
+LINES = ["info registers -a", "info cpus", "info mtree", "info qtree", "info qom-tree", "info tlb",
+         "info mem", "info jit", "info pic", "info lapic", "info status", "info chardev",
+         "info pci", "info roms", "help", "x /100i 0x7c00", "xp /1000xb 0"]
+
+
+class Spinning:
+    """A machine whose guest looks at its TSC."""
+
+    def __init__(self, guest, client):
+        self.guest, self.client = guest, client
+        self.commands = {entry["name"] for entry in client.call("query-commands")}
+        self.ticks_per_ms = self.measure()
+
+    def line(self, text):
+        return self.client.call("human-monitor-command", **{"command-line": text})
+
+    def words(self, address, count):
+        text = self.line(f"xp /{count}xw {address:#x}")
+        return [int(word, 16) for line in text.splitlines()
+                for word in re.findall(r" 0x([0-9a-f]{8})", line.partition(":")[2])]
+
+    def tsc(self):
+        low, high = self.words(TSC, 2)
+        return high << 32 | low
+
+    def measure(self):
+        deadline = time.monotonic() + 60
+        while not self.words(COUNTER, 1)[0]:
+            if time.monotonic() > deadline:
+                raise Failure("the guest does not look at its TSC")
+            time.sleep(0.05)
+        start, began = self.tsc(), time.monotonic()
+        time.sleep(1)
+        return (self.tsc() - start) / (time.monotonic() - began) / 1000
+
+    def longest_ms(self, action):
+        """The upper end of the class of the longest gap while the action runs."""
+        before = self.words(GAPS, 32)
+        action()
+        looks = self.words(COUNTER, 1)
+        while self.words(COUNTER, 1) == looks:  # a gap is counted when it is over
+            time.sleep(0.002)
+        after = self.words(GAPS, 32)
+        longest = max(n for n in range(32) if before[n] != after[n])
+        return (2 << longest) / self.ticks_per_ms
+
+
+def actions(spinning):
+    """Name and function of everything that is measured."""
+    for name in sorted(spinning.commands):
+        arguments = {"query-stats": {"target": "vm"}}.get(name, {})
+        if name.startswith(("query-", "qom-list-types")) and not name.startswith("query-cpu-model"):
+            yield name, lambda n=name, a=arguments: spinning.client.try_call(n, **a)
+    for text in LINES:
+        yield text, lambda t=text: spinning.line(t)
+
+
+def test_pauses():
+    with tempfile.TemporaryDirectory(prefix="pauses-") as folder:
+        path = os.path.join(folder, "qmp")
+        disk = boot_sector("spin-sector.S", folder)
+        with Machine(["-nodefaults", "-m", "64", "-smp", "2", "-qmp",
+                      f"unix:{path},server=on,wait=off", "-drive",
+                      f"file={disk},format=raw,if=ide"], serial=False, monitor=False) as guest:
+            with QmpClient(path) as client:
+                spinning = Spinning(guest, client.negotiate())
+                best = {}
+                for _ in range(ROUNDS):
+                    for name, action in actions(spinning):
+                        best[name] = min(best.get(name, 1e9), spinning.longest_ms(action))
+    for name, longest in sorted(best.items(), key=lambda item: -item[1]):
+        print(f"# {longest:9.4f} ms  {name}")
+    slow = [name for name, longest in best.items() if longest > PAUSE_LIMIT_MS]
+    expect(not slow, f"the guest waits more than {PAUSE_LIMIT_MS} ms for {slow}")
+
+
+if __name__ == "__main__":
+    run_tests(globals())
