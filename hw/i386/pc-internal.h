@@ -63,7 +63,7 @@ bool pc_cpus_create(PcMachine *pc, Error **err);
 bool pc_cpus_start(PcMachine *pc, Error **err);
 void pc_cpus_reset(PcMachine *pc);
 /* The NMI button of a `PcMachine *`. */
-void pc_nmi(void *pc);
+void pc_nmi(void *opaque);
 /* Lines into all CPUs. */
 Irq pc_a20(PcMachine *pc);
 Irq pc_smi(PcMachine *pc);

@@ -163,9 +163,18 @@ void pc_cpus_reset(PcMachine *pc)
     }
 }
 
-void pc_nmi(void *pc)
+/* What LINT1 of a local APIC in the kernel is set to is not asked: all CPUs get one. */
+void pc_nmi(void *opaque)
 {
-    irq_pulse(apic_nmi_line());
+    const PcMachine *pc = opaque;
+
+    if (!kvm_has_kernel_apic()) {
+        irq_pulse(apic_nmi_line());
+        return;
+    }
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        cpu_raise_event(cpu_get(i), CPU_EVENT_NMI);
+    }
 }
 
 static void set_a20(void *owner, unsigned n, bool level)

@@ -33,6 +33,8 @@ table:
     .word   debug_exit
     .byte   'h'
     .word   halt
+    .byte   'i'
+    .word   nmi_handler
     .byte   'n'
     .word   newline
     .byte   'o'
@@ -60,6 +62,16 @@ halt:                               /* for good */
     cli
     hlt
     jmp     halt
+nmi_handler:                        /* prints when an NMI comes */
+    movw    $nmi, 2 * 4
+    movw    %cs, 2 * 4 + 2
+    jmp     next
+nmi:
+    pushaw
+    movw    $nmi_text, %si
+    call    print
+    popaw
+    iretw
 newline:
     movw    $end_of_line, %si
     call    print
@@ -129,6 +141,8 @@ end_of_line:
     .asciz  "\r\n"
 panic_text:
     .asciz  "\r\n[    1.0] Kernel panic - not syncing: told so\r\n"
+nmi_text:
+    .asciz  "NMI\r\n"
 nothing:
     .word   0
     .long   0

@@ -202,6 +202,10 @@ def test_watchdog():
         pass
     run.guest.monitor("cont")
     expect(run.tell("o").end(0)["outcome"] == "guest-shutdown", "outcome")
+    run = Run(*device, "-watchdog-action", "inject-nmi")
+    run.tell("iw")
+    run.guest.wait_for("NMI")
+    expect(run.tell("o").end(0)["outcome"] == "guest-shutdown", "outcome")
     run = Run(*device, "-action", "watchdog=debug")
     run.tell("w")
     expect(run.guest.errors.wait_for(b"watchdog: timer fired", 60), run.guest.errors.text())
