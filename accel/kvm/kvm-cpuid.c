@@ -128,6 +128,7 @@ static void read_features(uint32_t words[FEATURE_WORD_COUNT])
     words[FEATURE_ARCH_HIGH] = (uint32_t)(capabilities >> 32);
     words[FEATURE_CORE_CAPABILITY] = (uint32_t)feature_msr(MSR_CORE_CAPABILITY);
     words[FEATURE_1_ECX] |= 1u << 31; /* a hypervisor is there: KVM leaves it to us */
+    set_word_bit(words, FEATURE_MONITOR, kvm.lets_guest_mwait);
     adjust_for_apic(words);
 }
 

@@ -25,7 +25,7 @@ typedef struct KvmVm {
     unsigned dirty_ring_bytes; /* of each vCPU; 0: a log per slot */
     bool has_smm, has_sregs2, has_debugregs, has_xcrs, has_kvmclock_control;
     bool has_exception_payload, has_triple_fault_event, has_ioeventfd_any_length;
-    bool has_tsc_deadline, has_robust_step;
+    bool has_tsc_deadline, lets_guest_mwait;
     struct kvm_cpuid2 *cpuid; /* what the host offers */
     struct kvm_msr_list *msrs;
 } KvmVm;

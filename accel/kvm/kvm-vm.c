@@ -118,6 +118,20 @@ static void read_capabilities(void)
                                  kvm_enable(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1, 0) == 0;
 }
 
+/* A guest that halts, waits or spins keeps its host CPU: before there are vCPUs. */
+static void let_guest_sleep(void)
+{
+    uint64_t wanted = KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT |
+                      KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE;
+    uint64_t possible = (uint64_t)kvm_check(KVM_CAP_X86_DISABLE_EXITS) & wanted;
+    int result = possible ? kvm_enable(KVM_CAP_X86_DISABLE_EXITS, possible, 0) : -ENOSYS;
+
+    if (result < 0) {
+        kvm_complain("letting the guest sleep by itself (-overcommit cpu-pm=on)", result);
+    }
+    kvm.lets_guest_mwait = result >= 0 && possible & KVM_X86_DISABLE_EXITS_MWAIT;
+}
+
 /* Exits of a guest that keeps the CPU from ever being interrupted. */
 static bool enable_notify(Error **err)
 {
@@ -153,6 +167,9 @@ static bool set_up_vm(Error **err)
         if (result < 0) {
             return error_set_errno(err, -result, "kvm-shadow-mem");
         }
+    }
+    if (run_cpu_pm) {
+        let_guest_sleep();
     }
     return enable_notify(err);
 }

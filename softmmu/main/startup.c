@@ -356,8 +356,10 @@ bool startup_accelerator(const Config *config, Error **err)
 {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     const ConfigItem *cpu = config_last(config, OPT_CPU);
+    Confinement later; /* memory is locked when it is there; cpu-pm= has to be known first */
 
-    if (!config_foreach(config, OPT_ACCEL, collect_accel, texts, err) ||
+    if (!config_foreach(config, OPT_OVERCOMMIT, apply_overcommit, &later, err) ||
+        !config_foreach(config, OPT_ACCEL, collect_accel, texts, err) ||
         !config_foreach(config, OPT_MACHINE, collect_machine_accel, texts, err)) {
         return false;
     }

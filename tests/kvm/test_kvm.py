@@ -309,6 +309,33 @@ def test_options():
     expect(status == 0, errors)
     status, _, errors = run("kvm", "-machine", "pc,kernel-irqchip=split")
     expect(status == 0, errors)
+    status, _, errors = run("kvm", "-overcommit", "cpu-pm=on")
+    expect(status == 0, errors)
+
+
+def test_models():
+    """What the host has not is said and left out; some guest runs with each."""
+    need_kvm()
+    for model in ["host", "max", "qemu64", "kvm64", "Haswell", "EPYC", "host,-x2apic", "base"]:
+        expect_in("end\n", output("exits", "kvm", "-cpu", model))
+    status, _, errors = run("kvm", "-cpu", "qemu64,+svm,enforce")
+    expect(status == 0 or "host doesn't support requested feature" in errors, errors)
+
+
+def test_nothing_is_left_open():
+    """Descriptors and memory of a process do not grow with resets."""
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        console = Path(folder, "console")
+        with guest("busy", "-debugcon", f"file:{console}", "-smp", "2", accel="kvm") as machine:
+            wait_console(machine, console, "working")
+            machine.monitor("info status")
+            descriptors = Path("/proc", str(machine.process.pid), "fd")
+            before = len(list(descriptors.iterdir()))
+            for count in range(2, 52):
+                machine.monitor("system_reset")
+                wait_console(machine, console, "working\n" * count)
+            expect(len(list(descriptors.iterdir())) == before, "descriptors are left open")
 
 
 if __name__ == "__main__":
