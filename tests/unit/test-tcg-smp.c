@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The translator's CPUs against each other and against other threads: dirty bits that are cleared
- * while they store, and devices that wait for CPUs while these want to be exclusive.
+ * while they store, devices that wait for CPUs while these want to be exclusive, and a monitor that
+ * asks for everything meanwhile.
  */
 #include "accel/accel.h"
 #include "accel/tcg/tcg-internal.h"
+#include "softmmu/monitor/monitor-private.h"
 #include "target/i386/cpu-model.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#define CPUS 3
+#define CPUS 4
 #define RAM_SIZE (4u << 20)
 #define COUNTERS 0x100000u /* a page for each CPU: count, then a flag for failure */
 #define CODE 0x10000u      /* a page for each CPU */
 #define CROSSING 0x200ffeu /* a word here and one in the next page */
-#define DEVICE RAM_SIZE
+#define DEVICE_ADDRESS RAM_SIZE
 
 /* 32-bit code. EBX: the CPU's counter, ESI: the crossing word, EDI: the device, EDX: the constant
  * that is patched. */
@@ -113,7 +115,7 @@ static void make_memory(void)
     region_init(&ram_region, &memory);
     region_init(&device_region, &device);
     region_add(&root, 0, &ram_region, 0);
-    region_add(&root, DEVICE, &device_region, 0);
+    region_add(&root, DEVICE_ADDRESS, &device_region, 0);
     address_space_init(&address_space_memory, &root, "memory");
 }
 
@@ -148,7 +150,7 @@ static void load_code(const uint8_t *code, const uint8_t *end, const uint8_t *co
         cpu->rip = start;
         cpu->gpr[R_RBX] = COUNTERS + i * 4096;
         cpu->gpr[R_RSI] = CROSSING;
-        cpu->gpr[R_RDI] = DEVICE;
+        cpu->gpr[R_RDI] = DEVICE_ADDRESS;
         cpu->gpr[R_RDX] = start + (uint32_t)(constant - code);
         cpu->wait_for_sipi = cpu->halted = cpu->vcpu.halted = false;
         cpu_update_mode(cpu);
@@ -206,6 +208,16 @@ static void test_no_store_is_lost(void)
     }
 }
 
+static bool all_went_on(const uint32_t before[CPUS])
+{
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (load(COUNTERS + i * 4096) == before[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Every CPU changes its own code, locks a word across two pages and one that ends in the device,
  * and calls the device, which waits for all of them. */
 static void test_waits_within_exclusive(void)
@@ -221,6 +233,9 @@ static void test_waits_within_exclusive(void)
         }
         vm_start();
         let_run(50000);
+        for (unsigned n = 0; n < 200 && round % 4 == 3 && !all_went_on(before); n++) {
+            let_run(50000); /* a busy host */
+        }
         vcpu_wait_safe_points();
         ram_block_test_and_clear_dirty(ram, DIRTY_MIGRATION, 0, RAM_SIZE);
         vm_stop(RUN_STATE_PAUSED);
@@ -236,6 +251,70 @@ static void test_waits_within_exclusive(void)
     g_test_message("%u rounds of the loop, %u device writes", sum, device_writes);
     g_assert_cmpuint(crossing, >=, sum); /* a CPU may have stopped between the two */
     g_assert_cmpuint(crossing, <=, sum + CPUS);
+}
+
+/* Commands that ask and need no arguments. Not info jit: it shows counters that CPUs count
+ * meanwhile without a lock. */
+static bool asks(const MonitorCommand *command)
+{
+    bool is_query = command->qmp && g_str_has_prefix(command->qmp, "query-");
+
+    for (const MonitorArg *arg = command->args; arg->kind != MONITOR_ARG_END; arg++) {
+        if (!arg->optional && arg->kind != MONITOR_ARG_FLAG) {
+            return false;
+        }
+    }
+    bool is_info = command->name && g_str_has_prefix(command->name, "info ") &&
+                   !g_str_equal(command->name, "info jit");
+    return is_query || is_info;
+}
+
+/* Without a machine some have nothing to say; those about CPUs have. */
+static unsigned ask_everything(void)
+{
+    unsigned count = 0;
+
+    MONITOR_FOREACH_COMMAND(command)
+    {
+        MonitorValue values[MONITOR_MAX_ARGS + 1] = {0};
+        json_t *result = NULL;
+
+        if (asks(*command)) {
+            Monitor *monitor = monitor_new();
+            count += monitor_call(monitor, *command, values, &result, NULL);
+            json_decref(result);
+            monitor_free(monitor);
+            let_run(100);
+        }
+    }
+    return count;
+}
+
+/* As above, and all commands that show something are asked all the time: nothing they look at may
+ * change under them. */
+static void test_monitor_looks_on(void)
+{
+    static const char *const lines[] = {"info registers -a", "x /20i 0x10000", "x /100xb 0x100000",
+                                        "xp /4xw 0x100000", "info tlb"};
+    int64_t end = g_get_monotonic_time() + 2 * G_USEC_PER_SEC;
+    unsigned answers = 0;
+
+    load_code(storm_code, storm_end, storm_constant);
+    vm_start();
+    while (g_get_monotonic_time() < end) {
+        answers += ask_everything();
+        for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+            g_autofree char *text = monitor_run_hmp(lines[i]);
+            g_assert_cmpstr(text, !=, "");
+        }
+    }
+    vm_stop(RUN_STATE_PAUSED);
+    g_test_message("%u answers", answers);
+    g_assert_cmpuint(answers, >, 20);
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_assert_cmpuint(load(COUNTERS + i * 4096), >, 0);
+        g_assert_cmpuint(load(COUNTERS + i * 4096 + 4), ==, 0);
+    }
 }
 
 int main(int argc, char **argv)
@@ -254,6 +333,7 @@ int main(int argc, char **argv)
     make_cpus();
     g_test_add_func("/tcg-smp/no-store-is-lost", test_no_store_is_lost);
     g_test_add_func("/tcg-smp/waits-within-exclusive", test_waits_within_exclusive);
+    g_test_add_func("/tcg-smp/monitor-looks-on", test_monitor_looks_on);
     result = g_test_run();
     vcpus_destroy();
     machine_unlock();
