@@ -34,7 +34,7 @@ STUCK_SECONDS = 30
 # What ends the process, takes the guest's disk or rewrites its devices: no garbage then.
 EXCLUDED = {"quit", "q", "o", "gdbserver", "eject", "change", "boot_set", "device_del",
             "device-del", "drive_del", "chardev-remove", "object_del", "object-del", "migrate",
-            "loadvm", "chardev-change", "logfile"}
+            "loadvm", "chardev-change", "logfile", "set-action"}
 WORDS = ["", "a", "0", "-1", "on", "off", "none", "all", "/", "/machine", "/machine/unattached",
          "type", "*", "tcg", "isa-serial", "isa-debugcon", "max", "file.bin", "$rip", "ide0-hd0",
          "x" * 300, "%s%n", "\u00e4\u20ac\U0001f600", "\"", "\\", "a\nb", "{}", "1 2 3", "realtime"]
@@ -171,17 +171,25 @@ class Fuzz:
         self.watch.events.clear()
         for text in ("log none", "trace-event * off"):
             self.line(text)
-        try:
-            self.watch.call("cont")
-        except QmpError:
-            self.watch.call("system_reset")
-            self.watch.call("cont")
+        self.resume(started)
         first = self.counter()
         while self.counter() == first:
             expect(time.monotonic() - started < STUCK_SECONDS * SCALE, "the guest does not count: "
                    + self.line("info registers"))
             time.sleep(0.01)
         self.slowest = max(self.slowest, time.monotonic() - started)
+
+    def resume(self, started):
+        """Has the machine run: behind a dump that is under way, reset where it needs that."""
+        while True:
+            try:
+                return self.watch.call("cont")
+            except QmpError as error:
+                expect(time.monotonic() - started < STUCK_SECONDS * SCALE, f"cont: {error}")
+                if "dump" in str(error):
+                    time.sleep(0.01)
+                else:
+                    self.watch.call("system_reset")
 
     # -- QMP --
 
@@ -346,7 +354,8 @@ def main():
         except (Failure, OSError, EOFError, QmpError, ValueError) as error:
             result = "not ok"
             text = f"seed {options.seed}, {fuzz.session}: {type(error).__name__}: {error}\n"
-            text += fuzz.machine.errors.text()[-12000:]
+            time.sleep(1)
+            text += f"emulator: {fuzz.machine.process.poll()}\n{fuzz.machine.errors.text()[-12000:]}"
             print("".join(f"# {line}\n" for line in text.splitlines()), end="")
         finally:
             fuzz.machine.kill()
