@@ -595,6 +595,24 @@ static void check_mxcsr(void)
     clear_registers();
 }
 
+/* An x87 register has ten bytes; those up to the next one are lost. An enabled breakpoint that is
+ * never hit has an emulator go instruction by instruction. */
+static void check_reserved(void)
+{
+    memset(area, 0, 1024);
+    memset(area + 32, 0x5a, 8 * 16);
+    *(uint16_t *)area = 0x37f;
+    *(uint32_t *)(area + AT_MXCSR) = MXCSR_RESET;
+    *word_at(area, 512) = X87 | SSE;
+    write_dr7(0x402);
+    CATCH("fxrstor64 %1; fxsave64 %0", "=m"(other) : "m"(area));
+    check("reserved-fxrstor", *word_at(other, 40), 0x5a5a, "silicon");
+    CATCH("xrstor64 %1; fxsave64 %0", "=m"(other) : "m"(area), "a"(X87 | SSE), "d"(0));
+    check("reserved-xrstor", *word_at(other, 40), 0x5a5a, "silicon");
+    write_dr7(0x400);
+    clear_registers();
+}
+
 /* Outside of 64-bit code there are eight vector registers. */
 static void check_32_bit(void)
 {
@@ -706,6 +724,7 @@ int main(void)
     check_legacy_pointers();
     check_restored();
     check_mxcsr();
+    check_reserved();
     check_32_bit();
     check_supervisor_state();
     check_pkru();

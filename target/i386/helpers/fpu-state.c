@@ -15,6 +15,7 @@
 
 #define XCOMP_COMPACTED (1ull << 63)
 #define FX_ALIGNMENT 16
+#define X87_SIZE 10 /* of a register */
 #define XSAVE_ALIGNMENT 64
 #define AREA_MINIMUM (XSAVE_LEGACY_SIZE + XSAVE_HEADER_SIZE)
 
@@ -101,6 +102,15 @@ static void take_x87_header(X86Cpu *cpu, bool wide_pointers, const uint8_t bytes
     cpu->ignores_x87_error = false;
 }
 
+/* The bytes between them are reserved: the silicon keeps none of them. */
+static void take_x87_registers(X86Cpu *cpu, const uint8_t *legacy)
+{
+    for (unsigned i = FX_ST0; i < FX_XMM0; i += 16) {
+        __builtin_memcpy(cpu->fpu + i, legacy + i, X87_SIZE);
+        __builtin_memset(cpu->fpu + i + X87_SIZE, 0, 16 - X87_SIZE);
+    }
+}
+
 static bool mxcsr_is_valid(X86Cpu *cpu, uint32_t mxcsr)
 {
     return !(mxcsr & ~cpu->model->mxcsr_mask) || fault_gp(cpu, 0);
@@ -169,7 +179,8 @@ InsnResult helper_fxrstor(X86Cpu *cpu, const Insn *insn)
     fpu_park(cpu);
     take_x87_header(cpu, wide, bytes);
     fpu_put32(cpu, FX_MXCSR, get32(bytes + FX_MXCSR));
-    for (unsigned i = FX_ST0; i < end; i += 16) {
+    take_x87_registers(cpu, bytes);
+    for (unsigned i = FX_XMM0; i < end; i += 16) {
         __builtin_memcpy(cpu->fpu + i, bytes + i, 16);
     }
     fpu_mark_valid(cpu, XCR0_X87 | XCR0_SSE);
@@ -426,9 +437,7 @@ static void restore_legacy(const Area *area, const uint8_t *legacy, uint32_t mxc
     if (area->components & XCR0_X87) {
         if (xstate_bv & XCR0_X87) {
             take_x87_header(cpu, area->wide_pointers, legacy);
-            for (unsigned i = FX_ST0; i < FX_XMM0; i += 16) {
-                __builtin_memcpy(cpu->fpu + i, legacy + i, 16);
-            }
+            take_x87_registers(cpu, legacy);
         } else {
             fpu_init_x87(cpu);
             set_zero(cpu->fpu + FX_ST0, 8 * 16);
