@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Switches off every optimisation of the translator in turn: the guest must not notice.
 
-    test-switches.py BUILD_FOLDER FUZZ_SYSTEM_CASES [--cases N] [--only SWITCH...]
+    test-switches.py BUILD_FOLDER FUZZ_INSN_CASES FUZZ_SYSTEM_CASES [--cases N] [--only SWITCH...]
 
 The switches are the options opt-* of `-accel tcg,help`, so a new one is tried without being named
 here. When a fuzzer fails, this says in a minute whose fault it is: with that switch off it passes.
@@ -30,13 +30,14 @@ def switches(folder):
                                                       "check=1", "hot=1,check=64"]
 
 
-def runs(folder, list_of_cases, cases):
+def runs(folder, lists, cases):
     """The programs that must agree with the silicon or with exact mode."""
     tests = folder / "tests"
     for bits in ("64", "32"):
         yield [tests / "fuzz-insn", "--bits", bits, "--seed", SEED, "--cases", str(cases)]
     yield [tests / "fuzz-system", "--seed", SEED, "--cases", str(cases // 20)]
-    yield [tests / "fuzz-system", "--list", list_of_cases]
+    for program, path in zip(("fuzz-insn", "fuzz-system"), lists):
+        yield [tests / program, "--list", path]
 
 
 def complaint(command):
@@ -53,7 +54,7 @@ def complaint(command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("list_of_cases")
+    parser.add_argument("lists", nargs=2)
     parser.add_argument("--cases", type=int, default=10000)
     parser.add_argument("--only", nargs="*")
     options = parser.parse_args()
@@ -63,7 +64,7 @@ def main():
     for number, switch in enumerate(chosen, 1):
         commands = [[options.folder / "tests" / "test-insn", "--tcg", switch]]
         commands += [command + ["--tcg", switch]
-                     for command in runs(options.folder, options.list_of_cases, options.cases)]
+                     for command in runs(options.folder, options.lists, options.cases)]
         texts = [text for text in map(complaint, commands) if text]
         failures += bool(texts)
         for line in "\n".join(texts).splitlines():

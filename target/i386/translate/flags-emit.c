@@ -224,7 +224,9 @@ bool flags_touched(const Insn *insn)
 
 void flags_before(Translator *t)
 {
-    if (!tcg_options.opt_flags ||
+    bool is_lost = t->flags == FLAGS_RECIPE && t->recipe.kind == RECIPE_NONE; /* for good: dead */
+
+    if ((!tcg_options.opt_flags && !is_lost) ||
         (flags_touched(t->insn) && !flags_rewritten(t->insn) && !trace_flags_are_dead(t, t->at))) {
         flags_restore(t);
     }
