@@ -531,13 +531,23 @@ static bool is_pieces(const CaseOutcome *native, const CaseOutcome *guest)
            (guest->vector == VECTOR_GP || guest->vector == VECTOR_SS);
 }
 
-/* At the end of what is mapped: whether an invalid opcode is seen before the rest of the
- * instruction is fetched. */
+static bool ends_segment(const CaseState *state)
+{
+    return state->selector[SEG_CS] != CASE_CODE_64 &&
+           case_segment(state->selector[SEG_CS]).limit - state->rip < INSN_MAX_LENGTH;
+}
+
+/* At the end of what is mapped, or of the segment: whether an invalid opcode is seen before the
+ * rest of the instruction is fetched. */
 static bool is_cut_off(const CaseOutcome *native, const CaseOutcome *guest)
 {
-    return native->vector == VECTOR_PF && native->error_code & PF_FETCH &&
-           guest->vector == VECTOR_UD && native->state.rip == guest->state.rip &&
-           native->cr2 - linear_rip(&native->state) - 1 < INSN_MAX_LENGTH;
+    if (guest->vector != VECTOR_UD || native->state.rip != guest->state.rip) {
+        return false;
+    }
+    return native->vector == VECTOR_PF
+               ? native->error_code & PF_FETCH &&
+                     native->cr2 - linear_rip(&native->state) - 1 < INSN_MAX_LENGTH
+               : native->vector == VECTOR_GP && ends_segment(&native->state);
 }
 
 /* Differences that are known and left as they are. */
