@@ -6,6 +6,7 @@
 enum { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH };
 enum { YEAR = 9, REG_A, REG_B, REG_C, REG_D, CENTURY = 0x32 };
 enum { SET = 0x80, PIE = 0x40, AIE = 0x20, UIE = 0x10, BINARY = 0x04, HOURS_24 = 0x02 };
+enum { TRIES = 5 };
 enum { IRQF = 0x80, PF = 0x40, AF = 0x20, UF = 0x10 };
 
 /* Sets the clock, in the format that register B says, and lets it run. */
@@ -45,6 +46,36 @@ static bool next_second(void)
     return WAIT_FOR(rtc_read(REG_C) & UF);
 }
 
+/* Sets the clock to the last second of a minute and reads it behind the next update: the first
+ * second of one, unless a busy host took the processor away for longer than that. */
+static uint64_t time_after(uint8_t format, const uint8_t time[6])
+{
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < TRIES && (!i || seen & 0xff); i++) {
+        set_time(format, time);
+        next_second();
+        seen = get_time();
+    }
+    return seen;
+}
+
+/* From the reset of the divider to the update; a busy host may make it long. */
+static bool updates_half_a_second_later(void)
+{
+    uint32_t ticks = 0;
+
+    for (unsigned i = 0; i < TRIES && (!i || ticks >= PM_TIMER_HZ * 9 / 10); i++) {
+        rtc_write(REG_A, 0x76); /* the divider is held */
+        rtc_write(REG_A, 0x26);
+        rtc_read(REG_C);
+        uint32_t begin = pm_timer();
+        WAIT_FOR(rtc_read(REG_C) & UF);
+        ticks = pm_elapsed(begin);
+    }
+    return ticks > PM_TIMER_HZ * 4 / 10 && ticks < PM_TIMER_HZ * 9 / 10;
+}
+
 static void test_time(void)
 {
     static const uint8_t new_year[6] = {0x99, 0x12, 0x31, 0x23, 0x59, 0x59};
@@ -59,23 +90,14 @@ static void test_time(void)
     check("set-no-update", rtc_read(REG_A) & 0x80, 0, "MC146818 register A");
     rtc_write(REG_B, SET | UIE | HOURS_24);
     check("set-clears-uie", rtc_read(REG_B), SET | HOURS_24, "MC146818 register B");
-    set_time(HOURS_24, new_year);
-    check("new-year", (next_second(), get_time() & 0xffffffffff), 0x0101000000,
+    check("new-year", time_after(HOURS_24, new_year) & 0xffffffffff, 0x0101000000,
           "MC146818 time, calendar and alarm");
     check("new-year-year", rtc_read(YEAR), 0, "MC146818 time, calendar and alarm");
-    set_time(HOURS_24 | BINARY, leap_day);
-    check("leap-day", (next_second(), get_time()), 0x18021d000000,
+    check("leap-day", time_after(HOURS_24 | BINARY, leap_day), 0x18021d000000,
           "MC146818 time, calendar and alarm");
-    set_time(0, noon);
-    check("noon", (next_second(), get_time()), 0x240506920000, "MC146818 time, calendar and alarm");
-    rtc_write(REG_A, 0x76); /* the divider is held */
-    rtc_write(REG_A, 0x26);
-    rtc_read(REG_C);
-    uint32_t begin = pm_timer();
-    WAIT_FOR(rtc_read(REG_C) & UF);
-    uint32_t ticks = pm_elapsed(begin);
-    check("half-a-second-after-divider-reset",
-          ticks > PM_TIMER_HZ * 4 / 10 && ticks < PM_TIMER_HZ * 9 / 10, 1, "MC146818 register A");
+    check("noon", time_after(0, noon), 0x240506920000, "MC146818 time, calendar and alarm");
+    check("half-a-second-after-divider-reset", updates_half_a_second_later(), 1,
+          "MC146818 register A");
 }
 
 static uint64_t taken_after(unsigned count)
