@@ -61,8 +61,11 @@ Cold *address_add_cold(Translator *t, uint8_t *place)
     Cold *cold = &t->colds[t->cold_count++];
 
     g_assert(t->cold_count <= MAX_COLDS);
-    *cold =
-        (Cold){.place = place, .insn = t->insn, .flags = (uint8_t)t->flags, .recipe = t->recipe};
+    *cold = (Cold){.place = place,
+                   .insn = t->insn,
+                   .in_shadow = t->opened_shadow,
+                   .flags = (uint8_t)t->flags,
+                   .recipe = t->recipe};
     return cold;
 }
 

@@ -30,6 +30,7 @@ typedef struct Cold {
     uint8_t kind;        /* ColdKind */
     uint8_t miss;        /* COLD_SLOT: what becomes of the check behind it */
     TlbSlotUse slot_use; /* COLD_SLOT */
+    bool in_shadow;      /* of the STI before it */
     uint8_t flags;       /* FlagsPlace when it is jumped to */
     FlagsRecipe recipe;
     const Insn *insn;

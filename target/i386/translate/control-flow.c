@@ -504,6 +504,10 @@ static void emit_failed_window(Translator *t, const Cold *cold)
     emit_u32(e, (uint32_t)cold->target);
     emit_branch_to(e, 0xe8, stubs.refill_window[cold->access]);
     emit_branch_to(e, 0xe9, cold->retry + e->execute_offset); /* 5 bytes, left out on failure */
+    if (cold->in_shadow) { /* exact mode ends it behind this instruction */
+        emit_branch_to(e, 0xe8, stubs.exit_exact);
+        return;
+    }
     t->goes_careful = true;
     emit_chained_jump(t, t->insn->rip);
     t->goes_careful = false;
