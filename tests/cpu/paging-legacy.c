@@ -631,6 +631,10 @@ static void check_wrap(void)
     uint32_t low, value = 0;
     __asm__ volatile("movzwl (%1), %0" : "=r"(low) : "r"(0));
     CATCH("movl (%1), %0", "=a"(value) : "r"(0xfffffffe));
+    uint32_t accessed = window_table[1023] & A;
+    check("wrap-at-4g-accessed", accessed, caught.vector == NO_TRAP ? A : 0, "SDM 3A 4.8");
+    (void)*(volatile uint8_t *)0xffffffff;
+    check("last-byte-accessed", window_table[1023] & A, A, "SDM 3A 4.8");
     paging_off();
     directory[1023] = 0;
     if (caught.vector == NO_TRAP) {
