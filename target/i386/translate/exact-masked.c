@@ -62,16 +62,25 @@ static uint64_t last_offset(const Segment *s)
     return s->limit;
 }
 
-/* The operand ends its first part where its page or its segment ends. */
-static unsigned find_split(const Masked *m)
+/* Bytes of the operand in its page. */
+static unsigned find_page_end(const Masked *m)
 {
     unsigned room = (unsigned)(TARGET_PAGE_SIZE - (m->linear & (TARGET_PAGE_SIZE - 1)));
+
+    return room < m->size ? room : m->size;
+}
+
+/* Bytes of the operand in its segment; what is canonical ends with a page. */
+static unsigned find_segment_end(const Masked *m)
+{
     uint64_t limit = last_offset(&m->cpu->seg[m->insn->segment]);
 
-    if (!mode_is_64bit(m->cpu) && limit >= m->address && limit - m->address + 1 < room) {
-        room = (unsigned)(limit - m->address + 1);
+    if (mode_is_64bit(m->cpu)) {
+        return find_page_end(m);
     }
-    return room < m->size ? room : m->size;
+    return limit >= m->address && limit - m->address + 1 < m->size
+               ? (unsigned)(limit - m->address + 1)
+               : m->size;
 }
 
 /* Where the operand lies for the parts granted so far. */
@@ -159,21 +168,21 @@ static bool ignores_mask(const Masked *m)
 }
 
 /* An access that reaches beyond the segment, or what is canonical, faults before any page does: is
- * the first one such? */
-static bool may_address_first(Masked *m)
+ * the first one such? `m` is split there. */
+static bool may_address_first(Masked *m, bool *ret_exceeds)
 {
     unsigned element = m->insn->operands[m->insn->memory_operand].element_size;
     uint64_t linear, byte;
-    bool touches_second;
 
+    *ret_exceeds = false;
     if (m->split == m->size ||
         access_linear(m->cpu, m->insn->segment, m->address + m->split, 1, m->access, &linear)) {
         return true;
     }
     m->granted[0] = true;
-    touches_second = try_run(m, &byte);
+    *ret_exceeds = try_run(m, &byte);
     m->granted[0] = false;
-    if (!touches_second || !try_run(m, &byte) || byte >= m->split) {
+    if (!*ret_exceeds || !try_run(m, &byte) || byte >= m->split) {
         return true;
     }
     return byte + element <= m->split && !ignores_mask(m);
@@ -259,10 +268,29 @@ static InsnResult finish_store(const Masked *m, uint8_t *slot)
     return result == INSN_NEXT && !store_bytes(m, over_zeros, over_ones) ? INSN_FAULT : result;
 }
 
+/* Both the page and, in the next one, the segment end in the operand, whose bytes beyond `end` it
+ * touches: faults in any case. */
+static InsnResult run_beyond_segment(Masked *m, unsigned end)
+{
+    X86Cpu *cpu = m->cpu;
+    uint64_t linear;
+    uint8_t *slot;
+
+    fpu_park(cpu);
+    if (run_in_window(m, &slot) == INSN_NEXT) { /* only vector and opmask registers have changed */
+        cpu->fpu_live = false;
+        fpu_unpark(cpu);
+        access_linear(cpu, m->insn->segment, m->address + end, 1, m->access, &linear);
+    }
+    return INSN_FAULT;
+}
+
 InsnResult exact_masked(X86Cpu *cpu, const Insn *insn)
 {
     const InsnOperand *operand = &insn->operands[insn->memory_operand];
     Masked m = {.cpu = cpu, .insn = insn, .size = operand->size};
+    unsigned page_end, segment_end;
+    bool exceeds;
     uint8_t *slot;
     void *host;
     InsnResult result;
@@ -270,16 +298,24 @@ InsnResult exact_masked(X86Cpu *cpu, const Insn *insn)
     m.access = operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? ACCESS_WRITE : ACCESS_READ;
     m.address = insn_effective_address(cpu, insn);
     m.linear = unchecked_linear(cpu, insn->segment, m.address);
-    m.split = find_split(&m);
-    if (m.split == m.size &&
+    page_end = find_page_end(&m);
+    m.split = segment_end = find_segment_end(&m);
+    if (page_end == m.size && segment_end == m.size &&
         access_linear(cpu, insn->segment, m.address, m.size, m.access, &m.linear)) {
         host = access_host_pointer(cpu, m.linear, m.size, m.access | ACCESS_PEEK);
         if (host) {
             return exact_run_thunk(cpu, insn, host);
         }
     }
-    if (!may_address_first(&m) || !is_aligned(&m)) {
+    if (!may_address_first(&m, &exceeds)) {
         return INSN_FAULT;
+    }
+    m.split = MIN(page_end, segment_end);
+    if (!is_aligned(&m)) {
+        return INSN_FAULT;
+    }
+    if (exceeds && page_end < segment_end) {
+        return run_beyond_segment(&m, segment_end);
     }
     result = run_in_window(&m, &slot);
     return result == INSN_NEXT && m.access == ACCESS_WRITE ? finish_store(&m, slot) : result;
