@@ -523,11 +523,15 @@ static bool is_outside_before_base(const CaseOutcome *native, const CaseOutcome 
            is_canonical(base + address);
 }
 
-/* FLDENV and FRSTOR are many reads, and nobody says in which order: a page fault in one and the end
- * of the segment in another. */
+/* FLDENV and FRSTOR are many reads, and nobody says in which order: a page fault or #AC in one and
+ * the end of the segment in another. */
 static bool is_pieces(const CaseOutcome *native, const CaseOutcome *guest)
 {
-    return cr2_is_free(native) && guest->state.rip == native->state.rip &&
+    Insn insn;
+
+    return (native->vector == VECTOR_PF || native->vector == VECTOR_AC) &&
+           faulting_insn(native, &insn) && fuzz_insn_may_fault_anywhere(&insn) &&
+           guest->state.rip == native->state.rip &&
            (guest->vector == VECTOR_GP || guest->vector == VECTOR_SS);
 }
 
