@@ -229,24 +229,26 @@ static const MonitorCommand chardev_add_line_command = {
 };
 MONITOR_COMMAND(chardev_add_line_command);
 
-static bool return_pty(Monitor *monitor, const Chardev *chardev)
+static json_t *pty_of(const char *id)
 {
-    const char *path = chardev_pty_path(chardev);
+    const char *path = chardev_pty_path(chardev_find(id));
     json_t *result = json_object();
 
     if (path) {
         json_object_set_new(result, "pty", json_text(path));
     }
-    monitor_return(monitor, result);
-    return true;
+    return result;
 }
 
 static bool run_add(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     g_autoptr(KeyVal) options = backend_options(values[0].text, values[1].json, err);
-    const Chardev *chardev = options ? chardev_add(options, err) : NULL;
 
-    return chardev && return_pty(monitor, chardev);
+    if (!options || !chardev_add(options, err)) {
+        return false;
+    }
+    monitor_return(monitor, pty_of(values[0].text));
+    return true;
 }
 
 static const JsonMember pty_members[] = {{"pty", &json_type_string, true}, {NULL}};
@@ -262,11 +264,44 @@ static const MonitorCommand chardev_add_command = {
 };
 MONITOR_COMMAND(chardev_add_command);
 
+/* The change is made in a later turn: what is behind the monitor that asks may be the one. */
+typedef struct Change {
+    MonitorPending *pending;
+    char *id;
+    KeyVal *options;
+} Change;
+
+static void change_later(void *opaque)
+{
+    Change *change = opaque;
+    Error *error = NULL;
+    bool fine = chardev_change(change->id, change->options, &error);
+
+    monitor_finish(change->pending, fine ? pty_of(change->id) : NULL, error);
+    keyval_free(change->options);
+    g_free(change->id);
+    g_free(change);
+}
+
+/* Takes the options over. */
+static bool change(Monitor *monitor, const char *id, KeyVal *options, Error **err)
+{
+    if (!monitor_can_wait(monitor)) {
+        bool fine = chardev_change(id, options, err);
+        keyval_free(options);
+        return fine;
+    }
+    Change *later = g_new0(Change, 1);
+    *later = (Change){monitor_defer(monitor), g_strdup(id), options};
+    loop_post(main_loop(), change_later, later);
+    return true;
+}
+
 static bool run_change_line(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    g_autoptr(KeyVal) options = json_or_keyval(values[1].text, "backend", err);
+    KeyVal *options = json_or_keyval(values[1].text, "backend", err);
 
-    return options && chardev_change(values[0].text, options, err);
+    return options && change(monitor, values[0].text, options, err);
 }
 
 static const MonitorCommand chardev_change_line_command = {
@@ -280,10 +315,9 @@ MONITOR_COMMAND(chardev_change_line_command);
 
 static bool run_change(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    g_autoptr(KeyVal) options = backend_options(values[0].text, values[1].json, err);
+    KeyVal *options = backend_options(values[0].text, values[1].json, err);
 
-    return options && chardev_change(values[0].text, options, err) &&
-           return_pty(monitor, chardev_find(values[0].text));
+    return options && change(monitor, values[0].text, options, err);
 }
 
 static const MonitorCommand chardev_change_command = {

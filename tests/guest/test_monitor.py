@@ -194,6 +194,22 @@ def test_dump():
         expect_in("VM status: running", guest.monitor("info status"))
 
 
+def test_gdbserver():
+    """A gdb that comes later: a port for it is opened, and closed again."""
+    with booted() as guest, tempfile.TemporaryDirectory() as folder:
+        address = Path(folder, "gdb")
+        expect_in("Waiting for gdb connection", guest.monitor(f"gdbserver unix:{address}"))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(address))
+            client.sendall(b"$?#3f")
+            expect(client.recv(100).startswith(b"+$T"), "gdb hears why the machine stands")
+        expect_in("Disabled gdbserver", guest.monitor("gdbserver none"))
+        expect(not address.exists(), "the socket is gone")
+        guest.monitor("cont")
+        expect_in("VM status: running", guest.monitor("info status"))
+
+
 # What a client of a stopped machine types; the answer, byte for byte, is in a file.
 TRANSCRIPT = [b"info status\r", b"info sta\t\r", b"\x1b[A\r", b"p 1 + 2*3\r", b"foo\r", b"stpo\r",
               b"help info status\r", b"x /1i 0xfffffff0\r", b"xp /4xb 0xffff0\r", b"info numa\r",
