@@ -38,6 +38,7 @@ static const Row rows[] = {
     ROW("shared checks that failed", windows_left),
     ROW("slow accesses, device", slow[SLOW_DEVICE]),
     ROW("slow accesses, page crossing", slow[SLOW_CROSSING]),
+    ROW("crossing, or beside code", found_once),
     ROW("slow accesses, beside code", slow[SLOW_CODE]),
     ROW("slow accesses, read-only", slow[SLOW_ROM]),
     ROW("slow accesses, page fault", slow[SLOW_FAULT]),

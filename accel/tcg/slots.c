@@ -50,6 +50,11 @@ bool slot_choose(unsigned size, bool is_write, TlbSlotUse *ret_use)
     return true;
 }
 
+static bool has_right(const TlbEntry *entry, uint64_t page, bool is_write)
+{
+    return (is_write ? entry->tag_write : entry->tag_read) == page;
+}
+
 /* How many pages go on from there, upwards or downwards. No run crosses a multiple of 4 GiB, where
  * 32-bit addresses begin anew. */
 static unsigned run_length(const X86Cpu *cpu, uint64_t page, uint64_t host, bool is_write,
@@ -63,8 +68,7 @@ static unsigned run_length(const X86Cpu *cpu, uint64_t page, uint64_t host, bool
         page += (uint64_t)step;
         host += (uint64_t)step;
         entry = &cpu->tcg.tlb[page >> 12 & (TLB_ENTRIES - 1)];
-        if (!(uint32_t)above || (is_write ? entry->tag_write : entry->tag_read) != page ||
-            entry->host != host) {
+        if (!(uint32_t)above || !has_right(entry, page, is_write) || entry->host != host) {
             break;
         }
         length++;
@@ -136,13 +140,17 @@ static void keep_other(TlbSlot *slot, const TlbRange *range)
 
 void tlb_fill_slot(X86Cpu *cpu, uint64_t linear, unsigned use)
 {
-    unsigned number = use & 0xffff;
+    unsigned number = use & 0xffff, skip;
     uint64_t size = 1u << (use >> 16), page = linear & ~(uint64_t)(TARGET_PAGE_SIZE - 1);
     TcgCpu *own = cpu->tcg.own;
     TlbSlot *slot = &cpu->tcg.slots[number];
-    unsigned skip = times_to_skip(own, slot, number);
-    TlbRange range = find_range(cpu, page, size, number >= READ_SLOTS, skip);
+    TlbRange range;
 
+    if (!has_right(&cpu->tcg.tlb[page >> 12 & (TLB_ENTRIES - 1)], page, number >= READ_SLOTS)) {
+        return; /* found in TcgState.once */
+    }
+    skip = times_to_skip(own, slot, number);
+    range = find_range(cpu, page, size, number >= READ_SLOTS, skip);
     if (slot->ranges[0].first == TLB_SLOT_EMPTY) {
         own->slots_list[own->slots_filled++] = (uint16_t)number;
     }
@@ -164,6 +172,7 @@ void slots_empty(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
 
+    own->rights_lost++;
     while (own->slots_filled) {
         slot_empty(&cpu->tcg.slots[own->slots_list[--own->slots_filled]]);
     }

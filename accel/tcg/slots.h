@@ -17,7 +17,8 @@ bool slot_choose(unsigned size, bool is_write, TlbSlotUse *ret_use);
 /* From translated code: the access of the current context at `linear`, whose entry is filled, has
  * missed its slot, TlbSlotUse.slot | log2 << 16. */
 void tlb_fill_slot(X86Cpu *cpu, uint64_t linear, unsigned use);
-/* Of this CPU, which stands still or is the caller's: a right has been taken away. */
+/* Of this CPU, which stands still or is the caller's: a right has been taken away. Also what is
+ * known of stores beside code goes. */
 void slots_empty(X86Cpu *cpu);
 void slots_init(X86Cpu *cpu);
 

@@ -476,11 +476,10 @@ static SlowAccess why_not_permitted(const PageTarget *target, unsigned access)
 
 #define LAST_PAGE_32 0xfffff000u
 
-/* SLOW_COUNT: filled; else why exact mode has to do the access. */
-static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access)
+/* SLOW_COUNT: filled; else why exact mode has to do the access, and SLOW_CODE to which RAM. */
+static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target)
 {
     const TlbEntry *entry = &cpu->tcg.tlb[tlb_index(linear)];
-    PageTarget target;
     uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1);
 
     /* An entry that was there already means that the operand crosses into the next page. */
@@ -492,32 +491,143 @@ static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access)
         return SLOW_CROSSING;
     }
     if (!paging_is_canonical(cpu, linear) ||
-        !tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, &target)) {
+        !tlb_resolve(cpu, linear, access & 2 ? ACCESS_WRITE : ACCESS_READ, ret_target)) {
         return SLOW_FAULT; /* exact mode finds the same fault again and delivers it */
     }
     if (!entry_permits(entry, page, access)) {
-        return why_not_permitted(&target, access);
+        return why_not_permitted(ret_target, access);
     }
     /* Parked: the walk went to a device, or set bits in code that may be this very block. */
     return cpu->fpu_live ? SLOW_COUNT : SLOW_WALK;
 }
 
-bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
-{
-    SlowAccess why = refill(cpu, linear, access);
+/* -- Accesses that no entry stands for ----------------------------------------------------------
+ */
 
-    if (why != SLOW_COUNT) {
-        cpu->tcg.own->statistics.slow[why]++;
+/* Lets the access find its host address in TcgState.once. */
+static TlbRefill find_once(X86Cpu *cpu, uint64_t linear, uint64_t host)
+{
+    cpu->tcg.once = (TlbEntry){.tag_read = linear, .tag_write = linear, .host = host};
+    cpu->tcg.own->statistics.found_once++;
+    return TLB_ONCE;
+}
+
+static bool fill_page(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    PageTarget target;
+
+    return entry_permits(&cpu->tcg.tlb[tlb_index(linear)], linear & ~(TARGET_PAGE_SIZE - 1),
+                         access) ||
+           refill(cpu, linear, access, &target) == SLOW_COUNT;
+}
+
+static bool crosses(uint64_t linear, unsigned size)
+{
+    return (linear & (TARGET_PAGE_SIZE - 1)) + size > TARGET_PAGE_SIZE;
+}
+
+/* Two pages that follow each other in host memory, too. */
+static bool may_cross(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    uint64_t second = (linear | (TARGET_PAGE_SIZE - 1)) + 1;
+
+    return tcg_options.opt_crossing && (uint32_t)second && fill_page(cpu, linear, access) &&
+           fill_page(cpu, second, access) &&
+           cpu->tcg.tlb[tlb_index(second)].host ==
+               cpu->tcg.tlb[tlb_index(linear)].host + TARGET_PAGE_SIZE;
+}
+
+static BesidePage *beside_page(X86Cpu *cpu, uint64_t linear)
+{
+    return &cpu->tcg.own->beside[linear >> TARGET_PAGE_BITS & (BESIDE_PAGES - 1)];
+}
+
+static uint64_t current_epoch(const TcgCpu *own)
+{
+    return (uint64_t)own->current << 32 | own->contexts[own->current].epoch;
+}
+
+/* A store to a page with code; with several CPUs another one may be translating these very bytes.
+ */
+static bool may_store_beside(const X86Cpu *cpu, unsigned access)
+{
+    return tcg_options.opt_beside && access & 2 && !tcg_parallel && !cpu->smm;
+}
+
+static bool is_known_beside(X86Cpu *cpu, uint64_t linear)
+{
+    const TcgCpu *own = cpu->tcg.own;
+    const BesidePage *beside = beside_page(cpu, linear);
+
+    return beside->page == (linear & ~(TARGET_PAGE_SIZE - 1)) &&
+           beside->context_epoch == current_epoch(own) && beside->rights_lost == own->rights_lost;
+}
+
+static void remember_beside(X86Cpu *cpu, uint64_t linear, const PageTarget *target)
+{
+    uint64_t offset = linear & (TARGET_PAGE_SIZE - 1);
+
+    *beside_page(cpu, linear) = (BesidePage){
+        .page = linear - offset,
+        .context_epoch = current_epoch(cpu->tcg.own),
+        .rights_lost = cpu->tcg.own->rights_lost,
+        .host = (uint64_t)target->beside_code - offset,
+        .ram_page = target->ram_page,
+    };
+}
+
+/* False: the store hits code. */
+static bool is_beside(X86Cpu *cpu, uint64_t linear, unsigned size, uint64_t *ret_host)
+{
+    const BesidePage *beside = beside_page(cpu, linear);
+    uint64_t offset = linear & (TARGET_PAGE_SIZE - 1);
+
+    *ret_host = beside->host + offset;
+    return !blocks_overlap(beside->ram_page + offset, size);
+}
+
+TlbRefill tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    unsigned size = access >> 8;
+    PageTarget target;
+    uint64_t host;
+    SlowAccess why;
+
+    access &= 3;
+    if (size && crosses(linear, size)) {
+        if (may_cross(cpu, linear, access)) {
+            return find_once(cpu, linear,
+                             cpu->tcg.tlb[tlb_index(linear)].host +
+                                 (linear & (TARGET_PAGE_SIZE - 1)));
+        }
+        cpu->tcg.own->statistics.slow[SLOW_CROSSING]++;
+        return TLB_NOT_FILLED;
     }
-    return why == SLOW_COUNT;
+    if (size && may_store_beside(cpu, access) && is_known_beside(cpu, linear) &&
+        is_beside(cpu, linear, size, &host)) {
+        return find_once(cpu, linear, host);
+    }
+    why = refill(cpu, linear, access, &target);
+    if (why == SLOW_COUNT) {
+        return TLB_FILLED;
+    }
+    if (why == SLOW_CODE && size && may_store_beside(cpu, access) && cpu->fpu_live) {
+        remember_beside(cpu, linear, &target);
+        if (is_beside(cpu, linear, size, &host)) {
+            return find_once(cpu, linear, host);
+        }
+    }
+    cpu->tcg.own->statistics.slow[why]++;
+    return TLB_NOT_FILLED;
 }
 
 WindowRefill tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
 {
     TcgStatistics *statistics = &cpu->tcg.own->statistics;
+    PageTarget target;
 
     if ((linear & (TARGET_PAGE_SIZE - 1)) <= cpu->tcg.scratch[4] &&
-        refill(cpu, linear, access) == SLOW_COUNT) {
+        refill(cpu, linear, access, &target) == SLOW_COUNT) {
         return WINDOW_FILLED;
     }
     if (!cpu->fpu_live) {

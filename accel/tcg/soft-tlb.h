@@ -46,6 +46,13 @@ typedef struct JumpKeySlot {
 
 #define GLOBAL_EXEC_BITS 1024 /* hashed numbers of 2 MiB regions */
 
+/* A page with translated code that was stored to; its entry of the TLB permits no writes. */
+#define BESIDE_PAGES 16
+typedef struct BesidePage {
+    uint64_t page, context_epoch, rights_lost; /* when it was found */
+    uint64_t host, ram_page;
+} BesidePage;
+
 typedef struct TcgCpu {
     TlbContext contexts[TLB_CONTEXTS];
     unsigned current;
@@ -68,6 +75,8 @@ typedef struct TcgCpu {
     bool has_operand;      /* between exclusive_operand_begin() and _end() */
     bool careful;          /* find_block(): the block that shares no checks */
     uint64_t hot_rip;      /* to be translated as a trace */
+    BesidePage beside[BESIDE_PAGES];
+    uint64_t rights_lost;  /* how often any right of any page was taken away */
     uint64_t slots_key;    /* of TcgState.slots: context number << 32 | epoch */
     unsigned slots_filled; /* how many are not empty, which ones, how many misses each skips */
     uint16_t slots_list[TLB_SLOTS], slot_skips[TLB_SLOTS];
@@ -77,9 +86,10 @@ typedef struct TcgCpu {
 /* Walks, fills the entry of the current context and describes the target; `access` as in
  * helpers/access.h. False: a fault was recorded. */
 bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_target);
-/* From translated code: true when the entry is now filled for `access` (0 read,
- * 1 write, 3 both). */
-bool tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
+/* From translated code: the entry of the TLB, or TcgState.once, is now filled for `access` (1 read,
+ * 2 write, 3 both), and | its size << 8 if it does with TcgState.once. */
+typedef enum TlbRefill { TLB_NOT_FILLED, TLB_FILLED, TLB_ONCE = TLB_FILLED | 4 } TlbRefill;
+TlbRefill tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access);
 /* The same for a window, unless it begins behind scratch[4] in its page. */
 typedef enum WindowRefill {
     WINDOW_NOT_SHARED, /* each access has to be checked */

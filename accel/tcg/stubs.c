@@ -177,12 +177,25 @@ static const uint8_t *emit_exit_called(Emitter *e, ExitReason reason)
     return entry;
 }
 
+/* T2 = the entry for this access, if it is none of the TLB. */
+static void emit_use_once(Emitter *e)
+{
+    uint8_t *filled;
+
+    emit_gs(e, 32, 0xf6, 0, TCG(scratch[1])); /* test byte, 4 */
+    emit_u8(e, TLB_ONCE & ~TLB_FILLED);
+    filled = emit_short(e, 0x74);
+    emit_load_gs(e, 64, HOST_T2, TCG(self));
+    emit_alu_imm(e, 64, 0, HOST_T2, (int32_t)TCG(once));
+    emit_patch8(filled, e->p);
+}
+
 /*
  * Called when a check failed: T1 = address - tag, T2 = entry. Asks C to fill the entry; returns to
  * the caller, who tries again, or leaves to exact mode; for a window that is not in one page it
  * returns 5 bytes further on. Nobody needs the host's flags.
  */
-static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
+static const uint8_t *emit_refill(Emitter *e, unsigned access, unsigned size, bool is_window)
 {
     const uint8_t *entry = emit_address(e);
     size_t tag = access & 2 ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read);
@@ -196,7 +209,7 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
     emit_push(e, HOST_RAX); /* alignment */
     emit_load_gs(e, 64, HOST_RDI, TCG(self));
     emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
-    emit_mov_imm(e, HOST_RDX, access);
+    emit_mov_imm(e, HOST_RDX, access | size << 8);
     emit_mov_imm(e, HOST_RAX, refill);
     emit_u8(e, 0xff);
     emit_u8(e, 0xd0); /* call rax */
@@ -208,6 +221,9 @@ static const uint8_t *emit_refill(Emitter *e, unsigned access, bool is_window)
     emit_gs(e, 32, 0xf6, 0, TCG(scratch[1])); /* test byte, 1 */
     emit_u8(e, WINDOW_FILLED);
     failed = emit_short(e, 0x74);
+    if (size) {
+        emit_use_once(e);
+    }
     emit_u8(e, 0xc3);
     emit_patch8(failed, e->p);
     if (is_window) {
@@ -294,9 +310,12 @@ void stubs_emit(Emitter *e)
     stubs.exit_fault = emit_exit(e, EXIT_FAULT);
     stubs.exit_poll = emit_exit(e, EXIT_POLL);
     for (unsigned access = 1; access <= 3; access++) {
-        stubs.refill[access] = emit_refill(e, access, false);
-        stubs.refill_window[access] = emit_refill(e, access, true);
+        stubs.refill[access] = emit_refill(e, access, 0, false);
+        stubs.refill_window[access] = emit_refill(e, access, 0, true);
         stubs.fill_slot[access] = emit_fill_slot(e, access);
+        for (unsigned log2 = 0; log2 < REFILL_SIZES; log2++) {
+            stubs.refill_sized[access][log2] = emit_refill(e, access, 1u << log2, false);
+        }
     }
     stubs.thunk = (unsigned (*)(X86Cpu *, const void *))emit_thunk(e);
 }

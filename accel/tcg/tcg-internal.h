@@ -61,6 +61,8 @@ typedef enum ExitReason {
     EXIT_POLL    /* interrupted by a poll at fault_pc */
 } ExitReason;
 
+#define REFILL_SIZES 7u /* 1 to 64 bytes */
+
 typedef struct Stubs {
     unsigned (*enter)(X86Cpu *cpu, const void *code);              /* returns an ExitReason */
     const uint8_t *exit_chain, *exit_insn, *exit_hot, *exit_stale; /* jmp, flags saved */
@@ -70,7 +72,8 @@ typedef struct Stubs {
     const uint8_t *exit_exact;       /* call, flags saved */
     const uint8_t *refill_window[4]; /* the same; scratch[4]: greatest offset; else 5 bytes on */
     const uint8_t *refill[4];        /* call by access: returns when filled */
-    const uint8_t *fill_slot[4];     /* T1 = host address, T2 = entry, scratch[4]: the slot */
+    const uint8_t *refill_sized[4][REFILL_SIZES]; /* by access and log2 of its size */
+    const uint8_t *fill_slot[4];           /* T1 = host address, T2 = entry, scratch[4]: the slot */
     const uint8_t *exit_fault, *exit_poll; /* entered by the signal handler */
     unsigned (*thunk)(X86Cpu *cpu,
                       const void *code); /* exact mode's one instruction: 0 or 1 for a host fault */

@@ -82,6 +82,7 @@ typedef struct TcgState {
     uint8_t *window;     /* exact mode's: a page without rights, one with, two without */
     uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
     TlbSlot slots[TLB_SLOTS]; /* of the context TcgCpu.slots_key */
+    TlbEntry once;            /* for one access that no entry of the TLB stands for */
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];
 } TcgState;
 

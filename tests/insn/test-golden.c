@@ -237,6 +237,15 @@ static void append_target(GString *out, const Block *block, const uint8_t *targe
         g_string_append_printf(out, "+%x", (unsigned)(target - block->code));
         return;
     }
+    for (unsigned access = 1; access <= 3; access++) {
+        for (unsigned log2 = 0; log2 < REFILL_SIZES; log2++) {
+            if (stubs.refill_sized[access][log2] == target) {
+                static const char *const what[] = {"", "read", "write", "modify"};
+                g_string_append_printf(out, "refill_%s_%u", what[access], 1u << log2);
+                return;
+            }
+        }
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         if (names[i].address == target) {
             g_string_append(out, names[i].name);

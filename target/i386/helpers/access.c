@@ -211,6 +211,15 @@ void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned 
     return resolve_all(cpu, linear, size, access, pieces) == 1 ? pieces[0].target.host : NULL;
 }
 
+uint8_t *access_code_pointer(X86Cpu *cpu, uint64_t linear, unsigned size)
+{
+    Piece pieces[2];
+
+    return resolve_all(cpu, linear, size, ACCESS_WRITE, pieces) == 1 && !pieces[0].target.host
+               ? pieces[0].target.beside_code
+               : NULL;
+}
+
 bool access_read_u8(X86Cpu *cpu, uint64_t linear, uint8_t *ret, unsigned access)
 {
     return access_read(cpu, linear, ret, 1, access);

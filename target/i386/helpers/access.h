@@ -52,6 +52,9 @@ void *access_host_pointer(X86Cpu *cpu, uint64_t linear, unsigned size, unsigned 
 
 /* Writes 1, 2, 4 (zero-extending) or 8 bytes of a register. */
 void gpr_write(X86Cpu *cpu, unsigned reg, uint64_t value, unsigned size);
+/* The same for bytes of one page to write which hit translated code, so that only access_write()
+ * may do it; NULL: they do not. */
+uint8_t *access_code_pointer(X86Cpu *cpu, uint64_t linear, unsigned size);
 
 bool access_read_u8(X86Cpu *cpu, uint64_t linear, uint8_t *ret, unsigned access);
 bool access_read_u16(X86Cpu *cpu, uint64_t linear, uint16_t *ret, unsigned access);

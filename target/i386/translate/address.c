@@ -149,6 +149,11 @@ static void find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset
 
     cold->kind = (uint8_t)kind;
     cold->target = greatest_offset;
+    for (unsigned log2 = 0; kind == COLD_CHECK && log2 < REFILL_SIZES; log2++) {
+        if (1u << log2 == TARGET_PAGE_SIZE - greatest_offset) {
+            cold->size = (uint8_t)(log2 + 1);
+        }
+    }
     address_add_host(t);
 }
 

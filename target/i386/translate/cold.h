@@ -24,6 +24,7 @@ typedef struct Cold {
     uint8_t *place;   /* rel32 that jumps here */
     uint8_t *retry;   /* where to go on after a refill; NULL: exact mode */
     uint8_t access;   /* of the refill */
+    uint8_t size;     /* of the access, log2 + 1; 0: some other, or of more than one access */
     const Insn *exit; /* leave to C with this instruction */
     JumpSlot *slot;   /* a jump's stub: slot and target */
     uint64_t target;

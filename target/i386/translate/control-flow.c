@@ -488,7 +488,9 @@ static void emit_failed_check(Translator *t, const Cold *cold)
     t->flags = MUTANT(34, t->flags, FLAGS_HOST);
     translate_mark(t);
     if (cold->retry) {
-        emit_branch_to(e, 0xe8, stubs.refill[cold->access]);
+        emit_branch_to(e, 0xe8,
+                       cold->size ? stubs.refill_sized[cold->access][cold->size - 1]
+                                  : stubs.refill[cold->access]);
         emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
     } else {
         emit_branch_to(e, 0xe8, stubs.exit_exact);

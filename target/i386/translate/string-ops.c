@@ -261,6 +261,49 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
     return true;
 }
 
+/* MOVS and STOS over bytes of a page that holds code: as one write, which drops it. False: it is
+ * something else. */
+static bool run_over_code(X86Cpu *cpu, const String *s, uint64_t *count)
+{
+    uint8_t bytes[SLOW_RUN * 8];
+    uint64_t elements = *count < SLOW_RUN ? *count : SLOW_RUN, linear, flags, left;
+    uint64_t rsi = index_register(cpu, s, R_RSI), rdi = index_register(cpu, s, R_RDI), room;
+    const void *from = NULL;
+    void *to = bytes;
+    uint8_t *code;
+
+    if (cpu->eflags & EFLAGS_DF || s->reg_size < 8 ||
+        (s->op != STRING_MOVS && s->op != STRING_STOS) ||
+        !access_linear(cpu, SEG_ES, rdi, s->size, ACCESS_WRITE, &linear)) {
+        return false;
+    }
+    room = (TARGET_PAGE_SIZE - (linear & (TARGET_PAGE_SIZE - 1))) / s->size;
+    elements = elements < room ? elements : room;
+    if (elements < 2 ||
+        (s->op == STRING_MOVS &&
+         !(from = run_side(cpu, s, s->segment, rsi, ACCESS_READ, &elements))) ||
+        !access_linear(cpu, SEG_ES, rdi, (unsigned)(elements * s->size), ACCESS_WRITE, &linear) ||
+        !(code = access_code_pointer(cpu, linear, (unsigned)(elements * s->size)))) {
+        return false;
+    }
+    if (from &&
+        (uint64_t)(code - (const uint8_t *)from) + elements * s->size < 2 * elements * s->size) {
+        return false; /* what is written may be read again */
+    }
+    left = elements;
+    (s->op == STRING_MOVS ? host_movs : host_stos)(s->size, &to, &from, &left, cpu->gpr[R_RAX],
+                                                   &flags);
+    if (!access_write(cpu, linear, bytes, (unsigned)(elements * s->size), ACCESS_WRITE)) {
+        return false;
+    }
+    if (s->op == STRING_MOVS) {
+        advance(cpu, s, R_RSI, elements);
+    }
+    advance(cpu, s, R_RDI, elements);
+    *count -= elements;
+    return true;
+}
+
 static bool is_ended(const X86Cpu *cpu, const String *s)
 {
     return MUTANT(65, s->compares, false) && s->stop_on == !!(cpu->eflags & EFLAGS_ZF);
@@ -281,7 +324,8 @@ InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
     }
     if (cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) { /* traps come between iterations */
         limit = 1;
-    } else if (!(cpu->mode & CPU_MODE_AC) && run_in_page(cpu, &s, &count)) {
+    } else if (!(cpu->mode & CPU_MODE_AC) &&
+               (run_in_page(cpu, &s, &count) || run_over_code(cpu, &s, &count))) {
         gpr_write(cpu, R_RCX, count, s.reg_size);
         return !count || is_ended(cpu, &s) ? INSN_NEXT : INSN_REPEAT;
     }
