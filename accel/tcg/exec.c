@@ -36,6 +36,40 @@ static bool uses_jump_cache(void)
     return tcg_options.opt_jump_cache && !log_enabled(LOG_NOCHAIN);
 }
 
+static uint64_t second_linear(const X86Cpu *cpu, uint64_t linear)
+{
+    uint64_t second = (linear | (TARGET_PAGE_SIZE - 1)) + 1;
+
+    return cpu->mode & CPU_MODE_CS_L ? second : (uint32_t)second;
+}
+
+/* Does a straddler's other page lie where it did, as the TLB has it? */
+static bool tail_is_known(const X86Cpu *cpu, const Block *block, uint64_t linear)
+{
+    const TlbTable *table = cpu->tcg.own->contexts[cpu->tcg.own->current].table;
+    uint64_t second = second_linear(cpu, linear);
+    unsigned i = second >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
+
+    return block->second_page == BLOCK_NO_PAGE ||
+           (tcg_options.opt_straddle && table->entries[i].tag_exec == second &&
+            table->ram_page[i] == block->second_page);
+}
+
+/* 0: none. Of a straddler it must stand for both pages, which the TLB knows. */
+static uint64_t key_for(X86Cpu *cpu, const Block *block)
+{
+    uint64_t linear = cpu_code_linear(cpu, cpu->rip), second = 0;
+
+    if (block->second_page == BLOCK_NO_PAGE) {
+        return tlb_jump_key(cpu, linear);
+    }
+    if (!tail_is_known(cpu, block, linear)) {
+        return 0;
+    }
+    second = tlb_jump_key(cpu, second_linear(cpu, linear));
+    return tlb_jump_key(cpu, linear) == second ? second : 0;
+}
+
 /* Another CPU may drop the block at this moment: it marks the block first and then clears entries,
  * we write the entry first and then look at the mark. */
 static void remember(X86Cpu *cpu, const Block *block)
@@ -48,8 +82,7 @@ static void remember(X86Cpu *cpu, const Block *block)
     entry->rip = cpu->rip;
     entry->code = block->code;
     entry->block = block;
-    __atomic_store_n(&entry->key, tlb_jump_key(cpu, cpu_code_linear(cpu, cpu->rip)),
-                     __ATOMIC_SEQ_CST);
+    __atomic_store_n(&entry->key, key_for(cpu, block), __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&block->valid, __ATOMIC_SEQ_CST)) {
         entry->key = 0;
         entry->block = NULL;
@@ -78,7 +111,7 @@ const void *tcg_find_code(X86Cpu *cpu)
     if (!is_block_at(cpu, block, table->ram_page[i] + offset)) {
         block = block_lookup(table->ram_page[i] + offset, cpu->rip, cpu->mode, cpu_code_key(cpu));
     }
-    if (!block || block->second_page != BLOCK_NO_PAGE) {
+    if (!block || !tail_is_known(cpu, block, linear)) {
         return NULL;
     }
     cpu->tcg.own->statistics.light_lookups++;
@@ -86,22 +119,15 @@ const void *tcg_find_code(X86Cpu *cpu)
     return block->code;
 }
 
-/* Is the page behind a straddling instruction still the one it was translated from? */
+/* The same whether the TLB has it or not. */
 static bool tail_is_same(X86Cpu *cpu, const Block *block, uint64_t linear)
 {
-    const TlbTable *table = cpu->tcg.own->contexts[cpu->tcg.own->current].table;
-    unsigned i;
+    uint64_t second = second_linear(cpu, linear);
     PageTarget target;
 
-    if (!(cpu->mode & CPU_MODE_CS_L)) {
-        linear = (uint32_t)linear;
-    }
-    i = linear >> TARGET_PAGE_BITS & (TLB_ENTRIES - 1);
-    if (table->entries[i].tag_exec == linear) {
-        return table->ram_page[i] == block->second_page;
-    }
-    return paging_is_canonical(cpu, linear) && tlb_resolve(cpu, linear, ACCESS_EXEC, &target) &&
-           target.ram_page == block->second_page;
+    return tail_is_known(cpu, block, linear) ||
+           (paging_is_canonical(cpu, second) && tlb_resolve(cpu, second, ACCESS_EXEC, &target) &&
+            target.ram_page == block->second_page);
 }
 
 static Block *find_block(X86Cpu *cpu)
@@ -138,12 +164,11 @@ static Block *find_block(X86Cpu *cpu)
         }
         code_unlock();
     }
-    if (block && block->second_page == BLOCK_NO_PAGE) {
-        if (!own->careful) {
-            remember(cpu, block);
-        }
-    } else if (block && !tail_is_same(cpu, block, page + TARGET_PAGE_SIZE)) {
+    if (block && !tail_is_same(cpu, block, linear)) {
         return NULL;
+    }
+    if (block && !own->careful) {
+        remember(cpu, block);
     }
     return block;
 }
@@ -375,7 +400,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
             pending->slot = NULL; /* the way here may have set bits in what was found */
             return;
         }
-        if (pending->slot) {
+        if (pending->slot && block->second_page == BLOCK_NO_PAGE) {
             link_pending(cpu, pending, block);
         }
         if (flushes != code_cache.flush_count && !(block = find_block(cpu))) {

@@ -156,13 +156,16 @@ static void emit_chained_jump(Translator *t, uint64_t target)
     cold->slot->target = target;
 }
 
+void control_goto_apart(Translator *t, uint64_t target)
+{
+    emit_mov_imm(t->e, HOST_T1, target);
+    emit_lookup(t);
+}
+
 void control_goto(Translator *t, uint64_t target)
 {
-    Emitter *e = t->e;
-
     if (!control_is_same_page(t, target)) {
-        emit_mov_imm(e, HOST_T1, target);
-        emit_lookup(t);
+        control_goto_apart(t, target);
         return;
     }
     if (target <= t->insn->rip) {

@@ -204,8 +204,11 @@ bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned m
     while (t->insn_count < limit) {
         int64_t offset = (int64_t)(rip - t->block->rip);
         Insn *insn = &t->insns[t->insn_count];
-        if (offset >= (int64_t)size || (t->insn_count != t->loop_at && was_there(t, rip)) ||
-            !decode_next(t, rip, bytes + offset, (unsigned)((int64_t)size - offset), insn)) {
+        if (offset >= (int64_t)size || (t->insn_count != t->loop_at && was_there(t, rip))) {
+            break;
+        }
+        if (!decode_next(t, rip, bytes + offset, (unsigned)((int64_t)size - offset), insn)) {
+            t->stops_short = true;
             break;
         }
         t->follow[t->insn_count++] = FOLLOW_NONE;

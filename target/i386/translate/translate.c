@@ -261,8 +261,11 @@ static void finish_block(Translator *t, uint64_t next_rip)
 {
     Block *block = t->block;
 
-    if (!t->ended) {
-        control_goto(t, t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip);
+    next_rip = t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip;
+    if (!t->ended && t->stops_short && tcg_options.opt_straddle) {
+        control_goto_apart(t, next_rip);
+    } else if (!t->ended) {
+        control_goto(t, next_rip);
     }
     control_emit_colds(t);
     block->code_size = (uint32_t)(t->e->p - t->start);
@@ -282,7 +285,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->mark_count = t->cold_count = t->loop_at = 0;
     t->recipe.kind = RECIPE_NONE;
     t->t2_gpr = INSN_NO_REG;
-    t->ended = false;
+    t->ended = t->stops_short = false;
     t->goes_careful = false;
     t->opened_shadow = false;
 }

@@ -57,6 +57,7 @@ typedef struct Translator {
     Cold colds[MAX_COLDS];
     unsigned cold_count;
     bool ended;         /* control has left; nothing may follow */
+    bool stops_short;   /* the instruction behind the path could not be decoded */
     bool goes_careful;  /* jumps made now lead to a block that checks each access */
     bool opened_shadow; /* by STI: the next instruction ends it */
 } Translator;
@@ -156,6 +157,8 @@ const Insn *control_keep_insn(Translator *t);
 void control_exit_insn(Translator *t);
 /* Direct jump; ends this path. */
 void control_goto(Translator *t, uint64_t target);
+/* The same to what is never chained: an instruction in two pages. */
+void control_goto_apart(Translator *t, uint64_t target);
 /* A branch that the path goes on behind. */
 void control_follow(Translator *t);
 void control_loop_label(Translator *t);
