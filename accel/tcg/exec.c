@@ -214,6 +214,46 @@ static void retire_hot(X86Cpu *cpu, Block *block)
     cpu->tcg.own->hot_rip = cpu->rip;
 }
 
+/* The place a block has in the jump cache, for jumps that need no chaining. */
+static const void *find_in_jump_cache(const X86Cpu *cpu)
+{
+    const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
+
+    return entry->rip == cpu->rip && entry->key == cpu->tcg.jump_key ? entry->code : NULL;
+}
+
+/* Does nothing wait that the execution loop has to look at before the next block? */
+static bool may_go_on(const X86Cpu *cpu)
+{
+    return cpu->fpu_live &&
+           __atomic_load_n(&cpu->tcg.poll, __ATOMIC_RELAXED) == &cpu->tcg.poll_word &&
+           !(cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS | CPU_MODE_AC)) &&
+           !cpu->interrupt_shadow && !cpu->halted &&
+           !__atomic_load_n(&cpu->events, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&cpu->vcpu.exit_request, __ATOMIC_RELAXED) &&
+           !__atomic_load_n(&code_writes_pending, __ATOMIC_RELAXED) &&
+           cpu->tcg.own->seen_flushes == code_cache.flush_count &&
+           !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+}
+
+const void *tcg_run_insn(X86Cpu *cpu, const void *insn)
+{
+    const void *code;
+
+    cpu->tcg.own->statistics.exits[EXIT_INSN]++;
+    target_restore_saved_flags(cpu);
+    target_run_insn(cpu, insn);
+    if (!tcg_options.opt_return || !may_go_on(cpu)) {
+        return NULL;
+    }
+    code = find_in_jump_cache(cpu);
+    if (!code && !(code = tcg_find_code(cpu))) {
+        return NULL;
+    }
+    target_save_flags(cpu);
+    return code;
+}
+
 /* Runs translated code once; returns the slot to chain when a direct jump led out. */
 static JumpSlot *run_code(X86Cpu *cpu, const void *code)
 {
@@ -222,7 +262,7 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
     fpu_unpark(cpu);
     target_save_flags(cpu);
     reason = stubs.enter(cpu, code);
-    cpu->tcg.own->statistics.exits[reason]++;
+    cpu->tcg.own->statistics.exits[reason] += reason != EXIT_DONE;
     switch (reason) {
     case EXIT_CHAIN:
         target_restore_saved_flags(cpu);
@@ -230,9 +270,7 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
     case EXIT_BRANCH:
         leave_branch(cpu);
         return NULL;
-    case EXIT_INSN:
-        target_restore_saved_flags(cpu);
-        target_run_insn(cpu, (const void *)cpu->tcg.exit_value);
+    case EXIT_DONE:
         return NULL;
     case EXIT_EXACT:
         /* the return address lies behind the call */
@@ -302,14 +340,6 @@ static void exact_step(X86Cpu *cpu)
         target_exact_step(cpu);
         debug_stop_after(cpu);
     }
-}
-
-/* The place a block has in the jump cache, for jumps that need no chaining. */
-static const void *find_in_jump_cache(const X86Cpu *cpu)
-{
-    const JumpCacheEntry *entry = &cpu->tcg.jump_cache[cpu->rip & (JUMP_CACHE_ENTRIES - 1)];
-
-    return entry->rip == cpu->rip && entry->key == cpu->tcg.jump_key ? entry->code : NULL;
 }
 
 void stand_still(X86Cpu *cpu)

@@ -122,6 +122,29 @@ static const uint8_t *emit_exit(Emitter *e, ExitReason reason)
     return entry;
 }
 
+/* T1 = an Insn that C carries: goes on where it leads to, without leaving if nothing waits. */
+static const uint8_t *emit_run_insn(Emitter *e)
+{
+    const uint8_t *entry = emit_address(e);
+    uint8_t *leave;
+
+    emit_pinned(e, false);
+    emit_load_gs(e, 64, HOST_RDI, TCG(self));
+    emit_mov_rr(e, 64, HOST_RSI, HOST_T1);
+    emit_mov_imm(e, HOST_RAX, (uint64_t)(uintptr_t)tcg_run_insn);
+    emit_u8(e, 0xff);
+    emit_u8(e, 0xd0);                                /* call rax */
+    emit_store_gs(e, 64, HOST_RSP, TCG(host_stack)); /* a thunk had its own */
+    emit_rr(e, 64, 0x85, HOST_RAX, HOST_RAX);
+    leave = emit_short(e, 0x74);
+    emit_mov_rr(e, 64, HOST_T1, HOST_RAX);
+    emit_pinned(e, true);
+    emit_rr(e, 32, 0xff, 4, HOST_T1); /* jmp rbp */
+    emit_patch8(leave, e->p);
+    emit_c_epilogue(e, EXIT_DONE);
+    return entry;
+}
+
 /* The jump cache knows the RIP in another mode, context or mapping. */
 static const uint8_t *emit_exit_other_key(Emitter *e)
 {
@@ -302,7 +325,7 @@ void stubs_emit(Emitter *e)
     emit_find_code(e, 0);
     emit_exit(e, EXIT_LOOKUP);
     stubs.exit_other_key = emit_exit_other_key(e);
-    stubs.exit_insn = emit_exit(e, EXIT_INSN);
+    stubs.exit_insn = emit_run_insn(e);
     stubs.exit_hot = emit_exit(e, EXIT_HOT);
     stubs.exit_stale = emit_exit(e, EXIT_STALE);
     stubs.exit_branch = emit_exit_called(e, EXIT_BRANCH);

@@ -53,12 +53,13 @@ typedef enum ExitReason {
     EXIT_CHAIN,  /* rip set; exit_value: the JumpSlot that led here */
     EXIT_LOOKUP, /* rip set: no block known for it here */
     EXIT_BRANCH, /* the same behind an indirect branch; exit_value: a return address in it */
-    EXIT_INSN,   /* rip set; exit_value: an Insn for the target to run */
+    EXIT_INSN,   /* counted only: an Insn that tcg_run_insn() ran */
     EXIT_EXACT,  /* at the guest instruction of return address exit_value */
     EXIT_FAULT,  /* a host fault at fault_pc; flags where its mark says */
     EXIT_STALE,  /* rip set; exit_value: the block, whose guest bytes have changed */
     EXIT_HOT,    /* rip set; exit_value: the block that has been entered often */
-    EXIT_POLL    /* interrupted by a poll at fault_pc */
+    EXIT_POLL,   /* interrupted by a poll at fault_pc */
+    EXIT_DONE    /* tcg_run_insn() ran one; the CPU's state is whole */
 } ExitReason;
 
 #define REFILL_SIZES 7u /* 1 to 64 bytes */
@@ -81,6 +82,9 @@ typedef struct Stubs {
 } Stubs;
 
 extern Stubs stubs;
+/* From a stub, all registers in the CPU, flags saved: runs an Insn in C; where to go on, NULL: the
+ * execution loop has to look. */
+const void *tcg_run_insn(X86Cpu *cpu, const void *insn);
 void stubs_emit(Emitter *e);
 
 /* -- What the target provides (target/i386/translate) ------------------------------------------ */
