@@ -269,7 +269,7 @@ static void test_no_store_is_lost(void)
         load_code(i, count_code, count_end);
     }
     vm_start();
-    for (unsigned n = 0; n < 20000 && (n < 1000 || seen[1] < 20); n++) {
+    for (unsigned n = 0; n < 200000 && (n < 1000 || seen[1] < 20); n++) {
         uint32_t offset = COUNTERS + n % CPUS * 4096, *word = (uint32_t *)(ram->host + offset);
         uint32_t before = __atomic_load_n(word, __ATOMIC_SEQ_CST);
         bool dirty = ram_block_test_and_clear_dirty(ram, DIRTY_MIGRATION, offset, 4096);
