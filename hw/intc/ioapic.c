@@ -332,22 +332,29 @@ static void print_pins(const char *title, uint32_t pins, GString *out)
     g_string_append_c(out, '\n');
 }
 
+void ioapic_print_pins(const uint64_t entries[IOAPIC_PIN_COUNT], uint32_t asking, GString *out)
+{
+    uint32_t remote = 0;
+
+    for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+        print_entry(entries[pin], pin, out);
+        remote |= entries[pin] & ENTRY_REMOTE_IRR ? 1u << pin : 0;
+    }
+    print_pins("IRR", asking, out);
+    print_pins("Remote IRR", remote, out);
+}
+
 static void print_info(const Object *obj, GString *out)
 {
     const IoApic *ioapic = (const IoApic *)obj;
-    uint32_t remote = 0, asking = ioapic->latched;
+    uint32_t asking = ioapic->latched;
 
     g_string_append_printf(out, "ioapic%d: ver=0x%x id=0x%02x sel=0x%02x\n", 0, ioapic->version,
                            ioapic->id, ioapic->select);
     for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
-        uint64_t entry = ioapic->entries[pin];
-
-        print_entry(entry, pin, out);
-        remote |= entry & ENTRY_REMOTE_IRR ? 1u << pin : 0;
-        asking |= is_level(entry) ? ioapic->lines & 1u << pin : 0;
+        asking |= is_level(ioapic->entries[pin]) ? ioapic->lines & 1u << pin : 0;
     }
-    print_pins("IRR", asking, out);
-    print_pins("Remote IRR", remote, out);
+    ioapic_print_pins(ioapic->entries, asking, out);
 }
 
 static const uint64_t *count_info(Object *obj, unsigned *ret_count)

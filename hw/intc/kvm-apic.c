@@ -2,23 +2,32 @@
 /* A local APIC that the kernel plays (KVM): its state while the CPU does not run, and the 8259's
  * line to the first CPU where that one is ours. Register layout: Intel SDM vol. 3, table 11-1. */
 #include "accel/kvm.h"
+#include "hw/intc/lapic-internal.h"
 #include "hw/kvm-chips.h"
-#include "target/i386/cpu.h"
 
 #include <string.h>
 
 enum {
     PAGE_BYTES = 1024,
     REGISTER_ID = 0x20,
+    REGISTER_TPR = 0x80,
+    REGISTER_LDR = 0xd0,
     REGISTER_DFR = 0xe0,
     REGISTER_SVR = 0xf0,
+    REGISTER_ISR = 0x100,
+    REGISTER_TMR = 0x180,
+    REGISTER_IRR = 0x200,
+    REGISTER_ESR = 0x280,
     REGISTER_LVT_CMCI = 0x2f0,
+    REGISTER_ICR = 0x300,
     REGISTER_LVT_FIRST = 0x320,
     REGISTER_LVT_LINT0 = 0x350,
-    REGISTER_LVT_LAST = 0x370
+    REGISTER_LVT_LAST = 0x370,
+    REGISTER_COUNT = 0x380, /* initial; 16 bytes on, the current one */
+    REGISTER_DIVIDE = 0x3e0
 };
 
-enum { LVT_MASKED = 1 << 16, LVT_EXTINT = 7 << 8, SVR_RESET = 0xff };
+enum { LVT_EXTINT = 7 << 8, SVR_RESET = 0xff };
 
 struct KvmApic {
     Device dev;
@@ -82,12 +91,51 @@ static uint8_t *kernel_page(void *opaque)
     return apic->page;
 }
 
+static uint32_t get(const KvmApic *apic, unsigned offset)
+{
+    uint32_t value;
+
+    memcpy(&value, apic->page + offset, sizeof(value));
+    return value;
+}
+
+static void nothing(Vcpu *vcpu, void *opaque)
+{
+}
+
+/* Work on the CPU has its state saved, and with it the page. */
+static char *text(void *opaque)
+{
+    KvmApic *apic = opaque;
+    Apic view = {.cpu = apic->cpu, .base = apic->base};
+
+    vcpu_run_on(&apic->cpu->vcpu, nothing, NULL);
+    view.tpr = (uint8_t)get(apic, REGISTER_TPR);
+    view.ldr = get(apic, REGISTER_LDR);
+    view.dfr = get(apic, REGISTER_DFR);
+    view.svr = get(apic, REGISTER_SVR);
+    view.esr = get(apic, REGISTER_ESR);
+    view.icr = get(apic, REGISTER_ICR) | (uint64_t)get(apic, REGISTER_ICR + 16) << 32;
+    view.divide = get(apic, REGISTER_DIVIDE);
+    view.initial_count = get(apic, REGISTER_COUNT);
+    for (unsigned i = 0; i < LVT_COUNT; i++) {
+        view.lvt[i] = get(apic, REGISTER_LVT_FIRST + 16 * i);
+    }
+    for (unsigned i = 0; i < APIC_VECTOR_WORDS; i++) {
+        view.isr[i] = get(apic, REGISTER_ISR + 16 * i);
+        view.tmr[i] = get(apic, REGISTER_TMR + 16 * i);
+        view.irr[i] = get(apic, REGISTER_IRR + 16 * i);
+    }
+    return apic_registers_text(&view, get(apic, REGISTER_COUNT + 16));
+}
+
 static const CpuApicOps cpu_ops = {.has_interrupt = has_interrupt,
                                    .acknowledge = acknowledge,
                                    .get_tpr = get_tpr,
                                    .set_tpr = set_tpr,
                                    .get_base = get_base,
                                    .set_base = set_base,
+                                   .text = text,
                                    .kernel_page = kernel_page};
 
 static void set_pic_line(void *owner, unsigned n, bool level)

@@ -2,6 +2,7 @@
 /* One 8259A of the pair that the kernel plays (KVM): its state while the machine stands still. */
 #include "accel/kvm.h"
 #include "hw/device.h"
+#include "hw/interrupt-info.h"
 #include "softmmu/run.h"
 
 #include <linux/kvm.h>
@@ -29,14 +30,18 @@ static void kvm_i8259_sync(Object *obj)
     kvm_chip_write(chip(pic), state);
 }
 
+static void fetch(KvmI8259 *pic)
+{
+    uint8_t state[KVM_CHIP_STATE_SIZE] = {0};
+
+    kvm_chip_read(chip(pic), state);
+    memcpy(&pic->regs, state, sizeof(pic->regs));
+}
+
 static void on_run_change(void *opaque)
 {
-    KvmI8259 *pic = opaque;
-    uint8_t state[KVM_CHIP_STATE_SIZE];
-
     if (!run_state_is_running()) {
-        kvm_chip_read(chip(pic), state);
-        memcpy(&pic->regs, state, sizeof(pic->regs));
+        fetch(opaque);
     }
 }
 
@@ -92,3 +97,21 @@ static const Type kvm_i8259_type = {
     .sync = kvm_i8259_sync,
 };
 DEVICE(kvm_i8259_type);
+
+static void print_info(const Object *obj, GString *out)
+{
+    KvmI8259 *pic = (KvmI8259 *)obj;
+
+    if (run_state_is_running()) {
+        fetch(pic);
+    }
+    g_string_append_printf(out, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x",
+                           pic->master ? 0 : 1, pic->regs.irr, pic->regs.imr, pic->regs.isr,
+                           pic->regs.priority_add, pic->regs.irq_base);
+    g_string_append_printf(out, " rr_sel=%d elcr=%02x fnm=%d (in kernel)\n",
+                           pic->regs.read_reg_select, pic->regs.elcr,
+                           pic->regs.special_fully_nested_mode);
+}
+
+static const InterruptInfo kvm_i8259_info = {.type = &kvm_i8259_type, .print = print_info};
+INTERRUPT_INFO(kvm_i8259_info);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The I/O APIC that the kernel plays (KVM): its state while the machine stands still. */
 #include "accel/kvm.h"
+#include "hw/interrupt-info.h"
 #include "hw/ioapic.h"
 #include "softmmu/run.h"
 
@@ -31,15 +32,11 @@ static void kvm_ioapic_sync(Object *obj)
     kvm_chip_write(KVM_IRQCHIP_IOAPIC, bytes);
 }
 
-static void on_run_change(void *opaque)
+static void fetch(KvmIoApic *ioapic)
 {
-    KvmIoApic *ioapic = opaque;
-    uint8_t bytes[KVM_CHIP_STATE_SIZE];
+    uint8_t bytes[KVM_CHIP_STATE_SIZE] = {0};
     struct kvm_ioapic_state state;
 
-    if (run_state_is_running()) {
-        return;
-    }
     kvm_chip_read(KVM_IRQCHIP_IOAPIC, bytes);
     memcpy(&state, bytes, sizeof(state));
     ioapic->select = state.ioregsel;
@@ -47,6 +44,13 @@ static void on_run_change(void *opaque)
     ioapic->irr = state.irr;
     for (unsigned pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
         ioapic->entries[pin] = state.redirtbl[pin].bits;
+    }
+}
+
+static void on_run_change(void *opaque)
+{
+    if (!run_state_is_running()) {
+        fetch(opaque);
     }
 }
 
@@ -76,3 +80,19 @@ static const Type kvm_ioapic_type = {
     .sync = kvm_ioapic_sync,
 };
 DEVICE(kvm_ioapic_type);
+
+static void print_info(const Object *obj, GString *out)
+{
+    KvmIoApic *ioapic = (KvmIoApic *)obj;
+
+    if (run_state_is_running()) {
+        fetch(ioapic);
+    }
+    g_string_append_printf(out, "ioapic0: (in kernel) id=0x%02x sel=0x%02x\n", ioapic->id,
+                           ioapic->select);
+    ioapic_print_pins(ioapic->entries, ioapic->irr, out);
+}
+
+static const InterruptInfo kvm_ioapic_info = {
+    .type = &kvm_ioapic_type, .command = "ioapic", .print = print_info};
+INTERRUPT_INFO(kvm_ioapic_info);

@@ -112,6 +112,7 @@ bool apic_set_base(void *opaque, uint64_t value);
 
 /* lapic-text.c: what `info lapic` shows; caller frees. */
 char *apic_text(void *apic);
+char *apic_registers_text(const Apic *apic, uint32_t current_count);
 
 /* -- apic-bus.c -------------------------------------------------------------------------------- */
 

@@ -58,10 +58,16 @@ static void print_icr(GString *out, const Apic *apic)
 char *apic_text(void *opaque)
 {
     Apic *apic = opaque;
+
+    apic_sync_now(apic); /* the timer's count follows from the time of the last look */
+    return apic_registers_text(apic, apic_timer_current_count(apic));
+}
+
+char *apic_registers_text(const Apic *apic, uint32_t current_count)
+{
     GString *out = g_string_new(NULL);
     unsigned shift = ((apic->divide >> 1 & 4) + (apic->divide & 3) + 1) & 7;
 
-    apic_sync_now(apic); /* the timer's count follows from the time of the last look */
     g_string_append_printf(out, "dumping local APIC state for CPU %u\n\n", apic->cpu->vcpu.index);
     print_lvt(out, "LVT0", apic->lvt[LVT_LINT0], false);
     print_lvt(out, "LVT1", apic->lvt[LVT_LINT1], false);
@@ -71,7 +77,7 @@ char *apic_text(void *opaque)
     print_lvt(out, "LVTT", apic->lvt[LVT_TIMER], true);
     g_string_append_printf(
         out, "Timer\t DCR=0x%x (divide by %u) initial_count = %u current_count = %u\n",
-        apic->divide, 1u << shift, apic->initial_count, apic_timer_current_count(apic));
+        apic->divide, 1u << shift, apic->initial_count, current_count);
     g_string_append_printf(out, "SPIV\t 0x%08x APIC %s, focus=off, spurious vec %u\n", apic->svr,
                            apic->svr & SVR_ENABLE ? "enabled" : "disabled", apic->svr & 0xff);
     print_icr(out, apic);

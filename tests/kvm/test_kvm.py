@@ -133,6 +133,9 @@ def check_boot(mode, cpus):
             for text in ["boot sector here", "second sector", "third sector", "boot sector done"]:
                 machine.wait_for(text, 180)
             expect_in("kvm support: enabled", machine.monitor("info kvm"))
+            expect_in("dumping local APIC state for CPU 0", machine.monitor("info lapic"))
+            expect_in("pic0: ", machine.monitor("info pic"))
+            expect_in("pin 0 ", machine.monitor("info ioapic"))
 
 
 def test_boot_off():
