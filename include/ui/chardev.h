@@ -48,6 +48,7 @@ struct Chardev {
     int log_fd;           /* logfile=, or -1 */
     char *logfile;
     Chardev *successor; /* chardev_change() has put this one in our place; our child */
+    Chardev *retired;   /* the one before it, closed; our child */
     /* What the back end's own fields hold comes after this in the derived struct. */
 };
 

@@ -2,6 +2,7 @@
 /* What a monitor does to character devices: add, remove, change, ring buffers, lists. */
 #include "chardev-fixture.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 static Chardev *add(const char *text, Error **err)
@@ -100,6 +101,50 @@ static void test_change(void)
     front_free(front);
 }
 
+/* A monitor may be told through the very back end that goes: each input asks for the next one. */
+static int next_fds[4];
+static unsigned changes;
+
+static void change_on_input(void *opaque, const uint8_t *bytes, size_t count)
+{
+    g_autofree char *option = g_strdup_printf("socket,fd=%d", next_fds[changes % 4]);
+
+    g_assert_true(change("c", changes < 4 ? option : "null", NULL));
+    changes++;
+}
+
+static size_t any_room(void *opaque)
+{
+    return 100;
+}
+
+static void test_change_from_inside(void)
+{
+    ChardevFrontend frontend = {.can_receive = any_room, .receive = change_on_input};
+    int peers[5], pair[2];
+
+    for (int i = 0; i < 5; i++) {
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+        peers[i] = pair[1];
+        if (i > 0) {
+            next_fds[i - 1] = pair[0];
+        } else {
+            g_autofree char *option = g_strdup_printf("socket,id=c,fd=%d", pair[0]);
+            g_assert_nonnull(chardev_attach(add(option, NULL), &frontend, NULL));
+        }
+    }
+    for (int i = 0; i < 5; i++) {
+        send_text(peers[i], "next");
+        turn(3);
+        g_assert_cmpuint(changes, ==, i + 1);
+    }
+    check_list("c=null,1 ");
+    object_free(&chardev_find("c")->obj);
+    for (int i = 0; i < 5; i++) {
+        close(peers[i]);
+    }
+}
+
 static void test_change_below_mux(void)
 {
     g_autofree char *path = path_of("socket");
@@ -185,7 +230,8 @@ static void test_backends(void)
     GString *names = g_string_new(NULL);
 
     chardev_foreach_backend(append_name, names);
-    g_assert_cmpstr(names->str, ==, "file hub null parallel pipe pty ringbuf serial socket stdio udp ");
+    g_assert_cmpstr(names->str, ==,
+                    "file hub null parallel pipe pty ringbuf serial socket stdio udp ");
     g_string_free(names, TRUE);
 }
 
@@ -193,6 +239,7 @@ static void add_tests(void)
 {
     g_test_add_func("/chardev/control/add-remove", test_add_remove);
     g_test_add_func("/chardev/control/change", test_change);
+    g_test_add_func("/chardev/control/change-from-inside", test_change_from_inside);
     g_test_add_func("/chardev/control/change-below-mux", test_change_below_mux);
     g_test_add_func("/chardev/control/ringbuf", test_ringbuf);
     g_test_add_func("/chardev/control/backlog", test_backlog);

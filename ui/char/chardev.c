@@ -391,6 +391,7 @@ static const Field chardev_fields[] = {
     DERIVED(Chardev, log_fd),
     DERIVED(Chardev, logfile),
     LINK(Chardev, successor),
+    LINK(Chardev, retired),
     FIELDS_END,
 };
 

@@ -33,7 +33,8 @@ bool chardev_remove(const char *id, Error **err)
     return true;
 }
 
-/* The front end moves over; the old back end ends. */
+/* The front end moves over; the old back end ends. What asked for it may have come in by the old
+ * one, which is on the stack then: its object goes with the next change. */
 static void replace(Chardev *handle, Chardev *new)
 {
     Chardev *old = chardev_live(handle);
@@ -44,13 +45,14 @@ static void replace(Chardev *handle, Chardev *new)
         chardev_event(old, CHARDEV_CLOSED);
     }
     old->attached = false;
-    if (old == handle) {
-        chardev_close(old); /* the object stays: front ends point at it */
-    } else {
-        object_free(&old->obj);
+    chardev_close(old);
+    if (handle->retired) {
+        object_free(&handle->retired->obj);
     }
+    handle->retired = old == handle ? NULL : old; /* front ends point at the handle: it stays */
     handle->successor = new;
-    object_add_child(&handle->obj, "backend", &new->obj);
+    bool is_taken = object_child(&handle->obj, "backend") != NULL;
+    object_add_child(&handle->obj, is_taken ? "backend-next" : "backend", &new->obj);
     new->obj.realized = true;
     if (was_attached) {
         chardev_attach(handle, &frontend, NULL);

@@ -41,8 +41,8 @@ void fd_chardev_close(Chardev *chardev)
 {
     FdChardev *self = (FdChardev *)chardev;
 
-    loop_watch_remove(self->in);
-    loop_watch_remove(self->out);
+    loop_watch_remove(g_steal_pointer(&self->in));
+    loop_watch_remove(g_steal_pointer(&self->out));
     if (self->in_fd >= 0 && self->owns_in) {
         close(self->in_fd);
     }

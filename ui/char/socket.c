@@ -514,16 +514,17 @@ static void socket_close(Chardev *chardev)
 {
     SocketChardev *self = (SocketChardev *)chardev;
 
-    connect_cancel(self->job);
+    connect_cancel(g_steal_pointer(&self->job));
     timer_del(&self->reconnect_timer);
     timer_del(&self->handshake_timer);
-    bottom_half_free(self->hangup);
-    bottom_half_free(self->read_more);
-    loop_watch_remove(self->watch);
-    loop_watch_remove(self->listen_watch);
+    bottom_half_free(g_steal_pointer(&self->hangup));
+    bottom_half_free(g_steal_pointer(&self->read_more));
+    loop_watch_remove(g_steal_pointer(&self->watch));
+    loop_watch_remove(g_steal_pointer(&self->listen_watch));
     stream_close(&self->stream);
     if (self->listen_fd >= 0) {
         close(self->listen_fd);
+        self->listen_fd = -1;
         socket_address_remove_file(&self->address);
     }
     socket_address_clear(&self->address);

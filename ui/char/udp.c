@@ -119,8 +119,8 @@ static void udp_close(Chardev *chardev)
 {
     UdpChardev *udp = (UdpChardev *)chardev;
 
-    connect_cancel(udp->job);
-    loop_watch_remove(udp->watch);
+    connect_cancel(g_steal_pointer(&udp->job));
+    loop_watch_remove(g_steal_pointer(&udp->watch));
     g_clear_pointer(&udp->bytes, g_free);
     if (udp->fd >= 0) {
         close(udp->fd);
