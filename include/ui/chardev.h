@@ -158,6 +158,8 @@ void chardev_set_modem(Chardev *chardev, unsigned lines);
 bool chardev_parallel_read(Chardev *chardev, ChardevParallel which, uint8_t *ret_value);
 bool chardev_parallel_write(Chardev *chardev, ChardevParallel which, uint8_t value);
 
+/* The byte before commands to a mux (-echr). */
+extern uint8_t chardev_mux_prefix;
 /* Ctrl-A keys of a mux that concern the whole machine: 'x' quit, 's' write snapshots back. Without
  * one, 'x' sends SIGTERM to the process. */
 extern void (*chardev_mux_key)(char key);

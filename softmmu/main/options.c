@@ -83,6 +83,7 @@ const OptionRow option_rows[] = {
      "system calls the process may not make", .id = OPT_SANDBOX},
     {"overcommit", "[mem-lock=on|off][,cpu-pm=on|off]",
      "keep guest memory out of swap; leave halted CPUs to the guest (KVM)", .id = OPT_OVERCOMMIT},
+    {"echr", "BYTE", "number of the byte before commands to a mux; 1: Ctrl-A", .id = OPT_ESCAPE},
     {"nodefaults", .id = OPT_NODEFAULTS, .help = "make no device that was not asked for"},
     {"S", .id = OPT_PAUSED, .help = "do not start the CPUs; the monitor's cont does"},
     {"daemonize", .id = OPT_DAEMONIZE, .help = "go to the background once the machine is made"},

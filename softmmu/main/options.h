@@ -36,6 +36,7 @@ typedef enum OptionId {
     OPT_ACPI_TABLE,
     OPT_OPTION_ROM,
     OPT_COMPAT,
+    OPT_ESCAPE,
     OPT_RUN_WITH,
     OPT_SANDBOX,
     OPT_OVERCOMMIT,

@@ -8,6 +8,7 @@
 #include "softmmu/run.h"
 #include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
+#include "ui/chardev.h"
 #include "util/suggest.h"
 #include "util/thread-name.h"
 #include "util/trace.h"
@@ -202,6 +203,20 @@ static bool check_compat(const ConfigItem *item, void *opaque, Error **err)
            get_choice(kv, known[3], output, &choice, err) && keyval_check_unused(kv, known, err);
 }
 
+static bool apply_escape(const ConfigItem *item, void *opaque, Error **err)
+{
+    uint64_t byte;
+
+    if (!parse_u64(item->text, &byte, err)) {
+        return false;
+    }
+    if (byte == 0 || byte > UINT8_MAX) {
+        return error_set(err, "%s is not between 1 and 255", item->text);
+    }
+    chardev_mux_prefix = (uint8_t)byte;
+    return true;
+}
+
 bool startup_settings(const Config *config, Error **err)
 {
     return check_daemon(config, err) &&
@@ -213,6 +228,7 @@ bool startup_settings(const Config *config, Error **err)
                           (void *)"there are no network back ends", err) &&
            config_foreach(config, OPT_PARALLEL, check_only_none,
                           (void *)"there is no parallel port", err) &&
+           config_foreach(config, OPT_ESCAPE, apply_escape, NULL, err) &&
            config_foreach(config, OPT_COMPAT, check_compat, NULL, err) &&
            config_foreach(config, OPT_ACTION, apply_action, NULL, err) &&
            config_foreach(config, OPT_GLOBAL, apply_global, NULL, err);

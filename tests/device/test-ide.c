@@ -852,6 +852,22 @@ static void test_full_disk_and_reset(void)
     vm_stop(RUN_STATE_PAUSED);
 }
 
+/* -device ide-hd,werror=,rerror=: where it says something, the drive's own do not count. */
+static void test_error_actions_of_device(void)
+{
+    Drive *own = drive_new("if=none,id=e,werror=report,rerror=stop", NULL);
+
+    g_assert_nonnull(own);
+    drive_override_errors(own, 0, 0);
+    g_assert_cmpint(drive_error_action(own, false, -EIO), ==, DRIVE_ERROR_REPORT);
+    g_assert_cmpint(drive_error_action(own, true, -EIO), ==, DRIVE_ERROR_STOP);
+    g_assert_cmpstr(drive_error_choices[3], ==, "stop");
+    drive_override_errors(own, 3, 2);
+    g_assert_cmpint(drive_error_action(own, false, -EIO), ==, DRIVE_ERROR_STOP);
+    g_assert_cmpint(drive_error_action(own, true, -EIO), ==, DRIVE_ERROR_IGNORE);
+    object_free((Object *)own);
+}
+
 static void test_error_actions(void)
 {
     set_up_with(",werror=report,rerror=stop");
@@ -911,6 +927,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/reset/in-flight", test_reset_in_flight);
     g_test_add_func("/ide/reset/stopped-engine", test_stopped_engine);
     g_test_add_func("/ide/interrupt-disable", test_interrupt_disable);
+    g_test_add_func("/ide/error-actions-of-device", test_error_actions_of_device);
     g_test_add_func("/ide/garbage", test_garbage);
     result = g_test_run();
     g_remove(image);

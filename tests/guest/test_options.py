@@ -163,6 +163,8 @@ BOOT = [
 
 REST = [
     ("-rtc base=foo", "base 'foo' is not a time"),
+    ("-echr 256", "256 is not between 1 and 255"),
+    ("-echr x", "'x' is not a number"),
     ("-action foo", "unknown parameter 'foo'"),
     ("-action watchdog=foo", "watchdog=foo is not one of reset, shutdown, poweroff"),
     ("-watchdog ib700", "-device ib700 adds a watchdog"),

@@ -49,6 +49,13 @@ static void test_mux(void)
     g_autofree char *help = read_available(client);
     g_assert_nonnull(strstr(help, "C-a x    exit"));
     g_assert_cmpint(seen_key, ==, 'x');
+    chardev_mux_prefix = 2; /* -echr 2 */
+    send_text(client, "\1\2h");
+    turn(1);
+    g_autofree char *other_help = read_available(client);
+    g_assert_nonnull(strstr(other_help, "C-b x    exit"));
+    g_assert_cmpstr(serial->received->str, ==, "abc\1d\1");
+    chardev_mux_prefix = 1;
     close(client);
     turn(2);
     g_assert_true(g_str_has_suffix(monitor->events->str, "c"));

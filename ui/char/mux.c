@@ -10,7 +10,6 @@
 
 #define MUX_PORTS 4
 #define MUX_INPUT 1024
-#define KEY_PREFIX 1 /* Ctrl-A */
 
 typedef struct MuxPort {
     Chardev chardev;
@@ -31,6 +30,7 @@ typedef struct MuxChardev {
 } MuxChardev;
 
 void (*chardev_mux_key)(char key);
+uint8_t chardev_mux_prefix = 1; /* Ctrl-A */
 
 /* -- Input ------------------------------------------------------------------------------------- */
 
@@ -77,16 +77,30 @@ static void mux_set_focus(MuxChardev *mux, MuxPort *port)
     }
 }
 
+/* As help calls the prefix: "C-a". */
+static char *prefix_name(void)
+{
+    uint8_t byte = chardev_mux_prefix;
+
+    if (byte < ' ') {
+        return g_strdup_printf("C-%c", g_ascii_tolower((char)(byte + '@')));
+    }
+    return byte < 0x7f ? g_strdup_printf("%c", byte) : g_strdup_printf("byte %u", byte);
+}
+
 static void mux_help(MuxChardev *mux)
 {
-    mux_print(mux, "\r\n"
-                   "C-a h    print this help\r\n"
-                   "C-a x    exit emulator\r\n"
-                   "C-a s    write snapshots back to their disks\r\n"
-                   "C-a t    toggle console timestamps\r\n"
-                   "C-a b    send break (magic sysrq)\r\n"
-                   "C-a c    switch between console and monitor\r\n"
-                   "C-a C-a  send C-a\r\n");
+    g_autofree char *c = prefix_name();
+    g_autofree char *text = g_strdup_printf("\r\n"
+                                            "%s h    print this help\r\n"
+                                            "%s x    exit emulator\r\n"
+                                            "%s s    write snapshots back to their disks\r\n"
+                                            "%s t    toggle console timestamps\r\n"
+                                            "%s b    send break (magic sysrq)\r\n"
+                                            "%s c    switch between console and monitor\r\n"
+                                            "%s %s  send %s\r\n",
+                                            c, c, c, c, c, c, c, c, c);
+    mux_print(mux, text);
 }
 
 static void mux_quit(MuxChardev *mux)
@@ -117,6 +131,12 @@ static void mux_next_focus(MuxChardev *mux)
 
 static void mux_command(MuxChardev *mux, uint8_t key)
 {
+    if (key == chardev_mux_prefix) {
+        if (mux->focus) {
+            port_put(mux->focus, key);
+        }
+        return;
+    }
     switch (key) {
     case 'h':
     case '?':
@@ -143,11 +163,6 @@ static void mux_command(MuxChardev *mux, uint8_t key)
         mux->is_line_start = true;
         mux->timestamps_since_ns = clock_now_ns(CLOCK_TYPE_REALTIME);
         break;
-    case KEY_PREFIX:
-        if (mux->focus) {
-            port_put(mux->focus, KEY_PREFIX);
-        }
-        break;
     }
 }
 
@@ -169,7 +184,7 @@ static void mux_receive(void *opaque, const uint8_t *bytes, size_t count)
                 port_flush(mux->focus); /* what was typed before goes first */
             }
             mux_command(mux, bytes[i]);
-        } else if (bytes[i] == KEY_PREFIX) {
+        } else if (bytes[i] == chardev_mux_prefix) {
             mux->saw_prefix = true;
         } else if (mux->focus) {
             port_put(mux->focus, bytes[i]);
