@@ -27,7 +27,8 @@ def virsh(folder, *arguments):
     program = shutil.which("virsh")
     if not program:
         raise Skip("lacking virsh (Debian package libvirt-clients)")
-    if not glob.glob("/usr/lib*/**/libvirt_driver_qemu.so", recursive=True):
+    if not any(glob.glob(f"/usr/lib*/{part}libvirt/connection-driver/libvirt_driver_qemu.so")
+               for part in ("", "*/")):
         raise Skip("lacking libvirt's driver (Debian package libvirt-daemon-driver-qemu)")
     places = {name: folder for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME",
                                         "XDG_CONFIG_HOME")}
