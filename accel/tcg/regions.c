@@ -154,9 +154,11 @@ static bool drain(const CodeRegion *region, X86Cpu *cpu)
     return region_is_drained(region, cpu); /* not so if one stands still inside of its turn */
 }
 
-/* Nothing is in it any more. */
+/* Nothing is in it any more. Who ran its code to the end of his turn may still hold a jump of it,
+ * noted after it was retired: that is old only now. */
 static void reset(CodeRegion *region)
 {
+    __atomic_fetch_add(&code_cache.flush_count, 1, __ATOMIC_SEQ_CST);
     block_statistics.dropped -= MIN(block_statistics.dropped, region->count);
     __atomic_store_n(&region->count, 0, __ATOMIC_RELEASE);
     region->arena_used = 0;
