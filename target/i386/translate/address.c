@@ -98,7 +98,7 @@ static void emit_segment(Translator *t, unsigned segment, unsigned size, unsigne
     emit_lea(e, 64, HOST_T2, HOST_T1, HOST_NO_INDEX, 0, MUTANT(94, (int32_t)size - 1, 0));
     emit_gs(e, 64, 0x3b, HOST_T2, limit);
     address_add_cold(t, emit_jcc(e, CC_AE));
-    emit_gs(e, MUTANT(96, 32, 64u), 0x03, HOST_T1, base);
+    emit_gs(e, 32, 0x03, HOST_T1, base);
 }
 
 static void emit_page_index(Emitter *e)

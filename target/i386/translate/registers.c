@@ -93,7 +93,7 @@ void registers_bring(Translator *t, const Spills *spills)
 {
     for (unsigned i = spills->count; i-- > 0;) { /* T1 before T2, which may hold either */
         const Spill *spill = &spills->of[i];
-        if (!MUTANT(99, spill->is_replaced, true)) {
+        if (!MUTANT(96, spill->is_replaced, true)) {
             unsigned gpr = MUTANT(4, spill->gpr, spills->of[0].gpr);
             translate_use_gpr(t, gpr, spill->host);
         }
