@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands for who looks for an error: log, logfile, trace-event, info trace-events, gdbserver,
  * singlestep. */
-#include "softmmu/gdbstub.h"
 #include "softmmu/monitor/monitor-private.h"
 #include "util/trace.h"
 
@@ -67,28 +66,3 @@ static const MonitorCommand info_trace_events_command = {
     .run = run_info_trace_events,
 };
 MONITOR_COMMAND(info_trace_events_command);
-
-/* -- gdbserver --------------------------------------------------------------------------------- */
-
-static bool run_gdbserver(Monitor *monitor, const MonitorValue *values, Error **err)
-{
-    const char *device = values[0].present ? values[0].text : "tcp::1234";
-
-    if (!gdbstub_start(device, err)) {
-        return false;
-    }
-    if (g_str_equal(device, "none")) {
-        monitor_printf(monitor, "Disabled gdbserver\n");
-    } else {
-        monitor_printf(monitor, "Waiting for gdb connection on device '%s'\n", device);
-    }
-    return true;
-}
-
-static const MonitorCommand gdbserver_command = {
-    .name = "gdbserver",
-    .help = "serve gdb on this device, by default tcp::1234, or not any more (none)",
-    .args = {{"device", MONITOR_ARG_WORD, .optional = true}},
-    .run = run_gdbserver,
-};
-MONITOR_COMMAND(gdbserver_command);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* QMP without a machine: the stream, negotiation, errors, out-of-band, events, the schema. */
 #include "softmmu/monitor.h"
+#include "softmmu/monitor/monitor-private.h"
 #include "softmmu/monitor/qmp-parser.h"
 #include "softmmu/run.h"
 #include "ui/chardev.h"
@@ -282,6 +283,37 @@ static void test_schema(void)
     end_client(&client);
 }
 
+/* -- The table --------------------------------------------------------------------------------- */
+
+static void check_new(GHashTable *names, const char *name)
+{
+    if (!g_hash_table_add(names, g_strdup(name))) {
+        g_error("two rows are called '%s'", name);
+    }
+}
+
+static void test_names(void)
+{
+    g_autoptr(GHashTable) hmp = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) qmp = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    MONITOR_FOREACH_COMMAND(command)
+    {
+        bool is_info = (*command)->name && g_str_has_prefix((*command)->name, "info ");
+        g_auto(GStrv) aliases = g_strsplit((*command)->name ? (*command)->name : "", "|", -1);
+
+        for (char **alias = aliases; *alias; alias++) {
+            g_autofree char *full =
+                g_strconcat(is_info && alias > aliases ? "info " : "", *alias, NULL);
+            check_new(hmp, full);
+        }
+        if ((*command)->qmp) {
+            check_new(qmp, (*command)->qmp);
+        }
+    }
+    g_assert_cmpuint(g_hash_table_size(hmp), >, 20);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -295,5 +327,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/events", test_events);
     g_test_add_func("/qmp/throttle", test_throttle);
     g_test_add_func("/qmp/schema", test_schema);
+    g_test_add_func("/qmp/names", test_names);
     return g_test_run();
 }
