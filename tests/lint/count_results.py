@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Counts the results in meson's test log and prints them as one line.
+"""Counts the results in meson's test log and prints them as one line, after what failed and why.
 
 A program that speaks TAP counts by its test points, any other as one. A failed program without a
 failed point (it crashed, or ran out of time) counts as one failure.
@@ -11,6 +11,7 @@ import json
 import re
 import sys
 
+LINES_PER_POINT = 30
 POINT = re.compile(r"^(not )?ok\b([^#]*)(#\s*(\S+))?", re.IGNORECASE)
 
 
@@ -41,12 +42,33 @@ def count_entry(entry):
     return counts if counts[1] else (counts[0], 1, counts[2])
 
 
+def failures(entry):
+    """Returns the failed points of a failed program, each after the lines that explain it."""
+    if count_entry(entry)[1] == 0:
+        return []
+    found, said = [], []
+    for line in (entry.get("stdout") or "").splitlines():
+        said.append(line)
+        match = POINT.match(line)
+        if not match:
+            continue
+        if match.group(1) and not (match.group(4) or "").lower().startswith("skip"):
+            found += said[-LINES_PER_POINT:]
+        said = []
+    if not found:
+        found = said[-LINES_PER_POINT:]
+    errors = (entry.get("stderr") or "").splitlines()[-LINES_PER_POINT:]
+    return [f"{entry['name']}: {entry['result']}"] + ["    " + line for line in found + errors]
+
+
 def main():
     totals = (0, 0, 0)
     try:
         with open(sys.argv[1], encoding="utf-8") as log:
-            for line in log:
-                totals = tuple(a + b for a, b in zip(totals, count_entry(json.loads(line))))
+            for entry in map(json.loads, log):
+                totals = tuple(a + b for a, b in zip(totals, count_entry(entry)))
+                for line in failures(entry):
+                    print(line)
     except FileNotFoundError:
         print("No test log: the build failed", file=sys.stderr)
         totals = (0, 1, 0)

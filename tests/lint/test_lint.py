@@ -159,6 +159,14 @@ class LintTest(unittest.TestCase):
         self.assertEqual(count_results.count_entry({"result": "OK", "stdout": ""}), (1, 0, 0))
         self.assertEqual(count_results.count_entry({"result": "SKIP"}), (0, 0, 1))
 
+    def test_failures(self):
+        tap = "1..3\n# fine\nok 1 a\n# because\nnot ok 2 b\nok 3 c\n"
+        entry = {"name": "t", "result": "ERROR", "stdout": tap, "stderr": "crashed\n"}
+        self.assertEqual(count_results.failures(entry),
+                         ["t: ERROR", "    # because", "    not ok 2 b", "    crashed"])
+        self.assertEqual(count_results.failures({"name": "t", "result": "TIMEOUT"}), ["t: TIMEOUT"])
+        self.assertEqual(count_results.failures({"name": "t", "result": "OK", "stdout": "ok 1\n"}), [])
+
 
 if __name__ == "__main__":
     unittest.main()
