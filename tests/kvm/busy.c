@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Works until a byte comes on COM1, checking each answer: two CPUs, ports, strings, memory of
- * devices, a timer's interrupts. Whatever is lost or doubled by stops of the machine shows. */
+/* Works until a byte has come on COM1, a timer's interrupt and a round of the second CPU, checking
+ * each answer: ports, strings, memory of devices. What stops of the machine lose or double shows. */
 #include "kvm-guest.h"
 
 #define PCI_ADDRESS 0xcf8
@@ -95,7 +95,7 @@ void main(void)
     }
     start_timer();
     print("working\n");
-    while (!(inb(COM1 + 5) & 1)) {
+    while (!(inb(COM1 + 5) & 1) || ticks == 0 || (has_second && ap_rounds == 0)) {
         work();
         rounds++;
         if ((rounds & 63) == 0) {
@@ -107,7 +107,5 @@ void main(void)
         __asm__ volatile("pause");
     }
     result("wrong", wrong);
-    result("both-worked", rounds > 0 && (!has_second || ap_rounds > 0));
-    result("ticked", ticks > 0);
     finish();
 }
