@@ -63,6 +63,15 @@ static void entry_invalidate(TlbTable *table, unsigned i)
     set_write_tag(table, i, tlb_invalid_tag(i));
 }
 
+/* On the first use: a table that is never used costs no memory. */
+static void table_begin(TlbTable *table)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        TlbEntry *entry = &table->entries[i];
+        entry->tag_read = entry->tag_write = entry->tag_exec = tlb_invalid_tag(i);
+    }
+}
+
 static void table_flush(TlbTable *table, bool keep_global)
 {
     unsigned kept = 0;
@@ -145,6 +154,8 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
     }
     if (own->contexts[oldest].valid) {
         own->statistics.tlb_flushes[TLB_FLUSH_REPLACED]++;
+    } else {
+        table_begin(own->contexts[oldest].table);
     }
     context_flush(own, &own->contexts[oldest], false);
     own->contexts[oldest].key = key;
@@ -673,14 +684,6 @@ void tlb_protect_pages(X86Cpu *cpu, uint64_t ram_first, uint64_t size)
 
 bool tlb_init(X86Cpu *cpu)
 {
-    TcgCpu *own = cpu->tcg.own;
-
-    for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            TlbEntry *entry = &own->contexts[c].table->entries[i];
-            entry->tag_read = entry->tag_write = entry->tag_exec = tlb_invalid_tag(i);
-        }
-    }
     cpu->tcg.poll = &cpu->tcg.poll_word;
     slots_init(cpu);
     tcg_context_changed(cpu);
