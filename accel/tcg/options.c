@@ -49,6 +49,8 @@ const AccelOption tcg_option_rows[] = {
     NUMBER("tb-size", cache_mib, "MIB", 0, MAX_CACHE_MIB, "size of the code cache; 0: the default"),
     NUMBER("block-insns", block_insns, "N", 1, TCG_MAX_BLOCK_INSNS,
            "guest instructions in a block at most"),
+    FLAG("one-insn-per-tb", one_insn,
+         "translate each instruction by itself, so that all are logged"),
     NUMBER("hot", hot, "N", 0, UINT32_MAX,
            "entries after which a block is translated as a trace; 0: never"),
     NUMBER("check", check, "N", 0, UINT32_MAX,

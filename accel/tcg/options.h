@@ -13,6 +13,7 @@ typedef struct TcgOptions {
     uint64_t cache_mib, block_insns, hot, check;
     char *symbols;
     bool perfmap, jitdump, profile, split_wx;
+    bool one_insn; /* changed while all CPUs are parked */
     /* One for each optimisation, all on: a wrong one is found by switching off one after the other.
      * Set before the first block is made. */
     bool opt_beside, opt_chain, opt_contexts, opt_crossing, opt_flags, opt_forms, opt_global,

@@ -218,6 +218,25 @@ static void tcg_machine_reset(void)
     }
 }
 
+static bool tcg_set_one_insn(bool on, Error **err)
+{
+    if (on == tcg_options.one_insn) {
+        return true;
+    }
+    if (!flush_is_safe()) {
+        return error_set(err, "a CPU is in the midst of an access: try again");
+    }
+    tcg_options.one_insn = on;
+    block_statistics.flushes++;
+    blocks_flush(false);
+    return true;
+}
+
+static bool tcg_has_one_insn(void)
+{
+    return tcg_options.one_insn;
+}
+
 static const VcpuOps tcg_vcpu_ops = {
     .name = "tcg",
     .shares_thread = tcg_shares_thread,
@@ -240,6 +259,8 @@ static const Accel tcg_accel = {
     .info_jit = tcg_info_jit,
     .count = tcg_count,
     .info_hot = profile_text,
+    .set_one_insn = tcg_set_one_insn,
+    .has_one_insn = tcg_has_one_insn,
     .control_profile = profile_control,
 };
 

@@ -46,6 +46,9 @@ typedef struct Accel {
      * "start", "stop", "clear" of `hot`. */
     char *(*info_jit)(void);
     char *(*info_hot)(unsigned lines, Error **err);
+    /* Whether each instruction is translated by itself; every CPU is parked. May be NULL. */
+    bool (*set_one_insn)(bool on, Error **err);
+    bool (*has_one_insn)(void);
     bool (*control_profile)(const char *what, Error **err);
     /* Calls fn for each counter of the run so far; may be NULL. Before the vCPUs are destroyed. */
     void (*count)(AccelCountFn *fn, void *opaque);

@@ -155,6 +155,8 @@ static inline bool run_state_is_running(void)
  * stops the virtual clock. */
 void vm_start(void);
 void vm_stop(RunState state);
+/* Calls fn(opaque) with all vCPUs parked; who ran goes on then. To the outside nothing stops. */
+void vm_run_parked(void (*fn)(void *opaque), void *opaque);
 /* From any thread under the lock, vCPU threads too: posted to the main loop. */
 void vm_stop_request(RunState state);
 

@@ -18,6 +18,7 @@ const OptionRow option_rows[] = {
      .id = OPT_MACHINE},
     {"accel", "NAME[,PROP=VALUE...]", "accelerator; a second -accel is tried when the first fails",
      .id = OPT_ACCEL},
+    {"singlestep", .help = "one-insn-per-tb=on for -accel tcg", .id = OPT_SINGLESTEP},
     {"cpu", "MODEL[,+FEATURE][,-FEATURE]", "CPU model; help lists them", .id = OPT_CPU},
     {"device", "TYPE[,PROP=VALUE...]",
      "add a device; help lists them, TYPE,help lists the "

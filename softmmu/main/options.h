@@ -13,6 +13,7 @@ typedef enum OptionId {
     OPT_DUMP_CONFIG,
     OPT_MACHINE,
     OPT_ACCEL,
+    OPT_SINGLESTEP,
     OPT_CPU,
     OPT_DEVICE,
     OPT_OBJECT,

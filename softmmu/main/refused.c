@@ -59,7 +59,6 @@ const OptionRow refused_rows[] = {
     {"balloon", "", .refused = "a balloon is not offered"},
     {"watchdog", "", .refused = "it is no option any more; -device ib700 adds a watchdog"},
     {"icount", "", .refused = COUNTING},
-    {"singlestep", .refused = "stepping of translated code is not offered; -gdb steps the guest"},
     {"plugin", "", .refused = "plugins are not offered"},
     {"dfilter", "", .refused = "filtering the log by address is not offered"},
     {"preconfig", .refused = "the machine is made at once; -S starts it paused"},

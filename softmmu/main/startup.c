@@ -359,6 +359,18 @@ static bool move_kvm_options(const ConfigItem *item, void *opaque, Error **err)
     return kv != NULL;
 }
 
+static void add_one_insn(GPtrArray *texts)
+{
+    for (guint i = 0; i < texts->len; i++) {
+        char *text = texts->pdata[i];
+
+        if (strcmp(text, "tcg") == 0 || g_str_has_prefix(text, "tcg,")) {
+            texts->pdata[i] = g_strdup_printf("%s,one-insn-per-tb=on", text);
+            g_free(text);
+        }
+    }
+}
+
 /* A program by the name of kvm, or qemu-kvm, uses it. */
 static void add_default_accel(GPtrArray *texts)
 {
@@ -381,6 +393,9 @@ bool startup_accelerator(const Config *config, Error **err)
     }
     if (!texts->len) {
         add_default_accel(texts);
+    }
+    if (config_last(config, OPT_SINGLESTEP)) {
+        add_one_insn(texts);
     }
     if (!config_foreach(config, OPT_MACHINE, move_kvm_options, texts, err)) {
         return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands for who looks for an error: log, logfile, trace-event, info trace-events, gdbserver,
- * singlestep. */
+/* Commands for who looks for an error: log, logfile, trace-event, info trace-events, singlestep. */
+#include "accel/accel.h"
 #include "softmmu/monitor/monitor-private.h"
+#include "softmmu/run.h"
 #include "util/trace.h"
 
 static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -66,3 +67,37 @@ static const MonitorCommand info_trace_events_command = {
     .run = run_info_trace_events,
 };
 MONITOR_COMMAND(info_trace_events_command);
+
+/* -- singlestep -------------------------------------------------------------------------------- */
+
+typedef struct OneInsn {
+    bool on, is_fine;
+    Error **err;
+} OneInsn;
+
+static void set_one_insn(void *opaque)
+{
+    OneInsn *request = opaque;
+
+    request->is_fine = accel_current()->set_one_insn(request->on, request->err);
+}
+
+static bool run_singlestep(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const Accel *accel = accel_current();
+    OneInsn request = {.on = !values[0].present || values[0].number, .err = err};
+
+    if (!accel || !accel->set_one_insn) {
+        return error_set(err, "blocks of one instruction are only available with accel=tcg");
+    }
+    vm_run_parked(set_one_insn, &request);
+    return request.is_fine;
+}
+
+static const MonitorCommand singlestep_command = {
+    .name = "singlestep|one-insn-per-tb",
+    .help = "translate guest code by single instructions, so that each is logged (default: on)",
+    .args = {{"on|off", MONITOR_ARG_BOOL, .optional = true}},
+    .run = run_singlestep,
+};
+MONITOR_COMMAND(singlestep_command);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands about the machine as a whole: help, quit, stop and go, reset, power, status. */
+#include "accel/accel.h"
 #include "softmmu/monitor/monitor-private.h"
 #include "softmmu/run.h"
 #include "util/version.h"
@@ -137,11 +138,18 @@ static const JsonMember status_members[] = {{"running", &json_type_bool},
                                             {NULL}};
 static const JsonType status_type = {.kind = JSON_KIND_OBJECT, .members = status_members};
 
+static bool has_one_insn(void)
+{
+    const Accel *accel = accel_current();
+
+    return accel && accel->has_one_insn && accel->has_one_insn();
+}
+
 static bool run_info_status(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     monitor_return(monitor,
                    json_pack("{s:b, s:b, s:s}", "running", run_state_is_running(), "singlestep",
-                             false, "status", run_state_name(run_state_get())));
+                             has_one_insn(), "status", run_state_name(run_state_get())));
     return true;
 }
 
@@ -151,6 +159,9 @@ static void print_status(Monitor *monitor, const json_t *result)
     bool running = json_is_true(json_object_get(result, "running"));
 
     monitor_printf(monitor, "VM status: %s", running ? "running" : "paused");
+    if (json_is_true(json_object_get(result, "singlestep"))) {
+        monitor_printf(monitor, " (single step mode)");
+    }
     if (!running && !g_str_equal(status, "paused")) {
         monitor_printf(monitor, " (%s)", status);
     }

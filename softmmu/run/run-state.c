@@ -91,6 +91,15 @@ void vm_start(void)
     tell_listeners();
 }
 
+void vm_run_parked(void (*fn)(void *opaque), void *opaque)
+{
+    vcpus_park();
+    fn(opaque);
+    if (run_state_is_running()) {
+        vcpus_resume();
+    }
+}
+
 void vm_stop(RunState state)
 {
     bool was_running = run_state_is_running();

@@ -21,11 +21,11 @@ SECTORS = b"second sector\r\n".ljust(512, b"\0") + b"third sector\r\n".ljust(512
 
 
 @contextmanager
-def booted():
+def booted(*options):
     """A machine whose boot sector has printed its last line and halts in a loop."""
     with tempfile.TemporaryDirectory() as folder:
         image = boot_sector("boot-sector.S", folder, SECTORS)
-        with Machine(["-m", "64", "-drive", f"file={image},format=raw"]) as guest:
+        with Machine(["-m", "64", "-drive", f"file={image},format=raw", *options]) as guest:
             guest.wait_for("boot sector done", 180)
             yield guest
 
@@ -192,6 +192,22 @@ def test_dump():
         expect_in("No space left on device", guest.monitor("dump-guest-memory /dev/full"))
         expect_in("Status: failed", guest.monitor("info dump"))
         expect_in("VM status: running", guest.monitor("info status"))
+
+
+def test_singlestep():
+    """Blocks of one instruction, there and back, while the guest runs."""
+    with booted() as guest:
+        guest.monitor("singlestep")
+        expect_in("VM status: running (single step mode)", guest.monitor("info status"))
+        guest.monitor("system_reset")
+        guest.wait_for("boot sector done", 300)
+        guest.monitor("singlestep off")
+        expect("single step" not in guest.monitor("info status"), "off again")
+        guest.monitor("system_reset")
+        guest.wait_for("boot sector done", 180)
+        expect_in("is neither on nor off", guest.monitor("singlestep maybe"))
+    with booted("-singlestep") as guest:
+        expect_in("VM status: running (single step mode)", guest.monitor("info status"))
 
 
 def test_gdbserver():

@@ -193,9 +193,11 @@ static void note_extent(Translator *t, const Insn *insn)
 
 bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned max_insns)
 {
-    unsigned longest = tcg_options.block_insns < MAX_BLOCK_INSNS ? (unsigned)tcg_options.block_insns
-                       : t->block->is_trace                      ? MAX_TRACE_INSNS
-                                                                 : MAX_BLOCK_INSNS;
+    unsigned longest = tcg_options.one_insn ? 1
+                       : tcg_options.block_insns < MAX_BLOCK_INSNS
+                           ? (unsigned)tcg_options.block_insns
+                       : t->block->is_trace ? MAX_TRACE_INSNS
+                                            : MAX_BLOCK_INSNS;
     unsigned limit = MIN(max_insns, longest);
     uint64_t rip = t->block->rip;
     Returns returns = {.count = 0};
