@@ -3,6 +3,7 @@
 #include "tests/fuzz/fuzz-insn-draw.h"
 #include "tests/fuzz/fuzz-insn-evex.h"
 
+#include <cpuid.h>
 #include <string.h>
 
 /* -- Addresses -------------------------------------------------------------------------------- */
@@ -117,6 +118,15 @@ static void draw_vector(Random *r, uint8_t bytes[16])
     memcpy(bytes, halves, 16);
 }
 
+/* AMD's mask for misaligned operands. */
+static uint32_t mxcsr_mm(void)
+{
+    const uint32_t misalignsse = 1u << 7;
+    uint32_t a, b, c = 0, d;
+
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && c & misalignsse ? 1u << 17 : 0;
+}
+
 void fuzz_draw_fpu(Maker *m)
 {
     Random *r = &m->random;
@@ -125,6 +135,9 @@ void fuzz_draw_fpu(Maker *m)
 
     memset(fpu, 0, sizeof(*fpu));
     fpu->mxcsr = random_chance(r, 75) ? 0x1f80 : (uint32_t)random_below(r, 0x10000);
+    if ((fpu->mxcsr & 7) == 7) {
+        fpu->mxcsr |= mxcsr_mm();
+    }
     if (random_chance(r, 60)) {
         fpu->mxcsr |= 0x1f80;
     }

@@ -226,6 +226,35 @@ static InsnResult fault_or_misaligned(X86Cpu *cpu, const Insn *insn, uint64_t li
     return INSN_FAULT;
 }
 
+/* Of these AMD's silicon reads the lower half only, which shows where MXCSR.MM lets the operand
+ * reach into a page that is missing; the manuals leave that open. Not so of their VEX and EVEX
+ * forms. */
+static unsigned bytes_read(const Insn *insn, unsigned size)
+{
+    if (size != 16 || insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
+        return size;
+    }
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_UNPCKLPS:
+    case ZYDIS_MNEMONIC_UNPCKLPD:
+    case ZYDIS_MNEMONIC_PUNPCKLBW:
+    case ZYDIS_MNEMONIC_PUNPCKLWD:
+    case ZYDIS_MNEMONIC_PUNPCKLDQ:
+    case ZYDIS_MNEMONIC_PUNPCKLQDQ:
+    case ZYDIS_MNEMONIC_PSRLW:
+    case ZYDIS_MNEMONIC_PSRLD:
+    case ZYDIS_MNEMONIC_PSRLQ:
+    case ZYDIS_MNEMONIC_PSRAW:
+    case ZYDIS_MNEMONIC_PSRAD:
+    case ZYDIS_MNEMONIC_PSLLW:
+    case ZYDIS_MNEMONIC_PSLLD:
+    case ZYDIS_MNEMONIC_PSLLQ:
+        return 8;
+    default:
+        return size;
+    }
+}
+
 /* Read, run, write back by a bounce slot. */
 static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
                               bool is_write)
@@ -239,7 +268,8 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
     uint8_t *slot = cpu->tcg.bounce + (MUTANT(59, linear & 63, 0));
     InsnResult result;
 
-    if ((is_read || is_partial) && !access_read(cpu, linear, slot, size, ACCESS_READ)) {
+    if ((is_read || is_partial) &&
+        !access_read(cpu, linear, slot, bytes_read(insn, size), ACCESS_READ)) {
         return fault_or_misaligned(cpu, insn, linear, size);
     }
     result = exact_run_thunk(cpu, insn, slot);
