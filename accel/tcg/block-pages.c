@@ -127,13 +127,14 @@ static bool block_fill(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned
     g_assert(block->code_size <= REGION_HEADROOM &&
              code_region->arena_used - arena_before <= REGION_HEADROOM);
     code_cache.used = ((size_t)(e.p - code_cache.write) + 15) & ~(size_t)15;
+    COUNT_SET(code_region->used, code_cache.used);
     block_insert(block);
     perf_map_add(cpu, block);
     jit_dump_add(cpu, block);
-    block_statistics.translated++;
-    block_statistics.guest_insns += block->insn_count;
-    block_statistics.guest_bytes += block->guest_size;
-    block_statistics.host_bytes += block->code_size;
+    COUNT_UP(block_statistics.translated);
+    COUNT_ADD(block_statistics.guest_insns, block->insn_count);
+    COUNT_ADD(block_statistics.guest_bytes, block->guest_size);
+    COUNT_ADD(block_statistics.host_bytes, block->code_size);
     return true;
 }
 
@@ -227,7 +228,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
     unsigned kept = 0;
 
     if (!(page->granules & block_granules(first, last))) {
-        block_statistics.beside_code++;
+        COUNT_UP(block_statistics.beside_code);
         page_grows_hot(page, 1);
         return;
     }
@@ -241,7 +242,7 @@ static void page_invalidate(CodePage *page, unsigned first, unsigned last)
         block_extent(block, page->ram_page, &block_first, &block_last);
         if (block_first <= last && MUTANT(80, block_last >= first, block_last > first)) {
             block_drop(block);
-            block_statistics.invalidated++;
+            COUNT_UP(block_statistics.invalidated);
         } else {
             granules |= block_granules(block_first, block_last);
             page->blocks->pdata[kept++] = block;
@@ -277,7 +278,7 @@ static void drop_at(CodeRegion *region, uint64_t linear)
         }
         if (block->valid && from_start < block->guest_size) {
             block_drop(block);
-            block_statistics.invalidated++;
+            COUNT_UP(block_statistics.invalidated);
         }
     }
 }
@@ -340,7 +341,8 @@ void blocks_flush(bool release)
         X86Cpu *cpu = vcpu_get(i)->cpu;
         memset(cpu->tcg.jump_cache, 0, sizeof(cpu->tcg.jump_cache));
     }
-    block_statistics.dropped = block_statistics.chained = 0;
+    COUNT_SET(block_statistics.dropped, 0);
+    COUNT_SET(block_statistics.chained, 0);
 }
 
 /* -- Writes ------------------------------------------------------------------------------------ */

@@ -106,7 +106,7 @@ void block_link(JumpSlot *slot, Block *to)
     slot->to = to;
     slot->next_in = to->incoming;
     to->incoming = slot;
-    block_statistics.chained++;
+    COUNT_UP(block_statistics.chained);
     slot_set(slot, code_cache_writable(entry_for(slot, MUTANT(73, to, from))));
 }
 
@@ -121,7 +121,7 @@ static void slot_unlink(JumpSlot *slot)
     }
     *link = slot->next_in;
     slot->to = NULL;
-    block_statistics.chained--;
+    COUNT_SET(block_statistics.chained, block_statistics.chained - 1);
     slot_set(slot, MUTANT(74, slot->stub, slot->place + 4));
 }
 
@@ -141,7 +141,7 @@ void block_detach(Block *block)
     Block **link = hash_slot(block->ram_address, block->rip, block->mode);
 
     __atomic_store_n(&block->valid, false, __ATOMIC_SEQ_CST);
-    block_statistics.dropped++;
+    COUNT_UP(block_statistics.dropped);
     while (*link != block) {
         link = &(*link)->next_hash;
     }

@@ -49,7 +49,7 @@ void checked_page_begin(CodePage *page)
     page->loose = g_new0(uint64_t, TARGET_PAGE_SIZE / 64);
     page->next_checked = checked_pages;
     checked_pages = page;
-    block_statistics.checked_pages++;
+    COUNT_UP(block_statistics.checked_pages);
 }
 
 void checked_page_end(CodePage *page)
@@ -123,7 +123,7 @@ void checked_block_stale(X86Cpu *cpu, Block *block)
         if (++page->stale_count > page->blocks->len / 2) {
             forget_dropped(page);
         }
-        block_statistics.stale_blocks++;
+        COUNT_UP(block_statistics.stale_blocks);
     }
     code_unlock();
 }

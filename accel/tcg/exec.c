@@ -114,7 +114,7 @@ const void *tcg_find_code(X86Cpu *cpu)
     if (!block || !tail_is_known(cpu, block, linear)) {
         return NULL;
     }
-    cpu->tcg.own->statistics.light_lookups++;
+    COUNT_UP(cpu->tcg.own->statistics.light_lookups);
     remember(cpu, block);
     return block->code;
 }
@@ -142,7 +142,7 @@ static Block *find_block(X86Cpu *cpu)
     uint32_t mode = cpu->mode | (own->careful ? BLOCK_CAREFUL : 0);
     Block *block;
 
-    own->statistics.lookups++;
+    COUNT_UP(own->statistics.lookups);
     if (table->entries[i].tag_exec != page) {
         if (!paging_is_canonical(cpu, linear) || !tlb_resolve(cpu, linear, ACCESS_EXEC, &target) ||
             !target.host) {
@@ -240,7 +240,7 @@ const void *tcg_run_insn(X86Cpu *cpu, const void *insn)
 {
     const void *code;
 
-    cpu->tcg.own->statistics.exits[EXIT_INSN]++;
+    COUNT_UP(cpu->tcg.own->statistics.exits[EXIT_INSN]);
     target_restore_saved_flags(cpu);
     target_run_insn(cpu, insn);
     if (!tcg_options.opt_return || !may_go_on(cpu)) {
@@ -262,7 +262,7 @@ static JumpSlot *run_code(X86Cpu *cpu, const void *code)
     fpu_unpark(cpu);
     target_save_flags(cpu);
     reason = stubs.enter(cpu, code);
-    cpu->tcg.own->statistics.exits[reason] += reason != EXIT_DONE;
+    COUNT_ADD(cpu->tcg.own->statistics.exits[reason], reason != EXIT_DONE);
     switch (reason) {
     case EXIT_CHAIN:
         target_restore_saved_flags(cpu);
@@ -324,9 +324,8 @@ static bool needs_exact_step(X86Cpu *cpu)
     bool waiting = cpu->interrupt_shadow && __atomic_load_n(&cpu->events, __ATOMIC_SEQ_CST);
 
     if (waiting || cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS | CPU_MODE_AC)) {
-        cpu->tcg.own->statistics.steps[waiting                   ? STEP_SHADOW
-                                       : cpu->mode & CPU_MODE_AC ? STEP_ALIGNMENT
-                                                                 : STEP_TRAP]++;
+        SlowStep why = waiting ? STEP_SHADOW : cpu->mode & CPU_MODE_AC ? STEP_ALIGNMENT : STEP_TRAP;
+        COUNT_UP(cpu->tcg.own->statistics.steps[why]);
         return true;
     }
     cpu->interrupt_shadow = false;
@@ -421,7 +420,7 @@ static void turn(X86Cpu *cpu, Pending *pending)
         own->careful = pending->slot && pending->slot->careful && pending->slot->target == cpu->rip;
         block = find_block(cpu);
         if (!block) {
-            cpu->tcg.own->statistics.steps[STEP_NO_BLOCK]++;
+            COUNT_UP(cpu->tcg.own->statistics.steps[STEP_NO_BLOCK]);
             exact_step(cpu);
             pending->slot = NULL;
             return;

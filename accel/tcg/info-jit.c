@@ -63,7 +63,7 @@ static uint64_t sum_of(size_t offset)
     for (unsigned i = 0; i < vcpu_count(); i++) {
         const TcgStatistics *statistics = statistics_of(i);
         if (statistics) {
-            sum += *(const uint64_t *)((const uint8_t *)statistics + offset);
+            sum += COUNTED(*(const uint64_t *)((const uint8_t *)statistics + offset));
         }
     }
     return sum;
@@ -81,10 +81,23 @@ static uint64_t other_slow_accesses(void)
     return other;
 }
 
+/* The CPUs count on meanwhile. */
+static BlockStatistics count_blocks(void)
+{
+    BlockStatistics now;
+    const uint64_t *from = (const uint64_t *)&block_statistics;
+    uint64_t *to = (uint64_t *)&now;
+
+    for (size_t i = 0; i < sizeof(now) / sizeof(*to); i++) {
+        to[i] = COUNTED(from[i]);
+    }
+    return now;
+}
+
 static void append_blocks(GString *text)
 {
-    const BlockStatistics *s = &block_statistics;
-    uint64_t made = MAX(s->translated, 1);
+    const BlockStatistics now = count_blocks(), *s = &now;
+    uint64_t made = MAX(s->translated, 1), kept = regions_block_count();
 
     g_string_append_printf(text,
                            "Translation buffer state:\n"
@@ -94,7 +107,7 @@ static void append_blocks(GString *text)
                            "TB avg host size    %" PRIu64 " bytes (expansion ratio: %.1f)\n"
                            "direct jump count   %" PRIu64 " chained\n",
                            regions_code_size(), code_cache.size - code_cache.blocks_start,
-                           regions_block_count() - s->dropped, s->guest_bytes / made,
+                           kept - MIN(kept, s->dropped), s->guest_bytes / made,
                            (double)s->guest_insns / (double)made, s->host_bytes / made,
                            (double)s->host_bytes / (double)MAX(s->guest_bytes, 1), s->chained);
     g_string_append_printf(
@@ -117,7 +130,7 @@ static void append_row(GString *text, const char *name, uint64_t value)
 
 void tcg_count(AccelCountFn *fn, void *opaque)
 {
-    const BlockStatistics *s = &block_statistics;
+    const BlockStatistics now = count_blocks(), *s = &now;
 
     fn("blocks translated", s->translated, opaque);
     fn("guest instructions translated", s->guest_insns, opaque);
@@ -144,10 +157,10 @@ char *tcg_info_jit(void)
     for (unsigned i = 0; vcpu_count() > 1 && i < vcpu_count(); i++) {
         const TcgStatistics *s = statistics_of(i);
         if (s) {
-            g_string_append_printf(text,
-                                   "CPU %u: TLB refills %" PRIu64 ", exact steps %" PRIu64
-                                   ", lookups %" PRIu64 "\n",
-                                   i, s->refills, s->exact_steps, s->lookups);
+            g_string_append_printf(
+                text,
+                "CPU %u: TLB refills %" PRIu64 ", exact steps %" PRIu64 ", lookups %" PRIu64 "\n",
+                i, COUNTED(s->refills), COUNTED(s->exact_steps), COUNTED(s->lookups));
         }
     }
     target_append_jit_info(text);

@@ -54,6 +54,7 @@ bool regions_init(Error **err)
         *region = (CodeRegion){.start = code_cache.blocks_start + i * size,
                                .max_count = size / MIN_CODE_BYTES,
                                .arena_size = size * ARENA_FACTOR};
+        region->used = region->start;
         region->end = region->start + size;
         region->blocks = reserve(region->max_count * sizeof(Block));
         region->arena = reserve(region->arena_size);
@@ -108,10 +109,10 @@ static void retire(CodeRegion *region)
         return;
     }
     TRACE(tcg_evict, "region %u blocks %zu", (unsigned)(region - code_regions), count);
-    block_statistics.evictions++;
+    COUNT_UP(block_statistics.evictions);
     for (size_t i = 0; i < count; i++) {
         if (region->blocks[i].valid) {
-            block_statistics.evicted++;
+            COUNT_UP(block_statistics.evicted);
             block_detach(&region->blocks[i]);
         }
     }
@@ -147,7 +148,7 @@ bool region_is_drained(const CodeRegion *region, const X86Cpu *cpu)
 static bool drain(const CodeRegion *region, X86Cpu *cpu)
 {
     if (!region_is_drained(region, cpu)) {
-        block_statistics.eviction_waits++;
+        COUNT_UP(block_statistics.eviction_waits);
         exclusive_begin(cpu); /* kicks them and waits until they stand still */
         exclusive_end();
     }
@@ -159,10 +160,11 @@ static bool drain(const CodeRegion *region, X86Cpu *cpu)
 static void reset(CodeRegion *region)
 {
     __atomic_fetch_add(&code_cache.flush_count, 1, __ATOMIC_SEQ_CST);
-    block_statistics.dropped -= MIN(block_statistics.dropped, region->count);
+    COUNT_SET(block_statistics.dropped,
+              block_statistics.dropped - MIN(block_statistics.dropped, region->count));
     __atomic_store_n(&region->count, 0, __ATOMIC_RELEASE);
     region->arena_used = 0;
-    region->used = region->start;
+    COUNT_SET(region->used, region->start);
     region->is_retired = false;
 }
 
@@ -195,7 +197,6 @@ bool regions_make_room(X86Cpu *cpu)
         return false;
     }
     reset(next);
-    code_region->used = code_cache.used;
     unmap_writable(code_region);
     make_current(next);
     retire(behind(next));
@@ -260,7 +261,7 @@ void regions_reset(bool release)
     for (unsigned i = 0; i < code_region_count; i++) {
         CodeRegion *region = &code_regions[i];
         if (release && region->count) {
-            release_memory(region, region == code_region ? code_cache.used : region->used);
+            release_memory(region, region->used);
         }
         reset(region);
     }
@@ -272,18 +273,17 @@ size_t regions_block_count(void)
     size_t count = 0;
 
     for (unsigned i = 0; i < code_region_count; i++) {
-        count += code_regions[i].count;
+        count += COUNTED(code_regions[i].count);
     }
     return count;
 }
 
 size_t regions_code_size(void)
 {
-    size_t size = code_region ? code_cache.used - code_region->start : 0;
+    size_t size = 0;
 
     for (unsigned i = 0; i < code_region_count; i++) {
-        const CodeRegion *region = &code_regions[i];
-        size += region != code_region && region->used ? region->used - region->start : 0;
+        size += COUNTED(code_regions[i].used) - code_regions[i].start;
     }
     return size;
 }

@@ -11,10 +11,10 @@
 #define REGION_HEADROOM (1u << 17) /* more than one block can take of code or arena */
 
 /* A piece of the cache with all that its blocks need. Under the code lock; `count` is read by the
- * signal handler too. */
+ * signal handler too, it and `used` by who shows them. */
 typedef struct CodeRegion {
     size_t start, end; /* offsets in the code cache */
-    size_t used;       /* where its code ends, once another region is current */
+    size_t used;       /* where its code ends */
     Block *blocks;     /* in the order of their code */
     size_t count, max_count;
     uint8_t *arena; /* marks, slots, kept instructions */

@@ -153,7 +153,7 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
         }
     }
     if (own->contexts[oldest].valid) {
-        own->statistics.tlb_flushes[TLB_FLUSH_REPLACED]++;
+        COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_REPLACED]);
     } else {
         table_begin(own->contexts[oldest].table);
     }
@@ -235,7 +235,7 @@ void tcg_flush_tlb(X86Cpu *cpu)
     if (!own) {
         return;
     }
-    own->statistics.tlb_flushes[TLB_FLUSH_ALL]++;
+    COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_ALL]);
     TLB_LOG(cpu, "mmu: CPU %u flushes its TLB\n", cpu->vcpu.index);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         if (own->contexts[i].valid) {
@@ -254,7 +254,7 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
     if (!own) {
         return;
     }
-    own->statistics.tlb_flushes[TLB_FLUSH_NON_GLOBAL]++;
+    COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_NON_GLOBAL]);
     TLB_LOG(cpu, "mmu: CPU %u flushes what is not global, PCID %" PRIu64 ", CR3 0x%" PRIx64 "\n",
             cpu->vcpu.index, pcid, cpu->cr3);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
@@ -337,7 +337,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
     if (!own) {
         return;
     }
-    own->statistics.tlb_flushes[TLB_FLUSH_PAGE]++;
+    COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_PAGE]);
     TLB_LOG(cpu, "mmu: CPU %u flushes page 0x%" PRIx64 "\n", cpu->vcpu.index, linear);
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
         TlbContext *context = &own->contexts[c];
@@ -347,7 +347,7 @@ void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear)
             continue;
         }
         if (may_be_large(context, linear)) {
-            own->statistics.tlb_flushes[TLB_FLUSH_LARGE_PAGE]++;
+            COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_LARGE_PAGE]);
             context_flush(own, context, false);
             continue;
         }
@@ -441,7 +441,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     if (!paging_walk(cpu, linear, access, &walk)) {
         return false;
     }
-    own->statistics.refills++;
+    COUNT_UP(own->statistics.refills);
     TLB_LOG(cpu, "mmu: CPU %u fills 0x%" PRIx64 " -> 0x%" PRIx64 ", access %u\n", cpu->vcpu.index,
             linear, walk.physical, access);
     page = walk.physical & ~(TARGET_PAGE_SIZE - 1);
@@ -519,7 +519,7 @@ static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarg
 static TlbRefill find_once(X86Cpu *cpu, uint64_t linear, uint64_t host)
 {
     cpu->tcg.once = (TlbEntry){.tag_read = linear, .tag_write = linear, .host = host};
-    cpu->tcg.own->statistics.found_once++;
+    COUNT_UP(cpu->tcg.own->statistics.found_once);
     return TLB_ONCE;
 }
 
@@ -611,7 +611,7 @@ TlbRefill tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
                              cpu->tcg.tlb[tlb_index(linear)].host +
                                  (linear & (TARGET_PAGE_SIZE - 1)));
         }
-        cpu->tcg.own->statistics.slow[SLOW_CROSSING]++;
+        COUNT_UP(cpu->tcg.own->statistics.slow[SLOW_CROSSING]);
         return TLB_NOT_FILLED;
     }
     if (size && may_store_beside(cpu, access) && is_known_beside(cpu, linear) &&
@@ -628,7 +628,7 @@ TlbRefill tlb_refill(X86Cpu *cpu, uint64_t linear, unsigned access)
             return find_once(cpu, linear, host);
         }
     }
-    cpu->tcg.own->statistics.slow[why]++;
+    COUNT_UP(cpu->tcg.own->statistics.slow[why]);
     return TLB_NOT_FILLED;
 }
 
@@ -642,10 +642,10 @@ WindowRefill tlb_refill_window(X86Cpu *cpu, uint64_t linear, unsigned access)
         return WINDOW_FILLED;
     }
     if (!cpu->fpu_live) {
-        statistics->slow[SLOW_WALK]++;
+        COUNT_UP(statistics->slow[SLOW_WALK]);
         return WINDOW_LEAVE;
     }
-    statistics->windows_left++;
+    COUNT_UP(statistics->windows_left);
     return WINDOW_NOT_SHARED;
 }
 

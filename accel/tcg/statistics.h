@@ -5,6 +5,12 @@
 
 #include "accel/accel.h"
 
+/* One thread counts at a time; who shows the counter reads it meanwhile without a lock. */
+#define COUNT_UP(counter) COUNT_ADD(counter, 1)
+#define COUNT_ADD(counter, n) COUNT_SET(counter, (counter) + (n))
+#define COUNT_SET(counter, value) __atomic_store_n(&(counter), value, __ATOMIC_RELAXED)
+#define COUNTED(counter) __atomic_load_n(&(counter), __ATOMIC_RELAXED)
+
 /* Why a refill could not help and exact mode has to do the access. */
 typedef enum SlowAccess {
     SLOW_DEVICE,   /* no RAM there */

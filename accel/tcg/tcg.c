@@ -65,7 +65,7 @@ static void flush_posted(Vcpu *vcpu, void *opaque)
     X86Cpu *cpu = vcpu->cpu;
 
     if (cpu->tcg.own) {
-        cpu->tcg.own->statistics.map_changes++;
+        COUNT_UP(cpu->tcg.own->statistics.map_changes);
     }
     tcg_flush_tlb(cpu);
 }
@@ -213,7 +213,7 @@ static void tcg_kick(Vcpu *vcpu)
 static void tcg_machine_reset(void)
 {
     if (flush_is_safe()) {
-        block_statistics.flushes++;
+        COUNT_UP(block_statistics.flushes);
         blocks_flush(true);
     }
 }
@@ -227,7 +227,7 @@ static bool tcg_set_one_insn(bool on, Error **err)
         return error_set(err, "a CPU is in the midst of an access: try again");
     }
     tcg_options.one_insn = on;
-    block_statistics.flushes++;
+    COUNT_UP(block_statistics.flushes);
     blocks_flush(false);
     return true;
 }

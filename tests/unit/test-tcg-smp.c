@@ -266,8 +266,7 @@ static void test_waits_within_exclusive(void)
     g_assert_cmpuint(crossing, <=, sum + CPUS);
 }
 
-/* Commands that ask and need no arguments. Not info jit: it shows counters that CPUs count
- * meanwhile without a lock. */
+/* Commands that ask and need no arguments. */
 static bool asks(const MonitorCommand *command)
 {
     bool is_query = command->qmp && g_str_has_prefix(command->qmp, "query-");
@@ -277,8 +276,7 @@ static bool asks(const MonitorCommand *command)
             return false;
         }
     }
-    bool is_info = command->name && g_str_has_prefix(command->name, "info ") &&
-                   !g_str_equal(command->name, "info jit");
+    bool is_info = command->name && g_str_has_prefix(command->name, "info ");
     return is_query || is_info;
 }
 

@@ -267,7 +267,7 @@ void target_exact_step(X86Cpu *cpu)
     DebugStart start = debug_regs_start(cpu);
     const Insn *insn;
 
-    cpu->tcg.own->statistics.exact_steps++;
+    COUNT_UP(cpu->tcg.own->statistics.exact_steps);
     if (cpu->mode & CPU_MODE_BREAKPOINTS && debug_regs_stops_before(cpu)) {
         exception_deliver(cpu);
         cpu->debug_pending = 0;

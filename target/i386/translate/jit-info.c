@@ -49,7 +49,7 @@ static void append_run_by_c(GString *text)
         InsnCount entry = {i, 0};
         for (unsigned n = 0; n < vcpu_count(); n++) {
             const uint64_t *counts = ((X86Cpu *)vcpu_get(n)->cpu)->tcg.insn_counts;
-            entry.count += counts ? counts[i] : 0;
+            entry.count += counts ? COUNTED(counts[i]) : 0;
         }
         if (entry.count) {
             g_array_append_val(found, entry);
@@ -68,9 +68,10 @@ void target_append_jit_info(GString *text)
 {
     append_run_by_c(text);
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
-        if (not_carried[i]) {
+        if (COUNTED(not_carried[i])) {
             g_string_append_printf(text, "not carried: %s, %u times\n",
-                                   ZydisMnemonicGetString((ZydisMnemonic)i), not_carried[i]);
+                                   ZydisMnemonicGetString((ZydisMnemonic)i),
+                                   COUNTED(not_carried[i]));
         }
     }
 }

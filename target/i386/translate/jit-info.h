@@ -4,6 +4,7 @@
 #ifndef TARGET_I386_TRANSLATE_JIT_INFO_H
 #define TARGET_I386_TRANSLATE_JIT_INFO_H
 
+#include "accel/tcg/statistics.h"
 #include "target/i386/cpu.h"
 #include "target/i386/translate/insn.h"
 
@@ -13,7 +14,7 @@ void jit_info_not_carried(const Insn *insn);
 /* A block was left for it. Light. */
 static inline void jit_info_run_by_c(X86Cpu *cpu, const Insn *insn)
 {
-    ((uint64_t *)cpu->tcg.insn_counts)[insn->mnemonic]++;
+    COUNT_UP(((uint64_t *)cpu->tcg.insn_counts)[insn->mnemonic]);
 }
 
 #endif
