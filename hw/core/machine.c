@@ -375,6 +375,16 @@ static bool check_rtc(const Machine *machine, Error **err)
     return false;
 }
 
+static bool make_numa(Machine *machine, Error **err)
+{
+    if (machine->numa_options->len && !machine_info(machine)->ram_id) {
+        return error_set(err, "-numa: machine '%s' has no memory to divide",
+                         machine_info(machine)->name);
+    }
+    machine->numa = machine->numa_options->len ? numa_new(machine, err) : NULL;
+    return machine->numa || !machine->numa_options->len;
+}
+
 static bool machine_realize(Object *obj, Error **err)
 {
     Machine *machine = (Machine *)obj;
@@ -405,7 +415,7 @@ static bool machine_realize(Object *obj, Error **err)
         return error_set(err, "-usb: machine '%s' has no USB controller", info->name);
     }
     return check_memory_slots(machine, err) && complete_cpus(machine, err) &&
-           check_rtc(machine, err) && check_boot(machine, err);
+           check_rtc(machine, err) && check_boot(machine, err) && make_numa(machine, err);
 }
 
 bool machine_set_boot_order(Machine *machine, const char *letters, Error **err)
@@ -430,6 +440,15 @@ static void fw_cfg_free(gpointer item)
     g_free(entry);
 }
 
+static void numa_option_free(gpointer data)
+{
+    NumaOption *option = data;
+
+    keyval_free(option->kv);
+    g_free(option->origin);
+    g_free(option);
+}
+
 static void machine_init(Object *obj)
 {
     Machine *machine = (Machine *)obj;
@@ -438,6 +457,7 @@ static void machine_init(Object *obj)
     machine->acpi_tables = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     machine->smbios = g_ptr_array_new_with_free_func((GDestroyNotify)keyval_free);
     machine->firmware_dirs = g_ptr_array_new_with_free_func(g_free);
+    machine->numa_options = g_ptr_array_new_with_free_func(numa_option_free);
     for (const char *const *dir = machine_default_firmware_dirs; *dir; dir++) {
         g_ptr_array_add(machine->firmware_dirs, g_strdup(*dir));
     }
@@ -451,6 +471,8 @@ static void machine_finalize(Object *obj)
     g_ptr_array_free(machine->acpi_tables, TRUE);
     g_ptr_array_free(machine->smbios, TRUE);
     g_ptr_array_free(machine->firmware_dirs, TRUE);
+    g_ptr_array_free(machine->numa_options, TRUE);
+    numa_free(machine->numa);
 }
 
 static bool parse_uuid(const Field *field, void *address, const char *text, Error **err)
@@ -561,6 +583,8 @@ static const Field machine_fields[] = {
     LINK(Machine, acpi_tables),
     LINK(Machine, smbios),
     LINK(Machine, firmware_dirs),
+    LINK(Machine, numa_options),
+    DERIVED(Machine, numa),
     FIELDS_END,
 };
 

@@ -138,12 +138,32 @@ static uint8_t disk_translations(void)
     return translations;
 }
 
+/* Number of nodes, the node of each CPU by APIC id, the memory of each node: 64 bits each. */
+static void describe_nodes(PcMachine *pc, const Numa *numa)
+{
+    const MachineCpus *cpus = &pc->machine.cpus;
+    unsigned ids = cpu_apic_id(cpus->max - 1) + 1;
+    unsigned count = 1 + ids + (numa ? numa->count : 0);
+    g_autofree uint64_t *words = g_new0(uint64_t, count);
+
+    words[0] = GUINT64_TO_LE(numa ? numa->count : 0);
+    for (unsigned i = 0; numa && i < cpus->max; i++) {
+        words[1 + cpu_apic_id(i)] = GUINT64_TO_LE(numa->node_of_cpu[i]);
+    }
+    for (unsigned i = 0; numa && i < numa->count; i++) {
+        words[1 + ids + i] = GUINT64_TO_LE(numa->nodes[i].size);
+    }
+    g_autoptr(GBytes) bytes = g_bytes_new(words, count * sizeof(*words));
+    fw_cfg_set(pc->fw_cfg, FW_CFG_NUMA, bytes);
+}
+
 static void describe_machine(PcMachine *pc)
 {
     const Machine *machine = &pc->machine;
     g_autoptr(GBytes) uuid = g_bytes_new(machine->uuid, sizeof(machine->uuid));
 
     fw_cfg_set(pc->fw_cfg, FW_CFG_UUID, uuid);
+    describe_nodes(pc, machine->numa);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_NOGRAPHIC, !machine->graphics, 2);
     fw_cfg_set_number(pc->fw_cfg, FW_CFG_CPU_COUNT, machine->cpus.count, 2);
     /* As far as APIC ids go, which is more than the CPUs where the shape leaves gaps. */
@@ -233,6 +253,7 @@ bool pc_firmware_ready(Machine *machine, Error **err)
         .serial_ports = pc->serial_ports,
         .panic_port = panic_port,
         .user_tables = pc->machine.acpi_tables,
+        .numa = pc->machine.numa,
         .hpet_timers = pc->timers ? hpet_timer_count(pc->timers) : 0,
     };
 

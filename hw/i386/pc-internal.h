@@ -31,7 +31,9 @@ typedef struct PcMachine {
     Region cpu_memory; /* ...and what CPUs see of the first: local APICs may lie on top */
     Region smm_memory, smm_system;           /* the same in SMM, with SMRAM in front */
     Region smm_code_memory, smm_code_system; /* and for SMM's instruction fetches */
-    RamBlock *ram_block;
+    bool has_memory;     /* pc_memory_create() went well */
+    RamBlock *ram_block; /* NULL: RAM is that of the nodes */
+    Region *node_ram;    /* of each node, or NULL */
     Region ram, ram_low, ram_high, apic_region;
     uint64_t low_size, high_size; /* bytes of RAM from 0 and from 4 GiB up */
     FirmwareRom firmware_rom;

@@ -10,6 +10,7 @@
 
 #include "hw/apic.h"
 #include "hw/rtc.h"
+#include "softmmu/memory-backend.h"
 
 /* RAM keeps out of the last 512 MiB below 4 GiB; once it has to be split, out of the last GiB, so
  * that both halves stay aligned to huge pages. */
@@ -79,6 +80,51 @@ static uint64_t low_memory(const PcMachine *pc)
     return size < limit ? size : MIN(limit, LOW_RAM_SPLIT);
 }
 
+static bool has_node_memory(const Machine *machine)
+{
+    for (unsigned i = 0; machine->numa && i < machine->numa->count; i++) {
+        if (machine->numa->nodes[i].backend) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -numa memdev=: RAM is one block behind the other. */
+static void create_node_ram(PcMachine *pc, const Numa *numa)
+{
+    uint64_t address = 0;
+
+    region_init(
+        &pc->ram,
+        &(RegionDesc){.name = PC_RAM_ID, .kind = REGION_CONTAINER, .size = pc->machine.ram_size});
+    pc->node_ram = g_new0(Region, numa->count);
+    for (unsigned i = 0; i < numa->count; i++) {
+        const NumaNode *node = &numa->nodes[i];
+
+        if (node->size) {
+            region_init(&pc->node_ram[i], &(RegionDesc){.name = node->backend->obj.name,
+                                                        .kind = REGION_RAM,
+                                                        .size = node->size,
+                                                        .ram = node->backend->block});
+            region_add(&pc->ram, address, &pc->node_ram[i], 0);
+        }
+        address += node->size;
+    }
+}
+
+static void create_ram(PcMachine *pc)
+{
+    if (!pc->ram_block) {
+        create_node_ram(pc, pc->machine.numa);
+        return;
+    }
+    region_init(&pc->ram, &(RegionDesc){.name = PC_RAM_ID,
+                                        .kind = REGION_RAM,
+                                        .size = pc->machine.ram_size,
+                                        .ram = pc->ram_block});
+}
+
 bool pc_memory_create(PcMachine *pc, Error **err)
 {
     const Machine *machine = &pc->machine;
@@ -86,18 +132,18 @@ bool pc_memory_create(PcMachine *pc, Error **err)
     if (machine->ram_size < 1 << 20) {
         return error_set(err, "-m: machine '%s' needs at least 1 MiB", machine_info(machine)->name);
     }
-    pc->ram_block = machine_new_ram(machine, PC_RAM_ID, err);
-    if (!pc->ram_block) {
-        return false;
+    if (!has_node_memory(machine)) {
+        pc->ram_block = machine_new_ram(machine, PC_RAM_ID, err);
+        if (!pc->ram_block) {
+            return false;
+        }
     }
+    pc->has_memory = true;
     pc->low_size = low_memory(pc);
     pc->high_size = machine->ram_size - pc->low_size;
     region_transaction_begin();
     create_roots(pc);
-    region_init(&pc->ram, &(RegionDesc){.name = PC_RAM_ID,
-                                        .kind = REGION_RAM,
-                                        .size = machine->ram_size,
-                                        .ram = pc->ram_block});
+    create_ram(pc);
     add_ram_alias(pc, &pc->ram_low, "ram-below-4g", 0, 0, pc->low_size);
     if (pc->high_size) {
         add_ram_alias(pc, &pc->ram_high, "ram-above-4g", pc->low_size, PC_4_GIB, pc->high_size);
@@ -108,7 +154,7 @@ bool pc_memory_create(PcMachine *pc, Error **err)
 
 void pc_memory_destroy(PcMachine *pc)
 {
-    if (!pc->ram_block) {
+    if (!pc->has_memory) {
         return;
     }
     apic_set_memory(NULL, NULL);
@@ -117,6 +163,9 @@ void pc_memory_destroy(PcMachine *pc)
     region_fini(&pc->apic_region);
     region_fini(&pc->ram_high);
     region_fini(&pc->ram_low);
+    for (unsigned i = 0; pc->node_ram && i < pc->machine.numa->count; i++) {
+        region_fini(&pc->node_ram[i]);
+    }
     region_fini(&pc->ram);
     region_fini(&pc->io);
     region_fini(&pc->smm_code_system);
@@ -130,8 +179,9 @@ void pc_memory_destroy(PcMachine *pc)
     address_space_fini(&address_space_smm_code);
     address_space_fini(&address_space_smm);
     address_space_fini(&address_space_memory);
-    ram_block_unref(pc->ram_block);
-    pc->ram_block = NULL;
+    g_clear_pointer(&pc->node_ram, g_free);
+    g_clear_pointer(&pc->ram_block, ram_block_unref);
+    pc->has_memory = false;
 }
 
 static void set_cmos(PcMachine *pc, unsigned index, uint64_t value, unsigned count)

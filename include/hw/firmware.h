@@ -37,6 +37,7 @@ typedef struct AcpiConfig {
     unsigned hpet_timers;                /* 0: no HPET */
     uint16_t panic_port;                 /* of pvpanic; 0: there is none */
     const GPtrArray *user_tables;        /* of GBytes *, whole tables; NULL: none */
+    const Numa *numa;                    /* NULL: no nodes */
 } AcpiConfig;
 
 /* A table as -acpitable describes it, summed; the caller drops the reference. NULL on failure. */

@@ -23,6 +23,7 @@ enum { /* keys; numbers as guests know them */
        FW_CFG_KERNEL_SIZE = 0x08,
        FW_CFG_INITRD_ADDRESS = 0x0a,
        FW_CFG_INITRD_SIZE = 0x0b,
+       FW_CFG_NUMA = 0x0d,
        FW_CFG_BOOT_MENU = 0x0e,
        FW_CFG_CPU_MAX = 0x0f,
        FW_CFG_KERNEL_ENTRY = 0x10,

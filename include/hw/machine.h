@@ -5,6 +5,7 @@
 #define HW_MACHINE_H
 
 #include "hw/device.h"
+#include "hw/numa.h"
 
 #define MACHINE_SERIAL_COUNT 4
 #define MACHINE_TYPE_SUFFIX "-machine"
@@ -95,6 +96,9 @@ struct Machine {
     GPtrArray *acpi_tables;                /* of GBytes *, each a whole table: -acpitable */
     GPtrArray *smbios;                     /* of KeyVal *, each good for smbios_check_option() */
     GPtrArray *firmware_dirs;              /* of char *: -L first, then where systems keep them */
+    GPtrArray *numa_options;               /* of NumaOption *, in the order of the command line */
+
+    Numa *numa; /* DERIVED: realize makes it of numa_options; NULL: the machine has no nodes */
 };
 
 extern const Type machine_type; /* "machine", abstract */

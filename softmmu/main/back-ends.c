@@ -152,6 +152,19 @@ static bool add_acpi_table(const ConfigItem *item, void *opaque, Error **err)
     return table != NULL;
 }
 
+/* Checked when the machine knows its memory and its CPUs. */
+static bool add_numa(const ConfigItem *item, void *opaque, Error **err)
+{
+    KeyVal *kv = keyval_parse(item->text, "type", err);
+
+    if (kv) {
+        NumaOption *option = g_new(NumaOption, 1);
+        *option = (NumaOption){kv, g_strdup(item->origin)};
+        g_ptr_array_add(((Machine *)opaque)->numa_options, option);
+    }
+    return kv;
+}
+
 /* SeaBIOS runs what lies in this folder of fw_cfg. */
 static bool add_option_rom(const ConfigItem *item, void *opaque, Error **err)
 {
@@ -194,6 +207,7 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
            config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
            config_foreach(config, OPT_SMBIOS, add_smbios, machine, err) &&
            config_foreach(config, OPT_ACPI_TABLE, add_acpi_table, machine, err) &&
+           config_foreach(config, OPT_NUMA, add_numa, machine, err) &&
            config_foreach(config, OPT_OPTION_ROM, add_option_rom, machine, err) &&
            config_foreach(config, OPT_SERIAL, add_serial, &serial, err);
 }

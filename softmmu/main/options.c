@@ -63,6 +63,10 @@ const OptionRow option_rows[] = {
      "ACPI table from a file; data=: without its header, whose keys are sig, rev, oem_id,\n"
      "oem_table_id, oem_rev, asl_compiler_id and asl_compiler_rev",
      .id = OPT_ACPI_TABLE},
+    {"numa", "node[,nodeid=N][,mem=SIZE|memdev=ID][,cpus=FIRST[-LAST]]",
+     "memory and CPUs of a node; or dist,src=N,dst=N,val=DISTANCE; or\n"
+     "cpu,node-id=N[,socket-id=N][,die-id=N][,core-id=N][,thread-id=N]",
+     .id = OPT_NUMA},
     {"option-rom", "FILE", "ROM that firmware runs before it boots", .id = OPT_OPTION_ROM},
     {"compat", "POLICY=VALUE[,...]", "what deprecated and unstable interfaces lead to",
      .id = OPT_COMPAT},

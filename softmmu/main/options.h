@@ -35,6 +35,7 @@ typedef enum OptionId {
     OPT_FW_CFG,
     OPT_SMBIOS,
     OPT_ACPI_TABLE,
+    OPT_NUMA,
     OPT_OPTION_ROM,
     OPT_COMPAT,
     OPT_ESCAPE,

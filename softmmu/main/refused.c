@@ -55,7 +55,6 @@ const OptionRow refused_rows[] = {
     {"virtfs", "", .refused = SHARED},
     {"virtfs_synth", .refused = SHARED},
 
-    {"numa", "", .refused = "NUMA is not offered: the guest sees one node"},
     {"balloon", "", .refused = "a balloon is not offered"},
     {"watchdog", "", .refused = "it is no option any more; -device ib700 adds a watchdog"},
     {"icount", "", .refused = COUNTING},

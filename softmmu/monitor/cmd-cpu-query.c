@@ -25,13 +25,16 @@ static const JsonType cpus_type = {.kind = JSON_KIND_ARRAY, .element = &cpu_info
 static json_t *place_json(unsigned index)
 {
     const Machine *machine = machine_current();
-    unsigned threads = machine ? MAX(machine->cpus.threads, 1) : 1;
-    unsigned cores = machine ? MAX(machine->cpus.cores, 1) : 1;
-    unsigned dies = machine ? MAX(machine->cpus.dies, 1) : 1;
+    CpuPlace place = machine ? machine_cpu_place(machine, index) : (CpuPlace){.socket = index};
+    int node = machine ? machine_cpu_node(machine, index) : -1;
+    json_t *json =
+        json_pack("{s:i, s:i, s:i, s:i}", "socket-id", (int)place.socket, "die-id", (int)place.die,
+                  "core-id", (int)place.core, "thread-id", (int)place.thread);
 
-    return json_pack("{s:i, s:i, s:i, s:i}", "socket-id", (int)(index / threads / cores / dies),
-                     "die-id", (int)(index / threads / cores % dies), "core-id",
-                     (int)(index / threads % cores), "thread-id", (int)(index % threads));
+    if (node >= 0) {
+        json_object_set_new(json, "node-id", json_integer(node));
+    }
+    return json;
 }
 
 static json_t *path_json(const X86Cpu *cpu)

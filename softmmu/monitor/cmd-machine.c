@@ -123,13 +123,27 @@ MONITOR_COMMAND(info_memory_size_command);
 
 static bool run_info_numa(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    monitor_printf(monitor, "0 nodes\n");
+    const Machine *current = machine_current();
+    const Numa *numa = current ? current->numa : NULL;
+    unsigned count = numa ? numa->count : 0;
+
+    monitor_printf(monitor, "%u nodes\n", count);
+    for (unsigned node = 0; node < count; node++) {
+        monitor_printf(monitor, "node %u cpus:", node);
+        for (unsigned cpu = 0; cpu < current->cpus.count; cpu++) {
+            if (numa->node_of_cpu[cpu] == node) {
+                monitor_printf(monitor, " %u", cpu);
+            }
+        }
+        monitor_printf(monitor, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: 0 MB\n", node,
+                       numa->nodes[node].size >> 20, node);
+    }
     return true;
 }
 
 static const MonitorCommand info_numa_command = {
     .name = "info numa",
-    .help = "show the NUMA nodes: all machines here have one memory, which is no node",
+    .help = "show the NUMA nodes: their CPUs and memory (-numa)",
     .run = run_info_numa,
 };
 MONITOR_COMMAND(info_numa_command);

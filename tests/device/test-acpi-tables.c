@@ -149,15 +149,21 @@ static const uint8_t *table_at(uint64_t address, const char *signature)
 }
 
 static const char *const table_order[] = {"FACP", "APIC", "HPET", "WAET"};
+enum { SRAT_PLACE = 4, SLIT_PLACE }; /* of those that only machines with nodes have */
+
+static const uint8_t *table_number(unsigned place, const char *signature)
+{
+    const uint8_t *xsdt = table_at(get(blobs[1].bytes + 24, 8), "XSDT");
+
+    g_assert_cmpuint(36 + 8 * place, <, get(xsdt + 4, 4));
+    return table_at(get(xsdt + 36 + 8 * place, 8), signature);
+}
 
 static const uint8_t *find_table(const char *signature)
 {
-    const uint8_t *rsdp = blobs[1].bytes;
-    const uint8_t *xsdt = table_at(get(rsdp + 24, 8), "XSDT");
-
     for (unsigned i = 0; i < G_N_ELEMENTS(table_order); i++) {
         if (strcmp(table_order[i], signature) == 0) {
-            return table_at(get(xsdt + 36 + 8 * i, 8), signature);
+            return table_number(i, signature);
         }
     }
     g_assert_not_reached();
@@ -254,6 +260,81 @@ static void test_hpet(void)
     g_assert_cmpuint(get(xsdt + 4, 4), ==, 36 + 8 * (G_N_ELEMENTS(table_order) - 1));
 }
 
+/* -- Nodes ------------------------------------------------------------------------------------- */
+
+#define MIB (1ull << 20)
+
+/* Three nodes on three sides: below the hole at 1 MiB, across that below 4 GiB, behind it. */
+static void load_nodes(bool has_distances)
+{
+    static uint8_t node_of_cpu[] = {2, 0, 1};
+    static Numa numa = {.count = 4,
+                        .nodes = {{.size = MIB / 2}, {.size = 300 * MIB}, {.size = 8 * MIB}},
+                        .node_of_cpu = node_of_cpu,
+                        .distances = {{10, 20, 30, 40}, {21, 10}, {31, 255, 10}, {41, 0, 0, 10}}};
+    AcpiConfig config = small;
+
+    numa.has_distances = has_distances;
+    config.numa = &numa;
+    config.cpu_count = 3;
+    config.low_memory = 256 * MIB;
+    load(&config);
+}
+
+static void test_processor_nodes(void)
+{
+    static const uint8_t nodes[] = {2, 0, 1};
+
+    load_nodes(false);
+    const uint8_t *srat = table_number(SRAT_PLACE, "SRAT");
+    g_assert_cmpuint(get(srat + 36, 4), ==, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        const uint8_t *entry = srat + 48 + 16 * i;
+        g_assert_cmpuint(get(entry, 2), ==, 0x1000);
+        g_assert_cmpuint(entry[2], ==, nodes[i]);
+        g_assert_cmpuint(entry[3], ==, i);
+        g_assert_cmpuint(get(entry + 4, 4), ==, 1);
+    }
+}
+
+static void test_memory_nodes(void)
+{
+    static const struct {
+        uint64_t node, start, size;
+    } wanted[] = {
+        {0, 0, MIB / 2},
+        {1, MIB / 2, 0xa0000 - MIB / 2},
+        {1, MIB, 255 * MIB},
+        {1, 4096 * MIB, 44 * MIB + MIB / 2},
+        {2, 4096 * MIB + 44 * MIB + MIB / 2, 8 * MIB},
+    };
+
+    load_nodes(false);
+    const uint8_t *srat = table_number(SRAT_PLACE, "SRAT");
+    g_assert_cmpuint(get(srat + 4, 4), ==, 48 + 3 * 16 + G_N_ELEMENTS(wanted) * 40);
+    for (unsigned i = 0; i < G_N_ELEMENTS(wanted); i++) {
+        const uint8_t *entry = srat + 48 + 3 * 16 + 40 * i;
+        g_assert_cmpuint(get(entry, 2), ==, 0x2801);
+        g_assert_cmpuint(get(entry + 2, 4), ==, wanted[i].node);
+        g_assert_cmphex(get(entry + 8, 8), ==, wanted[i].start);
+        g_assert_cmphex(get(entry + 16, 8), ==, wanted[i].size);
+        g_assert_cmpuint(get(entry + 28, 4), ==, 1);
+    }
+    const uint8_t *xsdt = table_at(get(blobs[1].bytes + 24, 8), "XSDT");
+    g_assert_cmpuint(get(xsdt + 4, 4), ==, 36 + 8 * SLIT_PLACE);
+}
+
+static void test_distances(void)
+{
+    static const uint8_t wanted[] = {10, 20, 30, 40, 21, 10, 0, 0, 31, 255, 10, 0, 41, 0, 0, 10};
+
+    load_nodes(true);
+    const uint8_t *slit = table_number(SLIT_PLACE, "SLIT");
+    g_assert_cmpuint(get(slit + 36, 8), ==, 4);
+    g_assert_cmpuint(get(slit + 4, 4), ==, 44 + sizeof(wanted));
+    g_assert_cmpmem(slit + 44, sizeof(wanted), wanted, sizeof(wanted));
+}
+
 /* -- iasl -------------------------------------------------------------------------------------- */
 
 static char *run_iasl(const char *dir, const char *const *arguments)
@@ -304,6 +385,9 @@ static void test_iasl(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(table_order); i++) {
         check_by_iasl(dir, find_table(table_order[i]));
     }
+    load_nodes(true);
+    check_by_iasl(dir, table_number(SRAT_PLACE, "SRAT"));
+    check_by_iasl(dir, table_number(SLIT_PLACE, "SLIT"));
     g_autofree char *clean = g_strdup_printf("rm -r %s", dir);
     g_assert_true(g_spawn_command_line_sync(clean, NULL, NULL, NULL, NULL));
 }
@@ -315,6 +399,9 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/fadt", test_fixed_description);
     g_test_add_func("/acpi/madt", test_processors);
     g_test_add_func("/acpi/hpet", test_hpet);
+    g_test_add_func("/acpi/srat/processors", test_processor_nodes);
+    g_test_add_func("/acpi/srat/memory", test_memory_nodes);
+    g_test_add_func("/acpi/slit", test_distances);
     g_test_add_func("/acpi/iasl", test_iasl);
     return g_test_run();
 }

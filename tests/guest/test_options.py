@@ -89,7 +89,9 @@ MACHINE = [
     ("-smbios type=1,serail=x", "did you mean 'serial'?"),
     ("-smbios type=41,pcidev=nic", "there is no PCI device 'nic'"),
     ("-smbios file=FOLDER/empty -smbios file=FOLDER/junk", "holds no whole structure"),
-    ("-numa node", "NUMA is not offered"),
+    ("-numa node", "total memory for NUMA nodes (0x0) should equal RAM size (0x8000000)"),
+    ("-numa node,cpus=0-1", "-numa node,cpus=0-1: CPU index (1) should be smaller than maxcpus (1)"),
+    ("-machine none -numa node", "machine 'none' has no memory to divide"),
 ]
 
 PROCESS = [

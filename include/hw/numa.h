@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* NUMA: what -numa says of a machine's nodes, each some memory and some CPUs. Under the machine
+ * lock. */
+#ifndef HW_NUMA_H
+#define HW_NUMA_H
+
+#include "util/keyval.h"
+
+#define NUMA_NODES_MAX 128
+#define NUMA_DISTANCE_LOCAL 10
+#define NUMA_DISTANCE_REMOTE 20 /* where an option says nothing */
+#define NUMA_DISTANCE_NONE 255  /* cannot be reached */
+
+typedef struct Machine Machine;
+typedef struct MemoryBackend MemoryBackend;
+
+/* One -numa. */
+typedef struct NumaOption {
+    KeyVal *kv;
+    char *origin; /* as the user typed it: for errors */
+} NumaOption;
+
+typedef struct NumaNode {
+    uint64_t size;          /* bytes; node N's memory lies behind that of the nodes before it */
+    MemoryBackend *backend; /* memdev=; NULL: a part of the machine's own memory, or no memory */
+} NumaNode;
+
+typedef struct Numa {
+    unsigned count; /* of nodes */
+    NumaNode nodes[NUMA_NODES_MAX];
+    uint8_t *node_of_cpu; /* by CPU index, for all that can be there */
+    bool has_distances;
+    uint8_t distances[NUMA_NODES_MAX][NUMA_NODES_MAX]; /* [from][to] */
+} Numa;
+
+/* The nodes that machine->numa_options describe, checked against memory and CPUs, which have their
+ * final values; caller frees. NULL and *err. */
+Numa *numa_new(const Machine *machine, Error **err);
+void numa_free(Numa *numa);
+
+/* Node of a CPU; -1 where the machine has no nodes. */
+int machine_cpu_node(const Machine *machine, unsigned cpu);
+
+/* Index of a CPU in the shape of -smp: socket, die of it, core of that, thread of that. */
+typedef struct CpuPlace {
+    unsigned socket, die, core, thread;
+} CpuPlace;
+CpuPlace machine_cpu_place(const Machine *machine, unsigned cpu);
+
+#endif
