@@ -127,18 +127,21 @@ static bool is_single_step(const X86Cpu *cpu, const Insn *insn, InsnResult resul
     return tf && (!(cpu->debugctl & DEBUGCTL_BTF) || result == INSN_JUMP);
 }
 
-/* RF serves one instruction; IRET and a task switch have just loaded it for the next. */
+/* RF serves one instruction; IRET and a task switch have just loaded it for the next, and a trap
+ * between the two pushes it (SDM vol. 3, 17.3.1.1). A 16-bit IRET loads none: behind it RF is
+ * clear. */
 static bool has_loaded_rf(const X86Cpu *cpu, const Insn *insn, const DebugStart *start)
 {
-    return insn->mnemonic == ZYDIS_MNEMONIC_IRET || insn->mnemonic == ZYDIS_MNEMONIC_IRETD ||
-           insn->mnemonic == ZYDIS_MNEMONIC_IRETQ || cpu->tr.selector != start->task;
+    return insn->mnemonic == ZYDIS_MNEMONIC_IRETD || insn->mnemonic == ZYDIS_MNEMONIC_IRETQ ||
+           (cpu->tr.selector != start->task && insn->mnemonic != ZYDIS_MNEMONIC_LTR);
 }
 
 void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const DebugStart *start)
 {
+    bool loads_rf = has_loaded_rf(cpu, insn, start);
     unsigned bits;
 
-    if (start->rf && result != INSN_REPEAT && !has_loaded_rf(cpu, insn, start)) {
+    if (start->rf && result != INSN_REPEAT && !loads_rf) {
         cpu->eflags &= ~(uint64_t)EFLAGS_RF;
     }
     if (is_behind_mov_ss(cpu)) {
@@ -156,7 +159,8 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->fault.dr6 = bits;
     /* in the middle of a gather AMD's silicon sets RF for data breakpoints only */
     cpu->fault.resumes =
-        result == INSN_REPEAT && (insn->vector_index == INSN_NO_REG || cpu->debug_pending);
+        (result == INSN_REPEAT && (insn->vector_index == INSN_NO_REG || cpu->debug_pending)) ||
+        (loads_rf && cpu->eflags & EFLAGS_RF);
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }
