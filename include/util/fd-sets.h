@@ -42,6 +42,12 @@ int fd_open(const char *path, int flags, mode_t mode);
 
 /* -- Names (getfd, closefd) -------------------------------------------------------------------- */
 
+/* Each monitor has names of its own: those of `owner` are meant from now on. Returns whose they were
+ * before; NULL: nobody's. */
+const void *fd_names_select(const void *owner);
+/* Closes all that `owner` has named. */
+void fd_names_drop(const void *owner);
+
 /* Takes `fd` over; the descriptor that had the name is closed. Fails for a name that begins with a
  * digit or is empty. */
 bool fd_name_set(const char *name, int fd, Error **err);

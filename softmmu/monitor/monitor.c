@@ -2,6 +2,7 @@
 /* What HMP and QMP sessions share: output to a client that may be slow, and the call of a command.
  */
 #include "softmmu/monitor/monitor-private.h"
+#include "util/fd-sets.h"
 
 #include <string.h>
 
@@ -95,6 +96,7 @@ void monitor_free(void *opaque)
     if (monitor->unread) {
         g_string_free(monitor->unread, TRUE);
     }
+    fd_names_drop(monitor);
     json_decref(monitor->result);
     readline_free(monitor->readline);
     bottom_half_free(monitor->show);
@@ -180,7 +182,12 @@ bool monitor_call(Monitor *monitor, const MonitorCommand *command, const Monitor
 
     monitor->command = command;
     monitor->is_nested = before;
+    const void *outer_names = fd_names_select(monitor);
+    if (outer_names) {
+        fd_names_select(outer_names); /* of the monitor that human-monitor-command came on */
+    }
     bool fine = command->run(monitor, values, err);
+    fd_names_select(outer_names);
     monitor->is_nested = false;
     monitor->command = NULL;
     if (before) {

@@ -256,7 +256,7 @@ def test_emulator_connects():
 
 def test_descriptors():
     """Descriptors come with requests, get names or go into sets."""
-    with host() as machine, QmpClient(machine.paths[0]) as client, \
+    with host(sockets=2) as machine, QmpClient(machine.paths[0]) as client, \
             open("/dev/null", "rb") as file:
         client.negotiate()
 
@@ -268,6 +268,11 @@ def test_descriptors():
         call_with_fd("getfd", fdname="name")
         client.call("closefd", fdname="name")
         expect(client.error_class("closefd", fdname="name") == "GenericError", "closed twice")
+        call_with_fd("getfd", fdname="mine")
+        with QmpClient(machine.paths[1]) as other:
+            other.negotiate()
+            expect(other.error_class("closefd", fdname="mine") == "GenericError", "another's name")
+        expect(client.call("human-monitor-command", **{"command-line": "closefd mine"}) == "", "mine")
         first = call_with_fd("add-fd", opaque="what it is")
         second = call_with_fd("add-fd", **{"fdset-id": first["fdset-id"]})
         expect(client.call("query-fdsets") == [

@@ -231,7 +231,7 @@ static void test_backends(void)
 
     chardev_foreach_backend(append_name, names);
     g_assert_cmpstr(names->str, ==,
-                    "file hub null parallel pipe pty ringbuf serial socket stdio udp ");
+                    "file hub null parallel pipe pty ringbuf serial socket stdio udp vc ");
     g_string_free(names, TRUE);
 }
 

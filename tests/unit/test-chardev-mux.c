@@ -133,8 +133,7 @@ static void test_hub(void)
     check_option_error("hub,id=h", "a hub needs chardevs.0=ID, chardevs.1=ID, up to 3");
     check_option_error("hub,id=h,chardevs.1=a", "chardevs.1 is given and chardevs.0 is not");
     check_option_error("hub,id=h,chardevs.0=a,chardevs.1=a", "character device 'a' is in use");
-    check_option_error("hub,id=h,chardevs.0=c",
-                       "there is no character device 'c'");
+    check_option_error("hub,id=h,chardevs.0=c", "there is no character device 'c'");
     Chardev *hub = make_option("hub,id=h,chardevs.0=a,chardevs.1=b");
     attach(hub, front, false);
     int first = connect_unix(path);

@@ -2,7 +2,9 @@
 /* Character devices on sockets: servers, clients, telnet, and the buffer before a slow client. */
 #include "chardev-fixture.h"
 #include "ui/char/telnet.h"
+#include "util/loop.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,6 +66,50 @@ static void test_flow_control(void)
     turn(4);
     chardev_write(chardev, "x", 1);
     check_available(client, "x");
+    close(client);
+    object_free(&chardev->obj);
+    front_free(front);
+}
+
+static void set_true(void *opaque)
+{
+    *(bool *)opaque = true;
+}
+
+/* Turns of the loop in 100 ms. */
+static unsigned count_turns(void)
+{
+    bool over = false;
+    unsigned turns = 0;
+    Timer timer;
+
+    timer_init(&timer, main_loop(), CLOCK_TYPE_REALTIME, set_true, &over);
+    timer_mod_ns(&timer, clock_now_ns(CLOCK_TYPE_REALTIME) + NS_PER_SECOND / 10);
+    for (; !over; turns++) {
+        main_loop_wait(true);
+    }
+    return turns;
+}
+
+/* Without descriptors no client is taken, and nobody turns round and round about that. */
+static void test_no_descriptors(void)
+{
+    g_autofree char *path = path_of("socket");
+    Front *front = front_new();
+    Chardev *chardev = make("unix:%s,server=on,wait=off", path);
+    struct rlimit before, none = {0};
+
+    attach(chardev, front, false);
+    getrlimit(RLIMIT_NOFILE, &before);
+    int client = connect_unix(path);
+    none.rlim_max = before.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &none);
+    g_assert_cmpuint(count_turns(), <, 50);
+    g_assert_cmpstr(front->events->str, ==, "");
+    setrlimit(RLIMIT_NOFILE, &before);
+    turn_until_events(front, "o");
+    send_text(client, "abc");
+    turn_until_received(front, "abc");
     close(client);
     object_free(&chardev->obj);
     front_free(front);
@@ -233,6 +279,7 @@ static void add_tests(void)
     g_test_add_func("/chardev/socket/unix-server", test_unix_server);
     g_test_add_func("/chardev/socket/flow-control", test_flow_control);
     g_test_add_func("/chardev/socket/last-words", test_last_words);
+    g_test_add_func("/chardev/socket/no-descriptors", test_no_descriptors);
     g_test_add_func("/chardev/socket/slow-client", test_slow_client);
     g_test_add_func("/chardev/socket/fd", test_connected_fd);
     g_test_add_func("/chardev/socket/reconnect", test_tcp_client_reconnects);

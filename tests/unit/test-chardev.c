@@ -56,6 +56,10 @@ static void test_errors(void)
                        "unknown parameter 'nosrever'; did you mean 'server'?");
     check_option_error("spicevmc,id=a,name=vdagent",
                        "character back end 'spicevmc' is not offered: there is no SPICE server");
+    check_error("vc:80", "'vc:80' is not vc:WIDTHxHEIGHT or vc:COLUMNSCxROWSC");
+    check_error("vc:80Cxfoo", "'vc:80Cxfoo' is not vc:WIDTHxHEIGHT or vc:COLUMNSCxROWSC");
+    check_option_error("vc,id=a,cols=x",
+                       "parameter 'cols': 'x' is not a number from 0 to 2^64 - 1");
     check_option_error("null,id=a/b", "-chardev null needs id= without '/'");
     check_option_error("null,id=a,backlog=65M", "backlog= takes up to 64 MiB");
     check_option_error("serial,id=a,path=/dev/null",
@@ -92,6 +96,19 @@ static void test_null_and_ids(void)
 }
 
 /* -- Files, pipes, terminals ------------------------------------------------------------------- */
+
+/* A console that no display shows. */
+static void test_vc(void)
+{
+    Chardev *chardev = make("vc:80Cx25C");
+
+    g_assert_cmpstr(chardev_filename(chardev), ==, "vc");
+    g_assert_true(chardev->connected);
+    chardev_write(chardev, "unseen", 6);
+    object_free(&chardev->obj);
+    chardev = make_option("vc,id=a,width=640,height=480");
+    object_free(&chardev->obj);
+}
 
 static void test_file(void)
 {
@@ -364,6 +381,7 @@ static void add_tests(void)
     g_test_add_func("/chardev/stdio", test_stdio);
     g_test_add_func("/chardev/errors", test_errors);
     g_test_add_func("/chardev/null", test_null_and_ids);
+    g_test_add_func("/chardev/vc", test_vc);
     g_test_add_func("/chardev/file", test_file);
     g_test_add_func("/chardev/file-input", test_file_input);
     g_test_add_func("/chardev/full-disk", test_full_disk);

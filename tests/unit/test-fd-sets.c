@@ -136,6 +136,24 @@ static void test_names(void)
     g_assert_false(fd_name_close("b", NULL));
 }
 
+static void test_owners(void)
+{
+    static const char one, two;
+    int first = open("/dev/null", O_RDWR), second = open("/dev/null", O_RDWR);
+
+    g_assert_null(fd_names_select(&one));
+    g_assert_true(fd_name_set("a", first, NULL));
+    g_assert_true(fd_names_select(&two) == &one);
+    g_assert_cmpint(fd_name_take("a"), ==, -1);
+    g_assert_true(fd_name_set("a", second, NULL));
+    g_assert_true(is_open(first));
+    fd_names_drop(&one);
+    g_assert_false(is_open(first));
+    g_assert_cmpint(fd_name_take("a"), ==, second);
+    g_assert_true(fd_names_select(NULL) == &two);
+    close(second);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -143,5 +161,6 @@ int main(int argc, char **argv)
     g_test_add_func("/fd-sets/flags", test_flags);
     g_test_add_func("/fd-sets/inherited", test_inherited);
     g_test_add_func("/fd-sets/names", test_names);
+    g_test_add_func("/fd-sets/owners", test_owners);
     return g_test_run();
 }

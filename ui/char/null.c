@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* null: takes everything and says nothing. */
+/* null: takes everything and says nothing. vc, the console of a display, is the same where no
+ * display shows it. */
 #include "chardev-private.h"
 
 static bool null_open(Chardev *chardev, KeyVal *options, Error **err)
@@ -27,3 +28,34 @@ static const Type null_type = {
     .info = &null_info,
 };
 OBJECT_TYPE(null_type);
+
+static bool vc_open(Chardev *chardev, KeyVal *options, Error **err)
+{
+    uint64_t number;
+
+    if (!keyval_get_u64(options, "width", &number, err) ||
+        !keyval_get_u64(options, "height", &number, err) ||
+        !keyval_get_u64(options, "cols", &number, err) ||
+        !keyval_get_u64(options, "rows", &number, err)) {
+        return false;
+    }
+    return null_open(chardev, options, err);
+}
+
+static const char *const vc_options[] = {"width", "height", "cols", "rows", NULL};
+
+static const ChardevInfo vc_info = {
+    .backend = "vc",
+    .options = vc_options,
+    .open = vc_open,
+    .write = null_write,
+};
+
+static const Type vc_type = {
+    .name = "chardev-vc",
+    .parent = &chardev_type,
+    .size = sizeof(Chardev),
+    .desc = "the console of a display, which nobody sees: width=,height= or cols=,rows=",
+    .info = &vc_info,
+};
+OBJECT_TYPE(vc_type);

@@ -267,6 +267,29 @@ static KeyVal *options_of_udp(const char *rest, Error **err)
     return g_steal_pointer(&options);
 }
 
+/* WIDTHxHEIGHT, each in pixels or, with a C behind it, in characters. */
+static KeyVal *options_of_vc(const char *rest, Error **err)
+{
+    static const char *const keys[2][2] = {{"width", "cols"}, {"height", "rows"}};
+    g_autoptr(KeyVal) options = keyval_parse("", NULL, err);
+    g_auto(GStrv) sizes = g_strsplit(rest, "x", 2);
+    uint64_t number;
+
+    for (unsigned i = 0; i < 2; i++) {
+        bool in_characters = sizes[0] && sizes[i] && g_str_has_suffix(sizes[i], "C");
+
+        if (in_characters) {
+            sizes[i][strlen(sizes[i]) - 1] = '\0';
+        }
+        if (!sizes[0] || !sizes[i] || !parse_u64(sizes[i], &number, NULL)) {
+            error_set(err, "'vc:%s' is not vc:WIDTHxHEIGHT or vc:COLUMNSCxROWSC", rest);
+            return NULL;
+        }
+        keyval_set(options, keys[i][in_characters], sizes[i]);
+    }
+    return g_steal_pointer(&options);
+}
+
 static KeyVal *options_none(const char *rest, Error **err)
 {
     return keyval_parse("", NULL, err);
@@ -280,8 +303,8 @@ static const struct ShortForm {
     {"stdio", "stdio", options_none},
     {"null", "null", options_none},
     {"pty", "pty", options_none},
-    {"vc", "null", options_none}, /* until there is a display that shows it */
-    {"vc:", "null", options_none},
+    {"vc", "vc", options_none},
+    {"vc:", "vc", options_of_vc},
     {"file:", "file", options_with_path},
     {"pipe:", "pipe", options_with_path},
     {"unix:", "socket", options_of_unix},

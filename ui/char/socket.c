@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define HANDSHAKE_NS (10 * NS_PER_SECOND)
+#define ACCEPT_PAUSE_NS (NS_PER_SECOND / 5)
 
 typedef struct SocketChardev {
     Chardev chardev;
@@ -31,6 +32,7 @@ typedef struct SocketChardev {
     bool wants_read, wants_write;
     Stream stream;
     Timer reconnect_timer, handshake_timer;
+    Timer accept_timer;    /* ends a pause in which no client is taken */
     ConnectJob *job;       /* a connection under way */
     BottomHalf *hangup;    /* a write has failed: tell the front end from the loop */
     BottomHalf *read_more; /* there is input that no poll reports */
@@ -108,7 +110,7 @@ static void socket_disconnect(SocketChardev *self)
         chardev_event(&self->chardev, CHARDEV_CLOSED);
     }
     if (self->listen_watch) {
-        loop_watch_enable(self->listen_watch, true, false);
+        loop_watch_enable(self->listen_watch, !timer_pending(&self->accept_timer), false);
     } else {
         retry_later(self);
     }
@@ -317,6 +319,29 @@ static bool client_is_gone(SocketChardev *self)
            chardev_can_receive(&self->chardev) == 0;
 }
 
+/* The client stays in the backlog: the loop would come back for it at once. */
+static bool is_out_of_resources(int os_error)
+{
+    return os_error == EMFILE || os_error == ENFILE || os_error == ENOBUFS || os_error == ENOMEM;
+}
+
+static void accept_again(void *opaque)
+{
+    SocketChardev *self = opaque;
+
+    loop_watch_enable(self->listen_watch, true, false);
+}
+
+static void pause_accepting(SocketChardev *self)
+{
+    Error *error = NULL;
+
+    error_set_errno(&error, errno, "a client has to wait");
+    report_failure(self, error);
+    loop_watch_enable(self->listen_watch, false, false);
+    timer_mod_ns(&self->accept_timer, clock_now_ns(CLOCK_TYPE_REALTIME) + ACCEPT_PAUSE_NS);
+}
+
 static void socket_acceptable(void *opaque)
 {
     SocketChardev *self = opaque;
@@ -331,6 +356,8 @@ static void socket_acceptable(void *opaque)
     int fd = accept4(self->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
         socket_connected(self, fd);
+    } else if (is_out_of_resources(errno)) {
+        pause_accepting(self);
     }
 }
 
@@ -358,6 +385,8 @@ static bool wait_for_client(SocketChardev *self, Error **err)
         if (fd >= 0) {
             socket_connected(self, fd);
             goes_on = finish_handshake(self, err);
+        } else if (goes_on && is_out_of_resources(errno)) {
+            goes_on = error_set_errno(err, errno, "cannot take it");
         }
         if (!goes_on) {
             error_prefix(err, "waiting for a client: ");
@@ -496,6 +525,7 @@ static bool socket_open(Chardev *chardev, KeyVal *options, Error **err)
     self->hangup = bottom_half_new(main_loop(), socket_hangup, self);
     self->read_more = bottom_half_new(main_loop(), socket_read_more, self);
     timer_init(&self->reconnect_timer, main_loop(), CLOCK_TYPE_REALTIME, connect_again, self);
+    timer_init(&self->accept_timer, main_loop(), CLOCK_TYPE_REALTIME, accept_again, self);
     timer_init(&self->handshake_timer, main_loop(), CLOCK_TYPE_REALTIME, handshake_too_slow, self);
     if (!parse_options(self, options, &wait, err)) {
         return false;
@@ -517,6 +547,7 @@ static void socket_close(Chardev *chardev)
     connect_cancel(g_steal_pointer(&self->job));
     timer_del(&self->reconnect_timer);
     timer_del(&self->handshake_timer);
+    timer_del(&self->accept_timer);
     bottom_half_free(g_steal_pointer(&self->hangup));
     bottom_half_free(g_steal_pointer(&self->read_more));
     loop_watch_remove(g_steal_pointer(&self->watch));
@@ -575,6 +606,7 @@ static const Field socket_fields[] = {
     DERIVED(SocketChardev, stream),
     DERIVED(SocketChardev, reconnect_timer),
     DERIVED(SocketChardev, handshake_timer),
+    DERIVED(SocketChardev, accept_timer),
     DERIVED(SocketChardev, job),
     DERIVED(SocketChardev, hangup),
     DERIVED(SocketChardev, read_more),

@@ -18,12 +18,14 @@ typedef struct FdSetEntry {
 } FdSetEntry;
 
 typedef struct FdName {
+    const void *owner;
     char *name;
     int fd;
 } FdName;
 
 static GPtrArray *entries; /* of FdSetEntry *, by set, then in order of arrival */
 static GPtrArray *names;   /* of FdName * */
+static const void *owner;  /* whose names are looked at */
 static GArray *inherited;  /* of int: originals to be closed */
 
 static void entry_free(gpointer data)
@@ -209,6 +211,23 @@ int fd_open(const char *path, int flags, mode_t mode)
 
 /* -- Names ------------------------------------------------------------------------------------- */
 
+const void *fd_names_select(const void *new_owner)
+{
+    const void *before = owner;
+
+    owner = new_owner;
+    return before;
+}
+
+void fd_names_drop(const void *old_owner)
+{
+    for (guint i = names ? names->len : 0; i > 0; i--) {
+        if (((FdName *)names->pdata[i - 1])->owner == old_owner) {
+            g_ptr_array_remove_index(names, i - 1);
+        }
+    }
+}
+
 bool fd_name_set(const char *name, int fd, Error **err)
 {
     if (!*name || g_ascii_isdigit(*name)) {
@@ -223,7 +242,7 @@ bool fd_name_set(const char *name, int fd, Error **err)
         names = g_ptr_array_new_with_free_func(name_free);
     }
     FdName *entry = g_new(FdName, 1);
-    *entry = (FdName){g_strdup(name), fd};
+    *entry = (FdName){owner, g_strdup(name), fd};
     g_ptr_array_add(names, entry);
     return true;
 }
@@ -232,7 +251,7 @@ int fd_name_take(const char *name)
 {
     for (guint i = 0; names && i < names->len; i++) {
         FdName *entry = names->pdata[i];
-        if (g_str_equal(entry->name, name)) {
+        if (entry->owner == owner && g_str_equal(entry->name, name)) {
             int fd = entry->fd;
             entry->fd = -1;
             g_ptr_array_remove_index(names, i);
