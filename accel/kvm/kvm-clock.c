@@ -45,7 +45,7 @@ void kvm_clock_resume(KvmVcpu *kv)
     }
     machine_unlock();
     if (kvm.has_kvmclock_control) {
-        kvm_ioctl(kv->fd, KVM_KVMCLOCK_CTRL, NULL);
+        kvm_vcpu_ioctl(kv, KVM_KVMCLOCK_CTRL, NULL);
     }
 }
 

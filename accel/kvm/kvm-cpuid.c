@@ -238,12 +238,12 @@ static void add_signature(Table *table, const CpuModel *model)
 static bool set_frequency(KvmVcpu *kv, Error **err)
 {
     CpuModel *model = kv->cpu->model;
-    int khz = kvm_ioctl(kv->fd, KVM_GET_TSC_KHZ, NULL);
+    int khz = kvm_vcpu_ioctl(kv, KVM_GET_TSC_KHZ, NULL);
     uint64_t wanted = model->tsc_hz / 1000;
     int result;
 
     if (wanted && (khz <= 0 || wanted != (uint64_t)khz)) {
-        result = kvm_ioctl_value(kv->fd, KVM_SET_TSC_KHZ, wanted);
+        result = kvm_vcpu_ioctl(kv, KVM_SET_TSC_KHZ, (const void *)(uintptr_t)wanted);
         if (result < 0) {
             return error_set(err,
                              "kvm: tsc-frequency=%llu: this host's counter runs at %d kHz "
@@ -274,7 +274,7 @@ bool kvm_cpuid_load(KvmVcpu *kv, Error **err)
     for (uint32_t leaf = 0x80000000; leaf <= model->xlevel; leaf++) {
         add_leaf(table, kv->cpu, leaf);
     }
-    result = kvm_ioctl(kv->fd, KVM_SET_CPUID2, &table->head);
+    result = kvm_vcpu_ioctl(kv, KVM_SET_CPUID2, &table->head);
     return result >= 0 ||
            error_set_errno(err, -result, "kvm: the kernel refuses the CPUID of -cpu %s",
                            model->name);

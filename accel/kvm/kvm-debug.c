@@ -79,7 +79,7 @@ void kvm_debug_load(KvmVcpu *kv)
         return;
     }
     kv->is_debugged = debug.control;
-    result = kvm_ioctl(kv->fd, KVM_SET_GUEST_DEBUG, &debug);
+    result = kvm_vcpu_ioctl(kv, KVM_SET_GUEST_DEBUG, &debug);
     if (result < 0) {
         kvm_complain("setting breakpoints", result);
     }

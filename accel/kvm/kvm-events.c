@@ -11,7 +11,7 @@ static void save_mp_state(KvmVcpu *kv)
     if (!kvm_has_kernel_apic()) {
         return;
     }
-    result = kvm_ioctl(kv->fd, KVM_GET_MP_STATE, &state);
+    result = kvm_vcpu_ioctl(kv, KVM_GET_MP_STATE, &state);
     if (result < 0) {
         kvm_complain("reading the MP state", result);
         return;
@@ -41,7 +41,7 @@ static void load_mp_state(KvmVcpu *kv)
     if (!kvm_has_kernel_apic()) {
         return;
     }
-    result = kvm_ioctl(kv->fd, KVM_SET_MP_STATE, &state);
+    result = kvm_vcpu_ioctl(kv, KVM_SET_MP_STATE, &state);
     if (result < 0) {
         kvm_complain("loading the MP state", result);
     }
@@ -51,7 +51,7 @@ void kvm_events_save(KvmVcpu *kv)
 {
     X86Cpu *cpu = kv->cpu;
     struct kvm_vcpu_events *events = &kv->events;
-    int result = kvm_ioctl(kv->fd, KVM_GET_VCPU_EVENTS, events);
+    int result = kvm_vcpu_ioctl(kv, KVM_GET_VCPU_EVENTS, events);
 
     if (result < 0) {
         kvm_complain("reading pending events", result);
@@ -89,7 +89,7 @@ void kvm_events_load(KvmVcpu *kv)
     if (kvm.has_triple_fault_event) {
         events.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
     }
-    result = kvm_ioctl(kv->fd, KVM_SET_VCPU_EVENTS, &events);
+    result = kvm_vcpu_ioctl(kv, KVM_SET_VCPU_EVENTS, &events);
     if (result < 0) {
         kvm_complain("loading pending events", result);
     }

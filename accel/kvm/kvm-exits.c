@@ -283,6 +283,7 @@ bool kvm_handle_exit(KvmVcpu *kv)
     unsigned reason = kv->run->exit_reason;
 
     kv->exits[MIN(reason, KVM_EXIT_REASONS - 1)]++;
+    kvm_posted_flush();
     if (reason < KVM_EXIT_REASONS && exits[reason].handle) {
         return exits[reason].handle(kv);
     }

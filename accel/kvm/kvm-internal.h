@@ -52,7 +52,7 @@ typedef struct KvmVcpu {
     void *xsave; /* when the kernel's image is larger than X86Cpu's */
     struct kvm_dirty_gfn *dirty_ring;
     uint32_t dirty_next;
-    uint64_t exits[KVM_EXIT_REASONS], interrupts, kicks; /* statistics */
+    uint64_t exits[KVM_EXIT_REASONS], runs, interrupts, kicks; /* statistics */
 } KvmVcpu;
 
 static inline KvmVcpu *kvm_of(const Vcpu *vcpu)
@@ -103,9 +103,20 @@ bool kvm_dirty_ring_init(KvmVcpu *kv, Error **err);
 /* Pages that the ring names become dirty ones of ours. Under the lock. */
 void kvm_dirty_ring_collect(void);
 
+/* -- kvm-posted.c ------------------------------------------------------------------------------ */
+
+/* The kernel's ring is in what `kv` shares with it. Under the lock, until unfollow. */
+void kvm_posted_follow(const KvmVcpu *kv);
+void kvm_posted_unfollow(void);
+/* Makes the writes that wait. Under the lock. */
+void kvm_posted_flush(void);
+
 /* -- kvm-vcpu.c -------------------------------------------------------------------------------- */
 
 extern const VcpuOps kvm_vcpu_ops;
+
+/* As kvm_ioctl(). On the vCPU's own thread, as the kernel wants it. */
+int kvm_vcpu_ioctl(const KvmVcpu *kv, unsigned long request, const void *argument);
 
 /* While closed no vCPU but the caller's is in KVM_RUN. Under the machine lock. */
 void kvm_gate_close(void);

@@ -136,7 +136,7 @@ static void transfer(KvmVcpu *kv, MsrBatch *batch, unsigned long request)
         head->nmsrs = count - done;
         head->pad = 0;
         memcpy(head->entries, batch->entries + done, (count - done) * sizeof(head->entries[0]));
-        result = kvm_ioctl(kv->fd, request, head);
+        result = kvm_vcpu_ioctl(kv, request, head);
         if (result < 0) {
             kvm_complain("transferring MSRs", result);
             break;

@@ -22,7 +22,7 @@ static const uint8_t gpr_offsets[16] = {
 
 static void get(KvmVcpu *kv, unsigned long request, void *data, const char *what)
 {
-    int result = kvm_ioctl(kv->fd, request, data);
+    int result = kvm_vcpu_ioctl(kv, request, data);
 
     if (result < 0) {
         kvm_complain(what, result);

@@ -38,6 +38,11 @@ static uint64_t exits_of(const KvmVcpu *kv, unsigned reason)
     return __atomic_load_n(&kv->exits[reason], __ATOMIC_RELAXED);
 }
 
+static uint64_t runs_of(const KvmVcpu *kv, unsigned which)
+{
+    return __atomic_load_n(&kv->runs, __ATOMIC_RELAXED);
+}
+
 static uint64_t interrupts_of(const KvmVcpu *kv, unsigned which)
 {
     return __atomic_load_n(&kv->interrupts, __ATOMIC_RELAXED);
@@ -75,6 +80,7 @@ void kvm_count(AccelCountFn *fn, void *opaque)
         }
     }
     fn("exits, other", other, opaque);
+    fn("runs", sum_of(runs_of, 0), opaque);
     fn("injected", sum_of(interrupts_of, 0), opaque);
     fn("kicks", sum_of(kicks_of, 0), opaque);
 }
@@ -89,6 +95,7 @@ char *kvm_info_text(void)
     for (unsigned reason = 0; reason < KVM_EXIT_REASONS; reason++) {
         append_exits(text, kvm_exit_name(reason), exits_of, reason);
     }
+    append_exits(text, "runs", runs_of, 0);
     append_exits(text, "injected", interrupts_of, 0);
     append_exits(text, "kicks", kicks_of, 0);
     return g_string_free(text, FALSE);

@@ -15,6 +15,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+int kvm_vcpu_ioctl(const KvmVcpu *kv, unsigned long request, const void *argument)
+{
+    g_assert(vcpu_self() == kv->vcpu);
+    return kvm_ioctl(kv->fd, request, argument);
+}
+
+static int enter_guest(KvmVcpu *kv)
+{
+    __atomic_fetch_add(&kv->runs, 1, __ATOMIC_RELAXED);
+    return kvm_vcpu_ioctl(kv, KVM_RUN, NULL);
+}
+
 /* -- The gate ---------------------------------------------------------------------------------- */
 
 /* A leaf: held for a few instructions, and while waiting for threads to come out of KVM_RUN, which
@@ -110,7 +122,7 @@ static void complete_access(KvmVcpu *kv)
 
         kv->access_open = false;
         __atomic_store_n(&kv->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-        result = kvm_ioctl(kv->fd, KVM_RUN, NULL);
+        result = enter_guest(kv);
         if (result >= 0) {
             kvm_handle_exit(kv);
         } else if (result != -EINTR && result != -EAGAIN) {
@@ -133,6 +145,7 @@ static void save(Vcpu *vcpu)
         return;
     }
     complete_access(kv);
+    kvm_posted_flush();
     kvm_state_save(kv);
     kv->ours = true;
 }
@@ -165,7 +178,7 @@ static void inject_interrupt(KvmVcpu *kv)
         machine_unlock();
         if (vector >= 0) {
             struct kvm_interrupt interrupt = {.irq = (uint32_t)vector};
-            int result = kvm_ioctl(kv->fd, KVM_INTERRUPT, &interrupt);
+            int result = kvm_vcpu_ioctl(kv, KVM_INTERRUPT, &interrupt);
 
             kv->interrupts++;
             run->ready_for_interrupt_injection = 0;
@@ -181,7 +194,7 @@ static void take_event(KvmVcpu *kv, int event, unsigned long request, const char
     int result;
 
     cpu_clear_event(kv->cpu, event);
-    result = kvm_ioctl(kv->fd, request, NULL);
+    result = kvm_vcpu_ioctl(kv, request, NULL);
     if (result < 0) {
         kvm_complain(what, result);
     }
@@ -273,7 +286,7 @@ static bool run_once(KvmVcpu *kv)
     give_apic_registers(kv);
     vcpu_quiescent(kv->vcpu);
     enter_gate(kv);
-    result = kvm_ioctl(kv->fd, KVM_RUN, NULL);
+    result = enter_guest(kv);
     kv->access_open = false;
     leave_gate(kv);
     take_apic_registers(kv);
@@ -389,7 +402,7 @@ static void set_up_mce(KvmVcpu *kv)
     uint64_t capability = kv->cpu->mcg_cap;
 
     if (kvm.mce_banks && cpu_has(kv->cpu, FEATURE_MCA)) {
-        int result = kvm_ioctl(kv->fd, KVM_X86_SETUP_MCE, &capability);
+        int result = kvm_vcpu_ioctl(kv, KVM_X86_SETUP_MCE, &capability);
 
         if (result < 0) {
             kvm_complain("setting up machine checks", result);
@@ -414,6 +427,7 @@ static bool init(Vcpu *vcpu, Error **err)
     machine_lock();
     if (vcpu->index == 0) {
         kvm_slots_follow();
+        kvm_posted_follow(kv);
     }
     kv->target_has_work = vcpu->has_work;
     vcpu->has_work = has_work;
@@ -430,6 +444,7 @@ static void fini(Vcpu *vcpu)
     vcpu->accel_data = NULL;
     vcpu->has_work = kv->target_has_work;
     if (vcpu->index == 0) {
+        kvm_posted_unfollow();
         kvm_slots_unfollow();
     }
     machine_unlock();

@@ -48,7 +48,7 @@ static void save_xcr0(KvmVcpu *kv)
     if (!kvm.has_xcrs || !cpu_has(kv->cpu, FEATURE_XSAVE)) {
         return;
     }
-    result = kvm_ioctl(kv->fd, KVM_GET_XCRS, &xcrs);
+    result = kvm_vcpu_ioctl(kv, KVM_GET_XCRS, &xcrs);
     if (result < 0) {
         kvm_complain("reading XCR0", result);
     }
@@ -62,7 +62,7 @@ static void save_xcr0(KvmVcpu *kv)
 void kvm_xsave_save(KvmVcpu *kv)
 {
     bool is_large = kvm.xsave_size > sizeof(struct kvm_xsave);
-    int result = kvm_ioctl(kv->fd, is_large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, image(kv));
+    int result = kvm_vcpu_ioctl(kv, is_large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, image(kv));
 
     if (result < 0) {
         kvm_complain("reading XSAVE state", result);
@@ -82,7 +82,7 @@ void kvm_xsave_load(KvmVcpu *kv)
     int result = 0;
 
     if (kvm.has_xcrs && cpu_has(kv->cpu, FEATURE_XSAVE)) {
-        result = kvm_ioctl(kv->fd, KVM_SET_XCRS, &xcrs);
+        result = kvm_vcpu_ioctl(kv, KVM_SET_XCRS, &xcrs);
     }
     if (result < 0) {
         kvm_complain("loading XCR0", result);
@@ -91,7 +91,7 @@ void kvm_xsave_load(KvmVcpu *kv)
     if (kv->xsave) {
         memcpy(kv->xsave, kv->cpu->fpu, sizeof(kv->cpu->fpu));
     }
-    result = kvm_ioctl(kv->fd, KVM_SET_XSAVE, image(kv));
+    result = kvm_vcpu_ioctl(kv, KVM_SET_XSAVE, image(kv));
     if (result < 0) {
         kvm_complain("loading XSAVE state", result);
     }

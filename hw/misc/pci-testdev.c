@@ -6,6 +6,7 @@
  *     8 data to write         12 count of writes that matched         16 name, ends with 0
  */
 #include "hw/pci.h"
+#include "softmmu/region-event.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -24,17 +25,16 @@ enum {
 enum { BAR_MEMORY, BAR_IO, BAR_COUNT, MEMORY_BAR_SIZE = 4096, IO_BAR_SIZE = 256 };
 enum { DATA_MATCH = 0xfa, DATA_OTHER = 0xce };
 
-/* What a test counts. How a write gets here, by an event descriptor or not, is for the accelerator
- * to choose, and must not show. */
+/* What a test counts: here, or by an event descriptor. */
 typedef struct TestKind {
     const char *name;
     uint8_t data;
-    bool must_match;
+    bool by_event, must_match;
 } TestKind;
 
-static const TestKind test_kinds[] = {{"no-eventfd", DATA_OTHER, false},
-                                      {"wildcard-eventfd", DATA_OTHER, false},
-                                      {"datamatch-eventfd", DATA_MATCH, true}};
+static const TestKind test_kinds[] = {{"no-eventfd", DATA_OTHER, false, false},
+                                      {"wildcard-eventfd", DATA_OTHER, true, false},
+                                      {"datamatch-eventfd", DATA_MATCH, true, true}};
 
 typedef struct PciTestdev PciTestdev;
 
@@ -44,6 +44,7 @@ typedef struct TestBar {
     uint32_t size;
     uint8_t test; /* NO_TEST: none chosen */
     uint32_t count;
+    RegionEvent *event; /* of the test chosen; NULL: it has none */
 } TestBar;
 
 struct PciTestdev {
@@ -68,9 +69,48 @@ static void put_u32(uint8_t *bytes, uint32_t value)
     memcpy(bytes, &value, sizeof(value));
 }
 
+/* What the event has counted is part of the count. */
+static void take_events(TestBar *bar)
+{
+    bar->count += bar->event ? (uint32_t)region_event_take(bar->event) : 0;
+}
+
+/* Follows `test`: an event that cannot be had leaves the counting to bar_write(). */
+static void renew_event(TestBar *bar)
+{
+    const TestKind *kind = chosen(bar);
+    bool wanted = kind && kind->by_event;
+    RegionEvent event = {.region = &bar->region, .offset = test_offset(bar), .size = 1};
+    g_autoptr(Error) err = NULL;
+
+    if (wanted ? bar->event && bar->event->offset == event.offset : !bar->event) {
+        return;
+    }
+    g_clear_pointer(&bar->event, region_event_free);
+    if (wanted) {
+        event.must_match = kind->must_match;
+        event.value = kind->data;
+        bar->event = region_event_new(&event, &err);
+    }
+    if (err) {
+        warn_report("pci-testdev: %s", error_message(err));
+    }
+}
+
+static void pci_testdev_sync(Object *obj)
+{
+    PciTestdev *self = (PciTestdev *)obj;
+
+    for (unsigned i = 0; i < BAR_COUNT; i++) {
+        if (self->bars[i].size) {
+            renew_event(&self->bars[i]);
+        }
+    }
+}
+
 static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
 {
-    const TestBar *bar = opaque;
+    TestBar *bar = opaque;
     const TestKind *kind = chosen(bar);
     uint8_t header[HEADER_SIZE] = {0};
     uint64_t value = 0;
@@ -78,6 +118,7 @@ static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
     if (!kind || offset >= HEADER_SIZE) {
         return 0;
     }
+    take_events(bar);
     header[HEADER_TEST] = bar->test;
     header[HEADER_WIDTH] = 1;
     put_u32(header + HEADER_OFFSET, test_offset(bar));
@@ -95,6 +136,7 @@ static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     const TestKind *kind = chosen(bar);
 
     if (offset == HEADER_TEST) {
+        take_events(bar);
         bar->test = (uint8_t)value;
         bar->count = 0;
     } else if (kind && offset == test_offset(bar) && size == 1 &&
@@ -160,14 +202,18 @@ static void pci_testdev_unrealize(Object *obj)
 
     region_fini(&self->large);
     for (unsigned i = 0; i < BAR_COUNT; i++) {
+        g_clear_pointer(&self->bars[i].event, region_event_free);
         region_fini(&self->bars[i].region);
     }
 }
 
-static const Field test_bar_fields[] = {
-    LINK(TestBar, owner),   DERIVED(TestBar, region),
-    DERIVED(TestBar, size), STATE(TestBar, test, .init = NO_TEST),
-    STATE(TestBar, count),  FIELDS_END};
+static const Field test_bar_fields[] = {LINK(TestBar, owner),
+                                        DERIVED(TestBar, region),
+                                        DERIVED(TestBar, size),
+                                        STATE(TestBar, test, .init = NO_TEST),
+                                        STATE(TestBar, count),
+                                        DERIVED(TestBar, event),
+                                        FIELDS_END};
 
 static const Field pci_testdev_fields[] = {
     PROP_SIZE(PciTestdev, membar, .desc = "size of a third, 64-bit BAR; 0: none"),
@@ -185,6 +231,7 @@ static const Type pci_testdev_type = {
     .info = &pci_testdev_info,
     .realize = pci_testdev_realize,
     .unrealize = pci_testdev_unrealize,
+    .sync = pci_testdev_sync,
     .user_creatable = true,
 };
 DEVICE(pci_testdev_type);

@@ -555,7 +555,8 @@ static bool rtc_realize(Object *obj, Error **err)
                                            .size = 2,
                                            .owner = obj,
                                            .ops = &ports_ops,
-                                           .opaque = rtc});
+                                           .opaque = rtc,
+                                           .posted_size = 1 /* the index */});
     isa_map_io(&rtc->isa, &rtc->ports, (uint16_t)rtc->iobase);
     return true;
 }

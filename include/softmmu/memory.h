@@ -92,6 +92,8 @@ typedef struct RegionDesc {
     uint64_t ram_offset;
     Region *target; /* ALIAS */
     uint64_t target_offset;
+    /* IO: writes to so many bytes at the start may be kept back until a callback is called next. */
+    uint64_t posted_size;
 } RegionDesc;
 
 struct Region {
@@ -107,10 +109,11 @@ struct Region {
     RamBlock *ram;
     uint64_t ram_offset;
     Region *target;
-    uint64_t target_offset;
+    uint64_t target_offset, posted_size;
     Region *container;
     /* Sorted by priority, highest first; of equal ones the one added later wins. */
     GPtrArray *children;
+    GPtrArray *events; /* softmmu/region-event.h; may be NULL */
 };
 
 void region_init(Region *region, const RegionDesc *desc);

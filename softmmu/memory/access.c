@@ -2,6 +2,7 @@
 /* One access of a CPU or a bus master: to RAM directly, to a region's callbacks in the sizes they
  * declare. */
 #include "softmmu/memory/internal.h"
+#include "softmmu/region-event.h"
 #include "util/log.h"
 #include "util/object.h"
 
@@ -31,6 +32,14 @@ static bool region_enter(const Region *region)
     }
     active[nesting++] = region;
     return true;
+}
+
+/* What was written before comes first. */
+static void take_posted(void)
+{
+    if (region_posted_wanted && nesting == 0) {
+        region_posted_wanted();
+    }
 }
 
 static void region_leave(void)
@@ -111,6 +120,7 @@ MemResult region_read(Region *region, uint64_t offset, unsigned size, uint64_t *
     if (region->kind != REGION_IO || !ops->read) {
         return MEM_OK;
     }
+    take_posted();
     AccessSizes sizes = access_sizes(ops);
 
     if (!size_is_valid(region, &sizes, offset, size, "read") || !region_enter(region)) {
@@ -132,6 +142,10 @@ MemResult region_write(Region *region, uint64_t offset, unsigned size, uint64_t 
     const RegionOps *ops = region->ops;
 
     if (region->kind == REGION_RESERVED || !ops || !ops->write) {
+        return MEM_OK;
+    }
+    take_posted();
+    if (region->events && region_event_count(region, offset, value, size)) {
         return MEM_OK;
     }
     AccessSizes sizes = access_sizes(ops);

@@ -50,6 +50,7 @@ void region_init(Region *region, const RegionDesc *desc)
         .ram_offset = desc->ram_offset,
         .target = desc->target,
         .target_offset = desc->target_offset,
+        .posted_size = desc->posted_size,
     };
     if (desc->kind == REGION_CONTAINER) {
         region->children = g_ptr_array_new();
@@ -67,6 +68,7 @@ void region_fini(Region *region)
     region_transaction_commit();
     g_clear_pointer(&region->children, g_ptr_array_unref);
     g_clear_pointer(&region->ram, ram_block_unref);
+    g_assert(!region->events);
 }
 
 void region_add(Region *container, uint64_t address, Region *child, int priority)

@@ -191,7 +191,19 @@ static void test_pci_testdev(void)
     g_assert_cmpuint(run_pci_test(&address_space_io, 0xc000, 1, name), ==, 2);
     g_assert_cmpstr(name, ==, "portio-wildcard-eventfd");
     g_assert_cmpuint(run_pci_test(&address_space_io, 0xc000, 2, name), ==, 1);
+    g_assert_cmpuint(run_pci_test(&address_space_io, 0xc000, 2, name), ==, 1); /* begins anew */
+    g_assert_cmpuint(run_pci_test(&address_space_memory, 0xfe000000, 2, name), ==, 1);
+    g_assert_cmpstr(name, ==, "mmio-datamatch-eventfd");
+    g_assert_cmpuint(run_pci_test(&address_space_memory, 0xfe000000, 1, name), ==, 2);
+    g_assert_cmpuint(run_pci_test(&address_space_memory, 0xfe000000, 0, name), ==, 2);
     g_assert_cmpuint(run_pci_test(&address_space_io, 0xc000, 3, name), ==, UINT32_MAX);
+    run_pci_test(&address_space_memory, 0xfe000000, 1, name);
+    object_reset(&dev->obj); /* no test, and nobody counts */
+    pci_config_write(&bus, PCI_DEVFN(4, 0), PCI_BAR0, 0xfe000000, 4);
+    pci_config_write(&bus, PCI_DEVFN(4, 0), PCI_COMMAND, 3, 2);
+    address_space_store(&address_space_memory, 0xfe000000 + 2049, 0xce, 1);
+    g_assert_cmphex(load(&address_space_memory, 0xfe000000, 4), ==, 0);
+    g_assert_cmpuint(run_pci_test(&address_space_memory, 0xfe000000, 1, name), ==, 2);
     object_free(&dev->obj);
     object_free(&bus.bus.obj);
 }

@@ -168,6 +168,33 @@ static void test_rights(void)
     result("beside-changes", MMIO(uint32_t, 0x20000 + 60));
 }
 
+/* Writes that are only counted, where there is a pci-testdev: test_kvm.py puts it in slot 5. */
+static void test_events(void)
+{
+    static const char *const names[] = {"events-none", "events-any", "events-match"};
+    const uint32_t device = 0x80002800, bar = 0xd1000000u;
+
+    outl(PCI_ADDRESS, device);
+    if (inl(PCI_DATA) != 0x00051b36) {
+        return;
+    }
+    outl(PCI_ADDRESS, device + 0x10);
+    outl(PCI_DATA, bar);
+    outl(PCI_ADDRESS, device + 4);
+    outw(PCI_DATA, 2);
+    for (unsigned test = 0; test < 3; test++) {
+        uint32_t at, data;
+
+        MMIO(uint8_t, bar) = (uint8_t)test;
+        at = bar + MMIO(uint32_t, bar + 4);
+        data = MMIO(uint32_t, bar + 8);
+        for (unsigned i = 0; i < 20; i++) {
+            MMIO(uint8_t, at) = (uint8_t)(data + (i & 1));
+        }
+        result(names[test], MMIO(uint32_t, bar + 12));
+    }
+}
+
 /* -- Interrupts -------------------------------------------------------------------------------- */
 
 /* The interval timer by the 8259, which the first local APIC passes on. */
@@ -286,6 +313,7 @@ void main(void)
     test_ports();
     test_memory();
     test_rights();
+    test_events();
     test_pic();
     test_apic_timer();
     test_nmi();

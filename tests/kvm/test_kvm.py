@@ -79,7 +79,9 @@ def wait_console(machine, console, text, seconds=120):
 
 def check_exits(mode, *arguments):
     need_kvm()
+    arguments += ("-device", "pci-testdev,addr=5")
     expected = output("exits", "tcg", *arguments)
+    expect_in("events-none 00000014\nevents-any 00000014\nevents-match 0000000a\n", expected)
     expect_in("end\n", expected)
     got = output("exits", f"kvm,kernel-irqchip={mode}", *arguments)
     expect(got == expected, f"under KVM:\n{got}\nunder TCG:\n{expected}")
