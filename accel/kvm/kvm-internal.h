@@ -41,6 +41,8 @@ typedef struct KvmVcpu {
     bool after_reset;    /* ...and all of it is to be loaded, with what goes on by itself */
     bool in_access;      /* in the middle of an access that the guest makes */
     bool was_stopped;    /* the machine was, since it ran last */
+    bool has_tsc;        /* tsc_base: the time stamp counter when it parked, less its offset */
+    uint64_t tsc_base;
     bool access_open;    /* an access the guest made completes in the next KVM_RUN */
     int in_run;          /* atomic: in KVM_RUN, or about to: a kick takes a signal */
     bool (*target_has_work)(Vcpu *vcpu);
@@ -153,7 +155,8 @@ bool kvm_irqchip_init(Error **err);
 /* -- kvm-clock.c ------------------------------------------------------------------------------- */
 
 void kvm_clock_init(void);
-/* On the vCPU's thread, before it runs. */
+/* On the vCPU's thread: when it may be about to park; before it runs. */
+void kvm_clock_save(KvmVcpu *kv);
 void kvm_clock_resume(KvmVcpu *kv);
 
 /* -- kvm-debug.c ------------------------------------------------------------------------------- */

@@ -137,6 +137,7 @@ static void save(Vcpu *vcpu)
 {
     KvmVcpu *kv = kvm_of(vcpu);
 
+    kvm_clock_save(kv);
     if (kv->ours) {
         return;
     }
