@@ -285,6 +285,23 @@ static void raise_periodic(Rtc *rtc, int64_t count)
     rtc->flags |= REG_C_PF;
 }
 
+static void forget_lost_ticks(Object *at)
+{
+    for (guint i = 0; i < at->children->len; i++) {
+        Object *child = at->children->pdata[i];
+
+        if (g_str_equal(child->type->name, "mc146818rtc")) {
+            ((Rtc *)child)->lost_ticks = 0;
+        }
+        forget_lost_ticks(child);
+    }
+}
+
+void rtc_reset_reinjection(void)
+{
+    forget_lost_ticks(object_root());
+}
+
 /* Sets the flags of everything that has happened since the last look. */
 static void update_flags(Rtc *rtc, int64_t now)
 {

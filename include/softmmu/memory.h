@@ -49,6 +49,8 @@ typedef struct RamDesc {
 
 /* Reserves and maps. SIGBUS of a full tmpfs is reported as an error when preallocating. */
 RamBlock *ram_block_new(const RamDesc *desc, Error **err);
+/* Calls fn for each block, in the order of their addresses in RAM. Under the machine lock. */
+void ram_block_foreach(void (*fn)(const RamBlock *block, void *opaque), void *opaque);
 /* Locks all blocks that are there into the host's memory. */
 bool ram_lock_all(Error **err);
 RamBlock *ram_block_ref(RamBlock *block);

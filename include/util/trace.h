@@ -32,6 +32,10 @@ bool trace_enable(const char *pattern, Error **err);
 /* Disables all points matching a glob; fails when nothing matches. */
 bool trace_disable(const char *pattern, Error **err);
 
+/* Calls fn once for each point that matches a glob, sorted; false: none does. */
+bool trace_foreach(const char *pattern, void (*fn)(const TracePoint *point, void *opaque),
+                   void *opaque);
+
 /* Names of all points, one a line, sorted; caller frees. */
 char *trace_help(void);
 

@@ -70,6 +70,28 @@ RamBlock *ram_block_from_host(const void *host, uint64_t *ret_offset)
     return found;
 }
 
+static gint compare_addresses(gconstpointer a, gconstpointer b)
+{
+    const RamBlock *one = *(RamBlock *const *)a, *other = *(RamBlock *const *)b;
+
+    return one->ram_address < other->ram_address ? -1 : one->ram_address > other->ram_address;
+}
+
+void ram_block_foreach(void (*fn)(const RamBlock *block, void *opaque), void *opaque)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)ram_block_unref);
+
+    pthread_mutex_lock(&blocks_mutex);
+    for (guint i = 0; blocks && i < blocks->len; i++) {
+        g_ptr_array_add(all, ram_block_ref(g_ptr_array_index(blocks, i)));
+    }
+    pthread_mutex_unlock(&blocks_mutex);
+    g_ptr_array_sort(all, compare_addresses);
+    for (guint i = 0; i < all->len; i++) {
+        fn(g_ptr_array_index(all, i), opaque);
+    }
+}
+
 bool ram_lock_all(Error **err)
 {
     int os_error = 0;

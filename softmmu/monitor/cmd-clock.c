@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's clock, for whoever sets time limits in guest time (tools/vmtest). */
+#include "hw/rtc.h"
 #include "softmmu/monitor/monitor-private.h"
 #include "softmmu/run.h"
 
@@ -32,3 +33,16 @@ static const MonitorCommand info_clock_command = {
     .print = print_clock,
 };
 MONITOR_COMMAND(info_clock_command);
+
+static bool run_rtc_reset(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    rtc_reset_reinjection();
+    return true;
+}
+
+static const MonitorCommand rtc_reset_command = {
+    .qmp = "rtc-reset-reinjection",
+    .help = "let the clock chip forget the periodic interrupts it still owes",
+    .run = run_rtc_reset,
+};
+MONITOR_COMMAND(rtc_reset_command);

@@ -27,10 +27,12 @@ static json_t *place_json(unsigned index)
     const Machine *machine = machine_current();
     CpuPlace place = machine ? machine_cpu_place(machine, index) : (CpuPlace){.socket = index};
     int node = machine ? machine_cpu_node(machine, index) : -1;
-    json_t *json =
-        json_pack("{s:i, s:i, s:i, s:i}", "socket-id", (int)place.socket, "die-id", (int)place.die,
-                  "core-id", (int)place.core, "thread-id", (int)place.thread);
+    json_t *json = json_pack("{s:i, s:i, s:i}", "socket-id", (int)place.socket, "core-id",
+                             (int)place.core, "thread-id", (int)place.thread);
 
+    if (machine && machine->cpus.dies > 1) {
+        json_object_set_new(json, "die-id", json_integer(place.die));
+    }
     if (node >= 0) {
         json_object_set_new(json, "node-id", json_integer(node));
     }
@@ -89,11 +91,33 @@ static bool run_query_slots(Monitor *monitor, const MonitorValue *values, Error 
     return true;
 }
 
+static void print_slots(Monitor *monitor, const json_t *result)
+{
+    monitor_printf(monitor, "Hotpluggable CPUs:\n");
+    for (size_t i = 0; i < json_array_size(result); i++) {
+        json_t *slot = json_array_get(result, i);
+        json_t *place = json_object_get(slot, "props"), *number;
+        const char *key;
+
+        monitor_printf(monitor, "  type: \"%s\"\n  vcpus_count: \"1\"\n  qom_path: \"%s\"\n",
+                       json_string_value(json_object_get(slot, "type")),
+                       json_string_value(json_object_get(slot, "qom-path")));
+        monitor_printf(monitor, "  CPUInstance Properties:\n");
+        json_object_foreach(place, key, number)
+        {
+            monitor_printf(monitor, "    %s: \"%" JSON_INTEGER_FORMAT "\"\n", key,
+                           json_integer_value(number));
+        }
+    }
+}
+
 static const MonitorCommand query_slots_command = {
+    .name = "info hotpluggable-cpus",
     .qmp = "query-hotpluggable-cpus",
     .help = "list the places for CPUs, last first; all are taken",
     .returns = &slots_type,
     .run = run_query_slots,
+    .print = print_slots,
 };
 MONITOR_COMMAND(query_slots_command);
 

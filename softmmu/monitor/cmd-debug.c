@@ -5,6 +5,8 @@
 #include "softmmu/run.h"
 #include "util/trace.h"
 
+#include <string.h>
+
 static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (g_str_equal(values[0].text, "none")) {
@@ -67,6 +69,59 @@ static const MonitorCommand info_trace_events_command = {
     .run = run_info_trace_events,
 };
 MONITOR_COMMAND(info_trace_events_command);
+
+/* -- The same for programs --------------------------------------------------------------------- */
+
+static const char *const state_names[] = {"unavailable", "disabled", "enabled", NULL};
+static const JsonType state_type = {.kind = JSON_KIND_ENUM, .values = state_names};
+static const JsonMember point_members[] = {
+    {"name", &json_type_string}, {"state", &state_type}, {"vcpu", &json_type_bool}, {NULL}};
+static const JsonType point_type = {.kind = JSON_KIND_OBJECT, .members = point_members};
+static const JsonType points_type = {.kind = JSON_KIND_ARRAY, .element = &point_type};
+
+static void add_point(const TracePoint *point, void *opaque)
+{
+    json_array_append_new(opaque, json_pack("{s:s, s:s, s:b}", "name", point->name, "state",
+                                            state_names[point->enabled ? 2 : 1], "vcpu", false));
+}
+
+static bool run_trace_get(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    json_t *list = json_array();
+
+    if (!trace_foreach(values[0].text, add_point, list) && !strchr(values[0].text, '*')) {
+        json_decref(list);
+        return error_set(err, "unknown event \"%s\"", values[0].text);
+    }
+    monitor_return(monitor, list);
+    return true;
+}
+
+static const MonitorCommand trace_get_command = {
+    .qmp = "trace-event-get-state",
+    .help = "list the trace points that match a pattern, and which are on",
+    .args = {{"name", MONITOR_ARG_WORD}, {"vcpu", MONITOR_ARG_INT, .optional = true}},
+    .returns = &points_type,
+    .run = run_trace_get,
+};
+MONITOR_COMMAND(trace_get_command);
+
+static bool run_trace_set(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    return values[1].number ? trace_enable(values[0].text, err)
+                            : trace_disable(values[0].text, err);
+}
+
+static const MonitorCommand trace_set_command = {
+    .qmp = "trace-event-set-state",
+    .help = "switch the trace points that match a pattern on or off",
+    .args = {{"name", MONITOR_ARG_WORD},
+             {"enable", MONITOR_ARG_BOOL},
+             {"ignore-unavailable", MONITOR_ARG_BOOL, .optional = true},
+             {"vcpu", MONITOR_ARG_INT, .optional = true}},
+    .run = run_trace_set,
+};
+MONITOR_COMMAND(trace_set_command);
 
 /* -- singlestep -------------------------------------------------------------------------------- */
 

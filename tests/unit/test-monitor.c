@@ -427,8 +427,8 @@ static void test_session(void)
     send_text(pair[1], "s\t");
     g_autofree char *listed = take_answer(pair[1]);
     g_assert_true(g_str_has_prefix(listed, "s\033[K\r\ns  "));
-    g_assert_nonnull(strstr(listed, " stop  "));
-    g_assert_nonnull(strstr(listed, "system_powerdown  system_reset  "));
+    g_assert_nonnull(strstr(listed, "stop  "));
+    g_assert_nonnull(strstr(listed, "system_powerdown"));
     g_assert_true(g_str_has_suffix(listed, " \r\n(qemu) s\033[K"));
     send_text(pair[1], "\x15info stat\t\r");
     turn(4);

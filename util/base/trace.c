@@ -54,26 +54,42 @@ bool trace_disable(const char *pattern, Error **err)
 
 static gint compare_names(gconstpointer a, gconstpointer b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp((*(const TracePoint *const *)a)->name, (*(const TracePoint *const *)b)->name);
 }
 
-char *trace_help(void)
+/* A point that is emitted in two places is there twice. */
+bool trace_foreach(const char *pattern, void (*fn)(const TracePoint *point, void *opaque),
+                   void *opaque)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    GString *out = g_string_new(NULL);
+    g_autoptr(GPtrArray) points = g_ptr_array_new();
     const char *last = "";
 
     LINKER_SET_FOREACH(TracePoint, point, trace_points)
     {
-        g_ptr_array_add(names, (gpointer)(*point)->name);
-    }
-    g_ptr_array_sort(names, compare_names);
-    for (guint i = 0; i < names->len; i++) {
-        const char *name = g_ptr_array_index(names, i);
-        if (!g_str_equal(name, last)) {
-            g_string_append_printf(out, "%s\n", name);
+        if (g_pattern_match_simple(pattern, (*point)->name)) {
+            g_ptr_array_add(points, *point);
         }
-        last = name;
     }
+    g_ptr_array_sort(points, compare_names);
+    for (guint i = 0; i < points->len; i++) {
+        const TracePoint *point = g_ptr_array_index(points, i);
+        if (!g_str_equal(point->name, last)) {
+            fn(point, opaque);
+        }
+        last = point->name;
+    }
+    return points->len;
+}
+
+static void append_name(const TracePoint *point, void *opaque)
+{
+    g_string_append_printf(opaque, "%s\n", point->name);
+}
+
+char *trace_help(void)
+{
+    GString *out = g_string_new(NULL);
+
+    trace_foreach("*", append_name, out);
     return g_string_free(out, FALSE);
 }
