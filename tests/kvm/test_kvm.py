@@ -6,6 +6,7 @@ binaries under TCG print the same. Errors of the guest, stops, a debugger, falli
 Run alone: python3 tests/kvm/test_kvm.py [NAME...]
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -35,20 +36,37 @@ def run(accel, *arguments, end="quit"):
     return done.returncode, done.stdout, done.stderr
 
 
+@functools.cache
+def kvm_refusal():
+    status, _, errors = run("kvm")
+    return errors.strip() or "it does not start" if status else None
+
+
 def need_kvm():
     """A /dev/kvm that makes virtual machines, whatever they can run."""
-    status, _, errors = run("kvm")
-    if status:
-        raise Skip(f"no usable /dev/kvm: {errors.strip()}")
+    refusal = kvm_refusal()
+    if refusal:
+        raise Skip(f"no usable /dev/kvm: {refusal}")
 
 
+@functools.cache
 def is_emulated():
-    """This KVM has no hardware behind it, which the probe has found out."""
-    command = [emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S", "-monitor",
-               "stdio"]
-    done = subprocess.run(command, input="quit\n", capture_output=True, text=True, check=True,
-                          timeout=60 * SCALE)
+    """This KVM has no hardware behind it, which the probe has found out; asked once for all."""
+    done = start_with_fallback("quit\n")
     return "without hardware behind it" in done.stderr
+
+
+def start_with_fallback(commands):
+    return subprocess.run([emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S",
+                           "-monitor", "stdio"], input=commands, capture_output=True, text=True,
+                          check=True, timeout=60 * SCALE)
+
+
+def need_hardware(what):
+    """What an emulator behind /dev/kvm lacks."""
+    need_kvm()
+    if is_emulated():
+        raise Skip(f"this /dev/kvm is an emulator, which lacks {what}")
 
 
 def guest(name, *arguments, accel, **options):
@@ -78,7 +96,6 @@ def wait_console(machine, console, text, seconds=120):
 
 
 def check_exits(mode, *arguments):
-    need_kvm()
     arguments += ("-device", "pci-testdev,addr=5")
     expected = output("exits", "tcg", *arguments)
     expect_in("events-none 00000014\nevents-any 00000014\nevents-match 0000000a\n", expected)
@@ -88,34 +105,34 @@ def check_exits(mode, *arguments):
 
 
 def test_exits_off():
+    need_kvm()
     check_exits("off")
 
 
 def test_exits_off_two_cpus():
+    need_kvm()
     check_exits("off", "-smp", "2")
 
 
 def test_exits_on():
+    need_kvm()
     check_exits("on")
 
 
 def test_exits_on_two_cpus():
+    need_kvm()
     check_exits("on", "-smp", "2")
 
 
 def check_exits_split(*arguments):
-    """Level-triggered interrupts need the kernel's word of their end, which an emulator may lack."""
+    """All but level-triggered interrupts, the last that the guest tries."""
     need_kvm()
-    if not is_emulated():
-        check_exits("split", *arguments)
-        return
     expected = output("exits", "tcg", *arguments).partition("ioapic-level")[0]
     with tempfile.TemporaryDirectory() as folder:
         console = Path(folder, "console")
         with guest("exits", "-debugcon", f"file:{console}", *arguments,
                    accel="kvm,kernel-irqchip=split") as machine:
-            wait_console(machine, console, expected.splitlines()[-1])
-        expect_in(expected, console.read_text())
+            wait_console(machine, console, expected)
 
 
 def test_exits_split():
@@ -124,6 +141,12 @@ def test_exits_split():
 
 def test_exits_split_two_cpus():
     check_exits_split("-smp", "2")
+
+
+def test_split_level():
+    need_hardware("word of the end of level-triggered interrupts for a split I/O APIC")
+    check_exits("split")
+    check_exits("split", "-smp", "2")
 
 
 def check_boot(mode, cpus):
@@ -166,31 +189,46 @@ def test_boot_split_two_cpus():
 
 def wait_paused(machine):
     """What was reported is acted upon by the main loop."""
-    deadline = time.monotonic() + 10 * SCALE
+    deadline = time.monotonic() + 60 * SCALE
     while "internal-error" not in machine.monitor("info status"):
         expect(time.monotonic() < deadline, "the machine is not paused")
 
 
-def test_emulation_failure():
+def check_failure(name, report):
     """Said once with place and bytes; the machine is paused, answers, and starts again."""
-    need_kvm()
-    expected = output("sse", "tcg")
-    if not is_emulated():
-        expect(output("sse", "kvm") == expected, "SSE differs")
-        return
-    with guest("sse", accel="kvm") as machine:
-        expect(machine.errors.wait_for(rb"cannot emulate the instruction on CPU 0 at 0008:[0-9a-f]+ "
-                                       rb"\([0-9a-f ]+\)", 60), "no report")
+    with guest(name, accel="kvm") as machine:
+        expect(machine.errors.wait_for(report, 60), "no report")
         wait_paused(machine)
         expect_in("EIP=", machine.monitor("info registers"))
         machine.monitor("cont")
         expect_in("internal-error", machine.monitor("info status"))
         machine.monitor("system_reset")
         machine.monitor("cont")
-        expect(machine.errors.wait_for(rb"cannot emulate the instruction", 60), "no second report")
+        expect(machine.errors.wait_for(report, 60), "no second report")
         wait_paused(machine)
         machine.monitor_send("quit")
         expect(machine.wait_exit() == 0, "it did not quit")
+
+
+def test_emulation_failure():
+    """Code where there is no memory: no KVM fetches that."""
+    need_kvm()
+    check_failure("nowhere", rb"cannot emulate the instruction on CPU 0 at 0008:[0-9a-f]+ \(")
+
+
+def test_sse():
+    need_hardware("SSE in ring 0")
+    got = output("sse", "kvm")
+    expect(got == output("sse", "tcg"), f"SSE differs: {got}")
+
+
+def test_sse_failure():
+    """An instruction that a KVM in software lacks is reported with its bytes."""
+    need_kvm()
+    if not is_emulated():
+        raise Skip("hardware behind /dev/kvm runs SSE in ring 0: it does not fail")
+    check_failure("sse", rb"cannot emulate the instruction on CPU 0 at 0008:[0-9a-f]+ "
+                         rb"\([0-9a-f ]+\)")
 
 
 def test_triple_fault():
@@ -257,40 +295,49 @@ def stop_at(client, point, reply):
     client.expect("z" + point, "OK")
 
 
+def symbols_of(name):
+    """Addresses of what the guest defines."""
+    lines = subprocess.run(["nm", "--defined-only", GUESTS / f"{name}.elf"], capture_output=True,
+                           text=True, check=True).stdout.splitlines()
+    return {line.split()[2]: int(line.split()[0], 16) for line in lines}
+
+
+def connect_gdb(path):
+    client = Client(path)
+    client.expect("qSupported:multiprocess+;swbreak+;hwbreak+;xmlRegisters=i386",
+                  "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+")
+    client.expect("Hgp0.0", "OK")
+    return client
+
+
 def test_gdb():
-    """Steps, breakpoints and a watchpoint; more breakpoints than the CPU has registers for."""
+    """Steps and breakpoints, more of them than the CPU has registers for."""
     need_kvm()
-    emulated = is_emulated()
+    symbols = symbols_of("busy")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "gdb")
         with guest("busy", "-gdb", f"unix:{path}", "-S", accel="kvm"):
-            client = Client(path)
-            client.expect("qSupported:multiprocess+;swbreak+;hwbreak+;xmlRegisters=i386",
-                          "PacketSize=2000;qXfer:features:read+;vContSupported+;multiprocess+")
-            client.expect("Hgp0.0", "OK")
+            client = connect_gdb(path)
             client.send("vCont;s:p1.1;c:p1.-1")
             expect(client.stopped(60) == "T05thread:p01.01;", "the step did not stop")
-            symbols = dict(reversed(line.split()[::2]) for line in subprocess.run(
-                ["nm", GUESTS / "busy.elf"], capture_output=True, text=True,
-                check=True).stdout.splitlines())
-            main = int(symbols["main"], 16)
-            ticks, work = int(symbols["ticks"], 16), int(symbols["work"], 16)
-            stop_at(client, f"0,{main:x},1", "T05thread:p01.01;")
+            stop_at(client, f"0,{symbols['main']:x},1", "T05thread:p01.01;")
             for i in range(8):
                 client.expect(f"Z0,{0x5000 + 16 * i:x},1", "OK")
-            stop_at(client, f"0,{work:x},1", "T05thread:p01.01;")
-            for i in range(8):
-                client.expect(f"z0,{0x5000 + 16 * i:x},1", "OK")
-            if not emulated:  # such a KVM does not look at data
-                stop_at(client, f"2,{ticks:x},4", f"T05thread:p01.01;watch:{ticks:x};")
+            stop_at(client, f"0,{symbols['work']:x},1", "T05thread:p01.01;")
+
+
+def test_gdb_watchpoint():
+    need_hardware("watchpoints of data")
+    ticks = symbols_of("busy")["ticks"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "gdb")
+        with guest("busy", "-gdb", f"unix:{path}", "-S", accel="kvm"):
+            stop_at(connect_gdb(path), f"2,{ticks:x},4", f"T05thread:p01.01;watch:{ticks:x};")
 
 
 def test_fallback_says_why():
     """-enable-kvm uses what is best; what it says is one line."""
-    command = [emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S", "-monitor",
-               "stdio"]
-    done = subprocess.run(command, input="info kvm\nquit\n", capture_output=True, text=True,
-                          check=True, timeout=60 * SCALE)
+    done = start_with_fallback("info kvm\nquit\n")
     if "kvm support: enabled" in done.stdout:
         expect(done.stderr == "", done.stderr)
         return
@@ -308,7 +355,7 @@ def test_options():
     expect(status == 1, "it started")
     expect_in("power of two", errors)
     status, _, errors = run("kvm,dirty-ring-size=4096")
-    expect(status == 0, errors)
+    expect(status == 0 or "the kernel's KVM has no such rings" in errors, errors)
     status, _, errors = run("kvm", "-global", "kvm-pit.lost_tick_policy=discard")
     expect(status == 0, errors)
     status, _, errors = run("kvm", "-machine", "pc,kernel-irqchip=split")
@@ -332,14 +379,16 @@ def test_nothing_is_left_open():
     with tempfile.TemporaryDirectory() as folder:
         console = Path(folder, "console")
         with guest("busy", "-debugcon", f"file:{console}", "-smp", "2", accel="kvm") as machine:
-            wait_console(machine, console, "working")
+            wait_console(machine, console, "working\n")
             machine.monitor("info status")
             descriptors = Path("/proc", str(machine.process.pid), "fd")
             before = len(list(descriptors.iterdir()))
             for count in range(2, 52):
                 machine.monitor("system_reset")
                 wait_console(machine, console, "working\n" * count)
-            expect(len(list(descriptors.iterdir())) == before, "descriptors are left open")
+            machine.monitor("info status")
+            left = sorted(os.readlink(path) for path in descriptors.iterdir())
+            expect(len(left) <= before, f"descriptors are left open, {before} before: {left}")
 
 
 if __name__ == "__main__":
