@@ -8,6 +8,7 @@
 #include "softmmu/main/outcome.h"
 
 #include "accel/accel.h"
+#include "accel/kvm.h"
 #include "softmmu/run-end.h"
 #include "softmmu/watchdog.h"
 #include "target/i386/cpu.h"
@@ -115,11 +116,31 @@ void outcome_begin_words(int argc, char **argv)
 
 /* -- A guest that is dead ---------------------------------------------------------------------- */
 
+/* Where the kernel has the local APICs, CPUs halt, and wait for their SIPI, inside it. Known when
+ * the vCPU's state has been saved. */
+static bool is_halted(const Vcpu *vcpu)
+{
+    const X86Cpu *cpu = vcpu->cpu;
+
+    return vcpu->halted || (kvm_has_kernel_apic() && (cpu->halted || cpu->wait_for_sipi));
+}
+
+/* On its own thread. */
+static void look_at_cpu(Vcpu *vcpu, void *opaque)
+{
+    *(bool *)opaque = is_halted(vcpu) && !(((const X86Cpu *)vcpu->cpu)->eflags & EFLAGS_IF);
+}
+
 /* Halted with interrupts off: nothing a device does in the usual way wakes it. */
 static bool is_dead(Vcpu *vcpu)
 {
     const X86Cpu *cpu = vcpu->cpu;
+    bool found = false;
 
+    if (!vcpu->halted && kvm_has_kernel_apic()) {
+        vcpu_run_on(vcpu, look_at_cpu, &found);
+        return found;
+    }
     return vcpu->halted && !(cpu->eflags & EFLAGS_IF) && !vcpu->has_work(vcpu);
 }
 
@@ -214,7 +235,7 @@ static json_t *vcpu_list(void)
         put_number(entry, "cpu", i);
         put_seconds(entry, "cpu_seconds", is_shared ? 0 : thread_ns(vcpu->thread));
         put_hex(entry, "rip", ((const X86Cpu *)vcpu->cpu)->rip);
-        json_object_set_new(entry, "halted", json_boolean(vcpu->halted));
+        json_object_set_new(entry, "halted", json_boolean(is_halted(vcpu)));
         json_array_append_new(list, entry);
     }
     return list;

@@ -8,13 +8,15 @@ Run alone: python3 tests/guest/test_outcome.py [NAME...]
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from machine import Machine, boot_sector, emulator, expect, expect_in, run_tests
+from machine import (SCALE, Machine, Skip, boot_sector, emulator, expect, expect_in,
+                     run_tests)
 
 
 class Run:
@@ -222,6 +224,42 @@ def test_hang():
     expect(run.guest.process.poll() is None, "an idle guest is no hang")
     run.guest.monitor_send("quit")
     expect(run.end(0)["outcome"] == "quit", "outcome")
+
+
+def guest_seconds(guest):
+    return float(re.search(r"guest time: ([0-9.]+)", guest.monitor("info clock"))[1])
+
+
+def run_in_kernel(chip, code, folder):
+    """A machine whose firmware is these instructions at the reset vector, and its record."""
+    firmware, path = Path(folder, "firmware"), Path(folder, "record.json")
+    firmware.write_bytes(bytes(0xfff0) + code.ljust(16, b"\x90"))
+    return path, Machine(["-m", "16", "-nodefaults", "-smp", "2", "-bios", firmware, "-outcome",
+                          f"{path},hang=1"], accel=f"kvm,kernel-irqchip={chip}", serial=False)
+
+
+def test_hang_in_kernel():
+    """With KVM's local APICs the kernel halts CPUs, by itself."""
+    done = subprocess.run([emulator(), "-accel", "kvm", "-display", "none", "-nodefaults", "-S",
+                           "-monitor", "stdio"], input="quit\n", capture_output=True, text=True,
+                          timeout=60 * SCALE, check=False)
+    if done.returncode:
+        raise Skip(f"no usable /dev/kvm: {done.stderr.strip()}")
+    cli_hlt, sti_hlt = b"\xfa\xf4", b"\xfb\xf4\xeb\xfd"
+    with tempfile.TemporaryDirectory() as folder:
+        for chip in ("on", "split"):
+            path, guest = run_in_kernel(chip, cli_hlt, folder)
+            with guest:
+                expect(guest.wait_exit() == 1, chip)
+            record = json.loads(path.read_text(encoding="utf-8"))
+            expect(record["outcome"] == "hang" and record["hang"] == "halted", record)
+            expect([cpu["halted"] for cpu in record["vcpus"]] == [True, True], record)
+        path, guest = run_in_kernel("on", sti_hlt, folder)
+        with guest:
+            while guest_seconds(guest) < 3:
+                expect(guest.process.poll() is None, "an idle guest is no hang")
+            guest.monitor_send("quit")
+            expect(guest.wait_exit() == 0, "quit")
 
 
 def run_failing(*options):
