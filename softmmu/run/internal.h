@@ -39,6 +39,8 @@ void vcpu_set_self(Vcpu *vcpu);
 /* -- run-state.c ------------------------------------------------------------------------------- */
 
 void run_state_set(RunState state);
+/* vm_stop() for a process that ends then: clients hear of that, not of a stop. */
+void vm_stop_to_end(RunState state);
 
 /* -- reset.c ----------------------------------------------------------------------------------- */
 

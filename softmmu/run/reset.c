@@ -276,14 +276,16 @@ static bool handle_panic(int *ret_status)
         return false;
     }
     emit_with_action(&panicked_event, pauses ? "pause" : "poweroff");
-    vm_stop(RUN_STATE_GUEST_PANICKED);
     if (pauses) {
+        vm_stop(RUN_STATE_GUEST_PANICKED);
         return false;
     }
     emit_with_cause(&shutdown_event, SHUTDOWN_CAUSE_GUEST_PANIC);
     if (stays) {
+        vm_stop(RUN_STATE_SHUTDOWN);
         return false;
     }
+    vm_stop_to_end(RUN_STATE_GUEST_PANICKED);
     *ret_status = run_panic_action == PANIC_ACTION_EXIT_FAILURE;
     return true;
 }
@@ -350,7 +352,7 @@ bool run_handle_requests(int *ret_status)
     while (any_pending()) {
         if (handle_pending(ret_status)) {
             end.state = run_state_get();
-            vm_stop(RUN_STATE_SHUTDOWN);
+            vm_stop_to_end(RUN_STATE_SHUTDOWN);
             return true;
         }
     }

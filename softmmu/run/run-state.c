@@ -100,7 +100,8 @@ void vm_run_parked(void (*fn)(void *opaque), void *opaque)
     }
 }
 
-void vm_stop(RunState state)
+/* True: it ran before. */
+static bool stop(RunState state)
 {
     bool was_running = run_state_is_running();
 
@@ -111,8 +112,20 @@ void vm_stop(RunState state)
         clock_virtual_set_running(false);
     }
     run_state_set(state);
-    if (was_running) {
+    return was_running;
+}
+
+void vm_stop(RunState state)
+{
+    if (stop(state)) {
         event_emit(&stop_event, NULL);
+        tell_listeners();
+    }
+}
+
+void vm_stop_to_end(RunState state)
+{
+    if (stop(state)) {
         tell_listeners();
     }
 }

@@ -177,10 +177,11 @@ def test_pvpanic():
                                "text": "Kernel panic - not syncing: told so"}, record)
     ends("vo", 0, "guest-shutdown", *device, "-action", "panic=none")
     ends("vr", 0, "panic", *device, "-action", "panic=none", "-no-reboot")
-    for action in ("panic=pause", "shutdown=pause", "panic=exit-failure,shutdown=pause"):
+    for action, state in (("panic=pause", "guest-panicked"), ("shutdown=pause", "guest-panicked"),
+                          ("panic=exit-failure,shutdown=pause", "shutdown")):
         run = Run(*device, "-action", action)
         run.tell("v")
-        while "guest-panicked" not in run.guest.monitor("info status"):
+        while state not in run.guest.monitor("info status"):
             pass
         expect_in("Resetting", run.guest.monitor("cont"))
         run.guest.monitor_send("quit")
