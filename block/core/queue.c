@@ -22,6 +22,7 @@
 typedef struct Job {
     BlockRequest inner;     /* what the executing node sees: its own offsets */
     BlockRequest *original; /* what the device gave, and gets back */
+    int64_t begin_us;       /* monotonic */
 } Job;
 
 static GAsyncQueue *finished; /* of Job *, filled by workers */
@@ -43,6 +44,23 @@ static void count_in_flight(BlockNode *node, int delta)
     }
 }
 
+static void account(BlockNode *node, const BlockRequest *request, const Job *job, int64_t now_us)
+{
+    BlockAccount *account = &node->account;
+    /* where the executing node sees it; in between no format here moves what it passes on */
+    uint64_t end = (node == job->inner.node ? job->inner.offset : request->offset) + request->size;
+    bool fine = job->inner.status >= 0;
+
+    account->op[request->op].count += fine;
+    account->op[request->op].failed += !fine;
+    account->op[request->op].bytes += fine && request->op != BLOCK_FLUSH ? request->size : 0;
+    account->op[request->op].ns += (uint64_t)(now_us - job->begin_us) * 1000;
+    if (fine && (request->op == BLOCK_WRITE || request->op == BLOCK_WRITE_ZEROES)) {
+        account->write_end = MAX(account->write_end, end);
+    }
+    account->last_ns = now_us * 1000;
+}
+
 static void complete(Job *job)
 {
     BlockRequest *request = job->original;
@@ -52,6 +70,9 @@ static void complete(Job *job)
     TRACE(block_complete, "node %s op %d offset %" G_GUINT64_FORMAT " status %d", node->name,
           (int)request->op, request->offset, request->status);
     count_in_flight(node, -1);
+    for (BlockNode *part = node; part; part = part->file) {
+        account(part, request, job, g_get_monotonic_time());
+    }
     request->done(request, request->status);
     block_unref(node);
 }
@@ -142,6 +163,7 @@ void block_submit(BlockNode *node, BlockRequest *request)
     request->node = block_ref(node);
     job->inner = *request;
     job->original = request;
+    job->begin_us = g_get_monotonic_time();
     count_in_flight(node, 1);
     finished_queue();
     if (status < 0) {

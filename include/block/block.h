@@ -21,6 +21,17 @@ typedef enum BlockOp {
     BLOCK_WRITE_ZEROES
 } BlockOp;
 
+#define BLOCK_OP_COUNT (BLOCK_WRITE_ZEROES + 1)
+
+/* What was done on a node since it was opened, by BlockOp. */
+typedef struct BlockAccount {
+    struct {
+        uint64_t count, failed, bytes, ns;
+    } op[BLOCK_OP_COUNT];
+    uint64_t write_end; /* of the write farthest back, in the node's offsets */
+    int64_t last_ns;    /* when the last one completed, monotonic; 0: none did */
+} BlockAccount;
+
 /*
  * One request. Filled by the device, alive until done() was called. `status` is 0 or a negative
  * errno. iovecs may point into guest RAM: the submitter holds references to the RAM blocks and
@@ -69,6 +80,7 @@ struct BlockNode {
     bool writethrough; /* every write is on the medium when it completes */
     bool discard;      /* discard=unmap: a discard gives space back, otherwise it does nothing */
     unsigned references, in_flight;
+    BlockAccount account;
     GMutex image_lock; /* held by execute(); comes after the machine lock */
 };
 

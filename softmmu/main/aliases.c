@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Short options as rows that rewrite to the canonical form. */
 #include "softmmu/main/options.h"
+#include "util/json.h"
 
 #include <string.h>
 
@@ -126,6 +127,23 @@ static bool warn_without_effect(Config *config, const char *argument, const char
     return true;
 }
 
+/* The one that makes no sound is there: clients give it to machines without a sound card. */
+static bool check_audiodev(Config *config, const char *argument, const char *origin, Error **err)
+{
+    static const char *const known[] = {"driver", "id", NULL};
+    g_autoptr(KeyVal) kv = json_or_keyval(argument, "driver", err);
+    const char *driver = kv ? keyval_get(kv, "driver") : NULL;
+
+    if (!kv) {
+        return false;
+    }
+    if (!driver || strcmp(driver, "none") != 0) {
+        return error_set(err, "sound is not offered; -audiodev none is");
+    }
+    keyval_get(kv, "id"); /* no sound card asks for it */
+    return keyval_check_unused(kv, known, err);
+}
+
 static bool rewrite_realtime(Config *config, const char *argument, const char *origin, Error **err)
 {
     static const char *const known[] = {"mlock", NULL};
@@ -173,6 +191,7 @@ const OptionRow alias_rows[] = {
     {"cdrom", "FILE", "CD-ROM image", .to = "drive", .text = "file=%s,if=ide,index=2,media=cdrom"},
     {"nographic", .help = "serial port and monitor on the terminal (Ctrl-A h for help)",
      .rewrite = rewrite_nographic},
+    {"audiodev", "none,id=ID", "no sound", .rewrite = check_audiodev},
     {"no-fd-bootchk", .help = "boot floppies without a signature, too", .to = "machine",
      .text = "fd-bootchk=off"},
     {"vga", "none", "display adapter", .to = "machine", .text = "vga=%s"},

@@ -262,7 +262,7 @@ static bool add_monitor(const ConfigItem *item, void *opaque, Error **err)
 
 static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
 {
-    static const char *const known[] = {"chardev", "mode", "pretty", NULL};
+    static const char *const known[] = {"chardev", "mode", "pretty", "id", NULL};
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "chardev", err);
     bool pretty = false;
 
@@ -270,6 +270,7 @@ static bool add_mon(const ConfigItem *item, void *opaque, Error **err)
         return false;
     }
     const char *id = keyval_get(kv, "chardev"), *mode = keyval_get(kv, "mode");
+    keyval_get(kv, "id"); /* names the monitor, which nobody asks for */
     if (!keyval_check_unused(kv, known, err)) {
         return false;
     }

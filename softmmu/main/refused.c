@@ -29,7 +29,6 @@ const OptionRow refused_rows[] = {
     {"smb", "", .refused = NETWORK},
 
     {"audio", "", .refused = SOUND},
-    {"audiodev", "", .refused = SOUND},
     {"audio-help", .refused = SOUND},
     {"soundhw", "", .refused = SOUND},
 

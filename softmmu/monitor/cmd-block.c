@@ -6,6 +6,7 @@
 #include "util/suggest.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 
 /* -- Shape ------------------------------------------------------------------------------------- */
 
@@ -14,10 +15,10 @@ static const JsonMember cache_members[] = {{"writeback", &json_type_bool},
                                            {"no-flush", &json_type_bool},
                                            {NULL}};
 static const JsonType cache_type = {.kind = JSON_KIND_OBJECT, .members = cache_members};
-static const JsonMember image_members[] = {{"filename", &json_type_string},
-                                           {"format", &json_type_string},
-                                           {"virtual-size", &json_type_int},
-                                           {NULL}};
+static const JsonMember image_members[] = {
+    {"filename", &json_type_string},       {"format", &json_type_string},
+    {"virtual-size", &json_type_int},      {"actual-size", &json_type_int, true},
+    {"dirty-flag", &json_type_bool, true}, {NULL}};
 static const JsonType image_type = {.kind = JSON_KIND_OBJECT, .members = image_members};
 static const JsonMember inserted_members[] = {{"file", &json_type_string},
                                               {"node-name", &json_type_string},
@@ -80,6 +81,11 @@ static const Object *find_device(const Object *at, const Object *drive)
     return NULL;
 }
 
+const Object *monitor_drive_device(const Object *drive)
+{
+    return find_device(object_root(), drive);
+}
+
 static json_t *describe_medium(BlockNode *node)
 {
     const BlockNode *file = node->file ? node->file : node;
@@ -94,10 +100,14 @@ static json_t *describe_medium(BlockNode *node)
     for (size_t i = 0; i < G_N_ELEMENTS(unlimited); i++) {
         json_object_set_new(inserted, unlimited[i], json_integer(0));
     }
-    json_object_set_new(inserted, "image",
-                        json_pack("{s:O, s:s, s:I}", "filename", filename, "format",
-                                  node->driver->name, "virtual-size",
-                                  (json_int_t)block_size(node)));
+    json_t *image =
+        json_pack("{s:O, s:s, s:I, s:b}", "filename", filename, "format", node->driver->name,
+                  "virtual-size", (json_int_t)block_size(node), "dirty-flag", false);
+    struct stat status;
+    if (stat(json_string_value(filename), &status) == 0) {
+        json_object_set_new(image, "actual-size", json_integer(status.st_blocks * 512));
+    }
+    json_object_set_new(inserted, "image", image);
     json_object_set_new(inserted, "cache",
                         json_pack("{s:b, s:b, s:b}", "writeback", !node->writethrough, "direct",
                                   node->direct, "no-flush", node->no_flush));
@@ -108,7 +118,7 @@ static json_t *describe_drive(Object *obj)
 {
     Drive *drive = (Drive *)obj;
     BlockNode *node = drive_node(drive);
-    const Object *device = find_device(object_root(), obj);
+    const Object *device = monitor_drive_device(obj);
     bool removable = drive_is_cdrom(drive);
     json_t *entry = json_pack("{s:s, s:s, s:b, s:b}", "device", obj->name, "type", "unknown",
                               "removable", removable, "locked", false);
@@ -227,3 +237,32 @@ static const MonitorCommand query_block_command = {
     .run = run_info_block,
 };
 MONITOR_COMMAND(query_block_command);
+
+/* -- Nodes ------------------------------------------------------------------------------------- */
+
+static const JsonType nodes_type = {.kind = JSON_KIND_ARRAY, .element = &inserted_type};
+
+static bool run_query_nodes(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    const GPtrArray *drives = object_container("/drives")->children;
+    json_t *list = json_array();
+
+    for (guint i = 0; i < drives->len; i++) {
+        BlockNode *node = drive_node(drives->pdata[i]);
+
+        for (; node; node = node->file) {
+            json_array_append_new(list, describe_medium(node));
+        }
+    }
+    monitor_return(monitor, list);
+    return true;
+}
+
+static const MonitorCommand query_nodes_command = {
+    .qmp = "query-named-block-nodes",
+    .help = "list the nodes of images: formats, and the files below",
+    .args = {{"flat", MONITOR_ARG_BOOL, .optional = true}},
+    .returns = &nodes_type,
+    .run = run_query_nodes,
+};
+MONITOR_COMMAND(query_nodes_command);

@@ -3,7 +3,6 @@
 #include "accel/accel.h"
 #include "hw/machine.h"
 #include "softmmu/monitor/monitor-private.h"
-#include "target/i386/cpu-query.h"
 
 /* -- Target and accelerator -------------------------------------------------------------------- */
 
@@ -56,7 +55,6 @@ static const JsonMember machine_members[] = {{"name", &json_type_string},
                                              {"hotpluggable-cpus", &json_type_bool},
                                              {"numa-mem-supported", &json_type_bool},
                                              {"deprecated", &json_type_bool},
-                                             {"default-cpu-type", &json_type_string, true},
                                              {"default-ram-id", &json_type_string, true},
                                              {NULL}};
 static const JsonType machine_info_type = {.kind = JSON_KIND_OBJECT, .members = machine_members};
@@ -68,9 +66,9 @@ static json_t *machine_json(const MachineInfo *info, const char *name)
                              (int)(info->max_cpus ? info->max_cpus : 1), "hotpluggable-cpus", false,
                              "numa-mem-supported", false, "deprecated", info->deprecated != NULL);
 
-    if (info->ram_id) { /* a board that has memory has a CPU */
-        g_autofree char *cpu = g_strconcat(cpu_model_default(), CPU_TYPE_SUFFIX, NULL);
-        json_object_set_new(json, "default-cpu-type", json_string(cpu));
+    /* No default-cpu-type: it is a model of our own, and who knows none of that name would not use
+     * a board that has it. */
+    if (info->ram_id) {
         json_object_set_new(json, "default-ram-id", json_string(info->ram_id));
     }
     return json;

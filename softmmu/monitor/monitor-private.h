@@ -10,6 +10,7 @@
 
 typedef struct X86Cpu X86Cpu;
 typedef struct QmpSession QmpSession;
+typedef struct Object Object;
 
 struct Monitor {
     GString *text;     /* printed and not yet sent */
@@ -108,6 +109,9 @@ bool monitor_evaluate(const char **text, int64_t *ret_value, Error **err);
 
 /* cmd-dump.c: fails while a dump is written, for which the machine stands still. */
 bool monitor_check_no_dump(Error **err);
+
+/* cmd-block.c: the device that has the drive; NULL: none. */
+const Object *monitor_drive_device(const Object *drive);
 
 /* cmd-run.c: what the greeting and query-version say. */
 json_t *monitor_version_json(void);

@@ -49,6 +49,15 @@ def test_memory():
         expect(re.search(r"0+8000:.*'s' 'e' 'c'", guest.monitor("x /3cb 0x8000")), "characters")
 
 
+def test_blockstats():
+    """The firmware has read the disk: at least the boot sector and those it loads."""
+    with booted() as guest:
+        text = guest.monitor("info blockstats")
+        match = re.search(r"ide0-hd0: rd_bytes=(\d+) wr_bytes=0 rd_operations=(\d+)", text)
+        expect(match and int(match[1]) >= 512 * int(match[2]) > 0, text)
+        expect(re.search(r" rd_total_time_ns=[1-9]\d* .* idle_time_ns=[1-9]", text), text)
+
+
 def test_registers():
     with booted() as guest:
         text = guest.monitor("info registers")

@@ -247,7 +247,7 @@ def test_emulator_connects():
         listener.listen(1)
         listener.settimeout(60 * SCALE)
         with Machine(["-S", "-machine", "none", "-chardev", f"socket,id=mon,path={path}", "-mon",
-                      "chardev=mon,mode=control"], serial=False, monitor=False) as machine:
+                      "chardev=mon,id=monitor,mode=control"], serial=False, monitor=False) as machine:
             with QmpClient(listener.accept()[0]) as client:
                 client.negotiate()
                 client.call("quit")

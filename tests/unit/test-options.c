@@ -91,6 +91,8 @@ static void test_errors(void)
         {"-smp 0", "-smp 0: cpus=0 is not between 1 and 255"},
         {"-smp 2,coers=2", "-smp 2,coers=2: unknown parameter 'coers'; did you mean 'cores'?"},
         {"-netdev user,id=n", "-netdev user,id=n: network back ends are not offered; -nic none is"},
+        {"-audiodev alsa,id=a", "-audiodev alsa,id=a: sound is not offered; -audiodev none is"},
+        {"-audiodev none,x=y", "-audiodev none,x=y: unknown parameter 'x'"},
         {"-gdb", "-gdb needs an argument: DEV"},
         {"a.img b.img", "'b.img' is a second disk image; use -hdb or -drive"},
     };
