@@ -309,16 +309,22 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
     return true;
 }
 
-static bool return_to_same(X86Cpu *cpu, Stack *stack, unsigned release, const uint64_t frame[2])
+/* AMD's silicon moves the stack pointer in the width of the mode that it has come to. */
+static bool return_to_same(X86Cpu *cpu, unsigned size, unsigned release, const uint64_t frame[2])
 {
+    Stack stack;
     Segment cs;
 
     if (!code_fetch_for_return(cpu, (uint16_t)frame[1], &cs) ||
         !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs)) {
         return false;
     }
-    stack_skip(stack, release);
-    stack_commit_pointer(cpu, stack);
+    stack_current(cpu, &stack);
+    if (cpu->model->is_amd && mode_is_long(cpu)) {
+        stack_set_64bit(&stack, cs.attributes & SEG_L);
+    }
+    stack_skip(&stack, 2 * size + release);
+    stack_commit_pointer(cpu, &stack);
     code_commit(cpu, &cs, cpu->cpl, frame[0]);
     return true;
 }
@@ -341,7 +347,7 @@ InsnResult helper_ret_far(X86Cpu *cpu, const Insn *insn)
     if (return_reads_stack(cpu, (uint16_t)frame[1])) {
         done = return_to_outer(cpu, &stack, size, release, frame);
     } else {
-        done = return_to_same(cpu, &stack, release, frame);
+        done = return_to_same(cpu, size, release, frame);
     }
     return done ? INSN_JUMP : INSN_FAULT;
 }
