@@ -99,14 +99,48 @@ static bool add_splash(PcMachine *pc, Error **err)
     return fw_cfg_set_file(pc->fw_cfg, name, bytes, err);
 }
 
+static gint compare_boot_indices(gconstpointer a, gconstpointer b)
+{
+    const MachineFwCfg *one = *(const MachineFwCfg *const *)a;
+    const MachineFwCfg *other = *(const MachineFwCfg *const *)b;
+
+    return one->boot_index < other->boot_index ? -1 : one->boot_index > other->boot_index;
+}
+
+/* Option ROMs with a place in the boot order. A kernel's, `first`, has place 0. */
+static bool add_boot_roms(const Machine *machine, const char *first, GString *order, Error **err)
+{
+    g_autoptr(GPtrArray) roms = g_ptr_array_new();
+    int64_t last = first ? 0 : -1;
+
+    for (guint i = 0; i < machine->fw_cfg->len; i++) {
+        MachineFwCfg *item = machine->fw_cfg->pdata[i];
+        if (item->boot_index >= 0) {
+            g_ptr_array_add(roms, item);
+        }
+    }
+    g_ptr_array_sort(roms, compare_boot_indices);
+    if (first) {
+        g_string_append_printf(order, "/rom@%s\n", first);
+    }
+    for (guint i = 0; i < roms->len; i++) {
+        const MachineFwCfg *rom = roms->pdata[i];
+        if (rom->boot_index == last) {
+            return error_set(err, "Two devices with same boot index %d", (int)last);
+        }
+        last = rom->boot_index;
+        g_string_append_printf(order, "/rom@%s\n", rom->name);
+    }
+    return true;
+}
+
 static bool describe_boot(PcMachine *pc, const char *first, Error **err)
 {
     const Machine *machine = &pc->machine;
-    g_autoptr(GString) order = g_string_new(first ? "/rom@" : NULL);
+    g_autoptr(GString) order = g_string_new(NULL);
 
-    if (first) {
-        g_string_append(order, first);
-        g_string_append_c(order, '\n');
+    if (!add_boot_roms(machine, first, order, err)) {
+        return false;
     }
     if (machine->boot_strict) {
         g_string_append(order, "HALT\n");

@@ -34,7 +34,8 @@ typedef struct MachineInfo {
 typedef struct MachineFwCfg {
     char *name; /* "opt/org.example/thing" */
     uint8_t *data;
-    size_t size; /* bytes */
+    size_t size;        /* bytes */
+    int64_t boot_index; /* -option-rom bootindex=; negative: it is not in the boot order */
 } MachineFwCfg;
 
 typedef enum MachineRtcClock {

@@ -118,7 +118,7 @@ static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
         return false;
     }
     MachineFwCfg *entry = g_new(MachineFwCfg, 1);
-    *entry = (MachineFwCfg){g_strdup(name), (uint8_t *)data, size};
+    *entry = (MachineFwCfg){g_strdup(name), (uint8_t *)data, size, -1};
     g_ptr_array_add(((Machine *)opaque)->fw_cfg, entry);
     return true;
 }
@@ -168,7 +168,7 @@ static bool add_numa(const ConfigItem *item, void *opaque, Error **err)
 /* SeaBIOS runs what lies in this folder of fw_cfg. */
 static bool add_option_rom(const ConfigItem *item, void *opaque, Error **err)
 {
-    static const char *const known[] = {"romfile", NULL};
+    static const char *const known[] = {"romfile", "bootindex", NULL};
     Machine *machine = opaque;
     g_autoptr(KeyVal) kv = keyval_parse(item->text, "romfile", err);
     const char *name = kv ? keyval_get(kv, "romfile") : NULL;
@@ -176,6 +176,12 @@ static bool add_option_rom(const ConfigItem *item, void *opaque, Error **err)
 
     if (!name) {
         return kv ? error_set(err, "romfile= is needed") : false;
+    }
+    const char *index = keyval_get(kv, "bootindex");
+    uint64_t number = UINT64_MAX;
+    if (index && strcmp(index, "-1") != 0 &&
+        (!parse_u64(index, &number, NULL) || number > INT32_MAX)) {
+        return error_set(err, "bootindex=%s is neither a place in the boot order nor -1", index);
     }
     if (!keyval_check_unused(kv, known, err)) {
         return false;
@@ -187,7 +193,8 @@ static bool add_option_rom(const ConfigItem *item, void *opaque, Error **err)
     }
     g_autofree char *base = g_path_get_basename(path);
     MachineFwCfg *entry = g_new(MachineFwCfg, 1);
-    *entry = (MachineFwCfg){g_strconcat("genroms/", base, NULL), (uint8_t *)data, size};
+    *entry =
+        (MachineFwCfg){g_strconcat("genroms/", base, NULL), (uint8_t *)data, size, (int64_t)number};
     g_ptr_array_add(machine->fw_cfg, entry);
     return true;
 }

@@ -94,7 +94,7 @@ static bool finish_group(Reader *reader, Error **err)
     }
     if (!config_add(reader->config, reader->group->option, reader->text->str, reader->origin,
                     err)) {
-        error_prefix(err, "%s: ", reader->origin);
+        error_prefix(err, "%s: ", config_error_place(reader->config, reader->origin, err));
         return false;
     }
     reader->group = NULL;
@@ -157,7 +157,12 @@ static bool read_pair(Reader *reader, char *line, Error **err)
         return error_set(err, "'%s' stands behind the value of '%s'", rest, g_strstrip(line));
     }
     *closing = '\0';
-    append_pair(reader->text, g_strstrip(line), value + 1);
+    char *key = g_strstrip(line);
+    ConfigLine *place = g_new(ConfigLine, 1);
+    *place = (ConfigLine){g_strdup(reader->origin), g_strdup(key),
+                          g_strdup_printf("%s:%u", reader->path, reader->line)};
+    g_ptr_array_add(reader->config->lines, place);
+    append_pair(reader->text, key, value + 1);
     return true;
 }
 

@@ -67,7 +67,9 @@ const OptionRow option_rows[] = {
      "memory and CPUs of a node; or dist,src=N,dst=N,val=DISTANCE; or\n"
      "cpu,node-id=N[,socket-id=N][,die-id=N][,core-id=N][,thread-id=N]",
      .id = OPT_NUMA},
-    {"option-rom", "FILE", "ROM that firmware runs before it boots", .id = OPT_OPTION_ROM},
+    {"option-rom", "[romfile=]FILE[,bootindex=N]",
+     "ROM that firmware runs before it boots; bootindex=: its place among what it boots from",
+     .id = OPT_OPTION_ROM},
     {"compat", "POLICY=VALUE[,...]", "what deprecated and unstable interfaces lead to",
      .id = OPT_COMPAT},
     {"L", "DIR", "look for firmware in DIR first; help lists the places", .id = OPT_FIRMWARE_DIR},
@@ -115,11 +117,22 @@ static void item_free(gpointer data)
     g_free(item);
 }
 
+static void line_free(gpointer data)
+{
+    ConfigLine *line = data;
+
+    g_free(line->origin);
+    g_free(line->key);
+    g_free(line->place);
+    g_free(line);
+}
+
 Config *config_new(void)
 {
     Config *config = g_new0(Config, 1);
 
     config->items = g_ptr_array_new_with_free_func(item_free);
+    config->lines = g_ptr_array_new_with_free_func(line_free);
     return config;
 }
 
@@ -127,6 +140,7 @@ void config_free(Config *config)
 {
     if (config) {
         g_ptr_array_free(config->items, TRUE);
+        g_ptr_array_free(config->lines, TRUE);
         g_free(config);
     }
 }
@@ -311,11 +325,24 @@ bool config_foreach(const Config *config, OptionId id,
         const ConfigItem *item = config->items->pdata[i];
 
         if (item->row->id == id && !fn(item, opaque, err)) {
-            error_prefix(err, "%s: ", item->origin);
+            error_prefix(err, "%s: ", config_error_place(config, item->origin, err));
             return false;
         }
     }
     return true;
+}
+
+const char *config_error_place(const Config *config, const char *origin, Error *const *err)
+{
+    for (guint i = 0; err && *err && i < config->lines->len; i++) {
+        const ConfigLine *line = config->lines->pdata[i];
+        g_autofree char *quoted = g_strdup_printf("'%s'", line->key);
+
+        if (strcmp(line->origin, origin) == 0 && strstr(error_message(*err), quoted)) {
+            return line->place;
+        }
+    }
+    return origin;
 }
 
 char *config_text(const Config *config)

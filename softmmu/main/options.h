@@ -79,8 +79,16 @@ typedef struct ConfigItem {
     char *origin;         /* as the user typed it: "-kernel vmlinuz"; for errors */
 } ConfigItem;
 
+/* Where a file of -readconfig says a key. */
+typedef struct ConfigLine {
+    char *origin; /* of the item: "FILE:LINE" of its header */
+    char *key;
+    char *place; /* "FILE:LINE" of this line */
+} ConfigLine;
+
 struct Config {
     GPtrArray *items; /* of ConfigItem *, in the order of the command line */
+    GPtrArray *lines; /* of ConfigLine * */
 };
 
 extern const OptionRow option_rows[], alias_rows[], refused_rows[]; /* end with a NULL name */
@@ -100,6 +108,10 @@ bool config_add(Config *config, const char *name, const char *text, const char *
  * (config-file.c). */
 bool config_read_file(Config *config, const char *path, Error **err);
 bool config_set(Config *config, const char *text, Error **err);
+
+/* What to name before an error of the item of that origin: the line of the key that the error's text
+ * quotes, where that came from a file, else the origin. */
+const char *config_error_place(const Config *config, const char *origin, Error *const *err);
 
 /* Last item of that kind, or NULL. */
 const ConfigItem *config_last(const Config *config, OptionId id);

@@ -56,5 +56,32 @@ def test_device_option():
             check_texts(guest)
 
 
+def boot_rom(folder, name):
+    """An option ROM that firmware can boot from (by its PnP header); it prints its name."""
+    rom = bytearray(512)
+    rom[0:4] = b"\x55\xaa\x01\xcb"  # one sector; init: retf
+    rom[0x1a] = 0x20
+    rom[0x20:0x26] = b"$PnP\x01\x02"
+    rom[0x3a] = 0x50  # boot entry: mov $0x80,%si; 1: cs lodsb; test; jz 2f; out; jmp 1b; 2: hlt
+    rom[0x50:0x62] = bytes.fromhex("be8000" "2eac" "84c0" "7406" "baf803" "ee" "ebf4" "f4ebfd")
+    text = f"{name} boots\r\n".encode()
+    rom[0x80:0x80 + len(text)] = text
+    rom[0x29] = -sum(rom[0x20:0x40]) & 0xff
+    rom[511] = -sum(rom) & 0xff
+    path = os.path.join(folder, f"{name}.rom")
+    with open(path, "wb") as file:
+        file.write(rom)
+    return path
+
+
+def test_option_roms():
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = boot_rom(folder, "one"), boot_rom(folder, "two")
+        for indices, winner in (((2, 1), "two"), ((0, 5), "one")):
+            with Machine(["-m", "16", "-option-rom", f"{one},bootindex={indices[0]}",
+                          "-option-rom", f"romfile={two},bootindex={indices[1]}"]) as guest:
+                guest.wait_for(f"{winner} boots", 60)
+
+
 if __name__ == "__main__":
     run_tests(dict(globals()))

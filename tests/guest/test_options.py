@@ -85,6 +85,10 @@ MACHINE = [
     ("-acpitable data=FOLDER/empty,rev=300", "rev=300 does not fit into 1 byte"),
     ("-acpitable data=/nowhere/x", "cannot read '/nowhere/x'"),
     ("-option-rom nowhere.rom", "firmware 'nowhere.rom' was not found"),
+    ("-option-rom FOLDER/junk,bootindex=x", "bootindex=x is neither a place"),
+    ("-option-rom FOLDER/junk,bootindex=3 -option-rom FOLDER/empty,bootindex=3",
+     "Two devices with same boot index 3"),
+    ("-readconfig FOLDER/config", "FOLDER/config:4: pci-testdev has no property 'foo'"),
     ("-smbios type=9", "type=9 cannot be filled by keys"),
     ("-smbios type=1,serail=x", "did you mean 'serial'?"),
     ("-smbios type=41,pcidev=nic", "there is no PCI device 'nic'"),
@@ -209,6 +213,8 @@ def check_refused(cases):
             file.write(bytes(i * 7919 % 251 for i in range(65536)))
         with open(os.path.join(folder, "empty"), "wb"):
             pass
+        with open(os.path.join(folder, "config"), "w", encoding="utf-8") as file:
+            file.write('[device "a"]\ndriver = "pci-testdev"\naddr = "5"\nfoo = "1"\n')
         for options, wanted in cases:
             done = run(options, folder)
             expect(done.returncode == 1, f"{options}: status {done.returncode}: {done.stderr}")

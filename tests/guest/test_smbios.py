@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Linux reads the SMBIOS tables: names of -smbios, the UUID, CPUs and memory, both entry points.
+"""Linux reads the SMBIOS tables: names of -smbios, the UUID, CPUs and memory, both entry points; and
+an ACPI table of the user's.
 
 Run alone: python3 tests/guest/test_smbios.py [NAME...]
 """
@@ -57,7 +58,8 @@ def test_options_and_64_bit():
                "-smbios", "type=1,serial=ds=nocloud;s=http://10.0.2.2/,family=Fam",
                "-smbios", "type=0,vendor=Ven,version=9.1,date=01/02/2020",
                "-smbios", "type=2,product=Base,serial=B5", "-smbios", "type=3,asset=A1",
-               "-smbios", "type=11,value=io.example:x=y") as guest:
+               "-smbios", "type=11,value=io.example:x=y",
+               "-acpitable", f"data={__file__},sig=MIMU,oem_id=TESTS,rev=3") as guest:
         wait_shell(guest)
         found = names(guest)
         wanted = {"product_serial": "ds=nocloud;s=http://10.0.2.2/", "product_family": "Fam",
@@ -70,6 +72,8 @@ def test_options_and_64_bit():
                                   "19-0", "32-0", "127-0"], entries(guest))
         expect("_SM3_" in output(guest, "head -c 5 /sys/firmware/dmi/tables/smbios_entry_point"),
                "no 64-bit entry point")
+        table = output(guest, "head -c 60 /sys/firmware/acpi/tables/MIMU | tr -cd ' -~'")
+        expect(table.startswith("MIMU") and "TESTS" in table and "#!/usr/bin/env" in table, table)
         expect("io.example:x=y" in output(guest, "tail -c +1 /sys/firmware/dmi/entries/11-0/raw"),
                "no OEM string")
 

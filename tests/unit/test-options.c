@@ -173,6 +173,7 @@ static void test_config_file_errors(void)
         {"[device \"x\" y]\n", "", "%s:1: a header is [GROUP] or [GROUP \"ID\"]"},
         {"[device] x\n", "", "%s:1: a header is [GROUP] or [GROUP \"ID\"]"},
         {"\n\n[memory]\nsize = \"x\"\n", "", "%s:3: 'x' is not a size"},
+        {"[smp-opts]\ncpus = \"1\"\n\nfoo = \"1\"\n", "", "%s:4: unknown parameter 'foo'"},
         {"", "-set a", "-set a: the form is GROUP.ID.KEY=VALUE"},
         {"", "-set device.x.y", "-set device.x.y: the form is GROUP.ID.KEY=VALUE"},
         {"", "-set device.x.y=1", "-set device.x.y=1: there is no -device with id 'x' before it"},
