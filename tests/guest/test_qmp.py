@@ -313,7 +313,7 @@ def test_probe():
         commands = {entry["name"] for entry in client.call("query-commands")}
         for model in client.call("query-cpu-definitions"):
             expect(model["typename"] in types, f"{model} is no type")
-        for name in ("query-tpm-models", "query-tpm-types", "query-migrate-capabilities"):
+        for name in ("query-tpm-models", "query-tpm-types"):
             expect(name in commands and client.call(name) == [], name)
         options = {entry["option"]: entry["parameters"]
                    for entry in client.call("query-command-line-options")}
@@ -329,6 +329,10 @@ def test_start_of_a_session():
     with host("-machine", "pc", "-m", "64", "-smp", "4,cores=2", "-nodefaults") as machine, \
             QmpClient(machine.paths[0]) as client:
         client.negotiate()
+        events = [{"capability": "events", "state": True}]
+        expect(client.call("query-migrate-capabilities") != events, "nobody has asked yet")
+        client.call("migrate-set-capabilities", capabilities=events)
+        expect(client.call("query-migrate-capabilities") == events, "it is on")
         cpus = client.call("query-cpus-fast")
         threads = os.listdir(f"/proc/{machine.process.pid}/task")
         expect(len({cpu["thread-id"] for cpu in cpus}) == 4, f"{cpus}")
@@ -341,6 +345,7 @@ def test_start_of_a_session():
         expect(client.call("query-memory-size-summary")["base-memory"] == 64 << 20, "memory")
         for name in ("query-iothreads", "query-memory-devices", "query-jobs", "query-rx-filter"):
             expect(client.call(name) == [], name)
+        expect(client.call("query-named-block-nodes", flat=True) == [], "there is no image")
         expect(client.error_class("query-balloon") == "DeviceNotActive", "query-balloon")
         expect(client.call("query-migrate") == {}, "query-migrate")
 
