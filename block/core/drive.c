@@ -18,6 +18,9 @@ struct Drive {
     int32_t werror, rerror; /* DriveErrorAction */
     bool taken;             /* a device uses it */
     BlockNode *node;
+    Object *device; /* with removable media */
+    void (*changed)(Object *device, DriveEvent event);
+    bool tray_open, locked;
 };
 
 static const char *const error_names[] = {"report", "ignore", "stop", "enospc", NULL};
@@ -48,6 +51,10 @@ static const Field drive_fields[] = {
               .read_only = true),
     DERIVED(Drive, taken),
     DERIVED(Drive, node),
+    DERIVED(Drive, device),
+    DERIVED(Drive, changed),
+    DERIVED(Drive, tray_open),
+    DERIVED(Drive, locked),
     FIELDS_END,
 };
 
@@ -330,6 +337,149 @@ void drive_tell_error(Drive *drive, bool is_read, int status, DriveErrorAction a
     }
     event_emit(&io_error_event, data);
 }
+
+/* -- Removable media --------------------------------------------------------------------------- */
+
+static const JsonMember tray_members[] = {{"device", &json_type_string},
+                                          {"id", &json_type_string},
+                                          {"tray-open", &json_type_bool},
+                                          {NULL}};
+static const JsonType tray_type = {.kind = JSON_KIND_OBJECT, .members = tray_members};
+static const EventType tray_event = {
+    "DEVICE_TRAY_MOVED", "the tray of a drive with removable media has opened or closed",
+    &tray_type};
+EVENT(tray_event);
+
+void drive_set_device(Drive *drive, Object *device,
+                      void (*changed)(Object *device, DriveEvent event))
+{
+    drive->device = device;
+    drive->changed = changed;
+    drive->locked = false;
+}
+
+char *drive_device_name(const Object *device)
+{
+    bool is_named = device->parent == object_container("/machine/peripheral");
+
+    return is_named ? g_strdup(device->name) : object_path(device);
+}
+
+bool drive_is_removable(const Drive *drive)
+{
+    return drive->device || drive->media == MEDIA_CDROM;
+}
+
+bool drive_is_tray_open(const Drive *drive)
+{
+    return drive->tray_open;
+}
+
+bool drive_is_locked(const Drive *drive)
+{
+    return drive->locked;
+}
+
+void drive_set_locked(Drive *drive, bool is_locked)
+{
+    drive->locked = is_locked;
+}
+
+static void tell_device(const Drive *drive, DriveEvent event)
+{
+    if (drive->changed) {
+        drive->changed(drive->device, event);
+    }
+}
+
+void drive_move_tray(Drive *drive, bool open)
+{
+    if (drive->tray_open == open) {
+        return;
+    }
+    drive->tray_open = open;
+    g_autofree char *id = drive->device ? drive_device_name(drive->device) : g_strdup("");
+    event_emit(&tray_event, json_pack("{s:o, s:o, s:b}", "device", json_text(drive->obj.name), "id",
+                                      json_text(id), "tray-open", open));
+}
+
+static bool check_removable(const Drive *drive, Error **err)
+{
+    return drive_is_removable(drive) ||
+           error_set(err, "Device '%s' is not removable", drive->obj.name);
+}
+
+bool drive_open_tray(Drive *drive, bool force, Error **err)
+{
+    if (!check_removable(drive, err)) {
+        return false;
+    }
+    if (drive->tray_open) {
+        return true;
+    }
+    if (drive->locked) {
+        tell_device(drive, DRIVE_EJECT_WANTED);
+    }
+    if (drive->locked && !force) {
+        return error_set(err,
+                         "Device '%s' is locked and force was not specified, wait for tray to open "
+                         "and try again",
+                         drive->obj.name);
+    }
+    tell_device(drive, DRIVE_MEDIUM_LEAVES);
+    drive_move_tray(drive, true);
+    return true;
+}
+
+bool drive_close_tray(Drive *drive, Error **err)
+{
+    if (!check_removable(drive, err)) {
+        return false;
+    }
+    if (drive->tray_open) {
+        drive_move_tray(drive, false);
+        tell_device(drive, DRIVE_MEDIUM_CAME);
+    }
+    return true;
+}
+
+bool drive_remove_medium(Drive *drive, Error **err)
+{
+    if (!check_removable(drive, err)) {
+        return false;
+    }
+    if (!drive->tray_open) {
+        return error_set(err, "Tray of device '%s' is not open", drive->obj.name);
+    }
+    block_unref(drive->node);
+    drive->node = NULL;
+    return true;
+}
+
+bool drive_change_medium(Drive *drive, const char *file, const char *format, bool read_only,
+                         bool force, Error **err)
+{
+    g_autoptr(KeyVal) options = keyval_parse("", NULL, err);
+    BlockNode *node;
+
+    if (!options || !check_removable(drive, err)) {
+        return false;
+    }
+    keyval_set(options, "file", file);
+    keyval_set(options, "read-only", read_only ? "on" : "off");
+    if (format) {
+        keyval_set(options, "format", format);
+    }
+    node = block_open(options, err);
+    if (!node || !drive_open_tray(drive, force, err) || !drive_remove_medium(drive, err)) {
+        block_unref(node);
+        return false;
+    }
+    drive->node = node;
+    return drive_close_tray(drive, err);
+}
+
+/* -- Devices ----------------------------------------------------------------------------------- */
 
 bool drive_is_read_only(Drive *drive)
 {

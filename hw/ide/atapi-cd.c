@@ -24,15 +24,30 @@ enum { /* ATA commands */
 
 enum { FEATURE_DMA = 1, FEATURE_TRANSFER_MODE = 3 };
 
-enum { SENSE_NONE = 0, SENSE_NOT_READY = 2, SENSE_MEDIUM_ERROR = 3, SENSE_ILLEGAL_REQUEST = 5 };
+enum {
+    SENSE_NONE = 0,
+    SENSE_NOT_READY = 2,
+    SENSE_MEDIUM_ERROR = 3,
+    SENSE_ILLEGAL_REQUEST = 5,
+    SENSE_UNIT_ATTENTION = 6
+};
 enum { /* additional sense codes */
        ASC_NONE = 0,
        ASC_READ_ERROR = 0x11,
        ASC_INVALID_COMMAND = 0x20,
        ASC_LBA_OUT_OF_RANGE = 0x21,
        ASC_INVALID_FIELD = 0x24,
-       ASC_NO_MEDIUM = 0x3a
+       ASC_MEDIUM_CHANGED = 0x28,
+       ASC_NO_MEDIUM = 0x3a,
+       ASC_REMOVAL_PREVENTED = 0x53
 };
+enum { /* media events */
+       MEDIA_NOTHING = 0,
+       MEDIA_EJECT_REQUEST = 1,
+       MEDIA_NEW = 2,
+       MEDIA_REMOVAL = 3
+};
+enum { START_STOP_START = 1, START_STOP_TRAY = 2 };
 
 enum { PROFILE_CD_ROM = 0x0008 };
 
@@ -43,11 +58,13 @@ typedef struct AtapiCd {
     bool by_dma;
     uint32_t limit; /* bytes between two interrupts, as the guest wants it */
     uint8_t sense_key, sense_code;
+    bool attention;      /* the guest has to hear of a new medium before it uses it */
+    uint8_t media_event; /* not yet asked for */
 } AtapiCd;
 
 typedef struct PacketCommand {
     uint8_t opcode;
-    bool needs_medium;
+    enum { AT_ANY_TIME, AFTER_ATTENTION, WITH_MEDIUM } when;
     void (*run)(AtapiCd *cd);
 } PacketCommand;
 
@@ -129,10 +146,52 @@ static void cmd_nothing(AtapiCd *cd)
     finish(cd);
 }
 
+static void medium_came(AtapiCd *cd)
+{
+    ide_drive_load_medium(&cd->ide);
+    cd->attention = cd->ide.node != NULL;
+    cd->media_event = cd->ide.node ? MEDIA_NEW : MEDIA_NOTHING;
+}
+
+static void cmd_start_stop(AtapiCd *cd)
+{
+    Drive *drive = cd->ide.drive;
+    bool open = !(cd->packet[4] & START_STOP_START);
+
+    if (!(cd->packet[4] & START_STOP_TRAY) || !drive || drive_is_tray_open(drive) == open) {
+        finish(cd);
+        return;
+    }
+    if (open && drive_is_locked(drive)) {
+        fail(cd, cd->ide.node ? SENSE_NOT_READY : SENSE_ILLEGAL_REQUEST, ASC_REMOVAL_PREVENTED);
+        return;
+    }
+    drive_move_tray(drive, open);
+    if (open) {
+        ide_drive_load_medium(&cd->ide);
+    } else {
+        medium_came(cd);
+    }
+    finish(cd);
+}
+
+static void cmd_prevent_removal(AtapiCd *cd)
+{
+    if (cd->ide.drive) {
+        drive_set_locked(cd->ide.drive, cd->packet[4] & 1);
+    }
+    finish(cd);
+}
+
 static void cmd_request_sense(AtapiCd *cd)
 {
     uint8_t *data = clear_data(cd);
 
+    if (cd->attention && cd->sense_key == SENSE_NONE) {
+        cd->attention = false;
+        cd->sense_key = SENSE_UNIT_ATTENTION;
+        cd->sense_code = ASC_MEDIUM_CHANGED;
+    }
     data[0] = 0x70; /* current error */
     data[2] = cd->sense_key;
     data[7] = 10;
@@ -327,7 +386,10 @@ static void cmd_get_event_status(AtapiCd *cd)
     }
     put_be16(data, 6);
     data[2] = 4;
-    data[5] = cd->ide.node ? 2 : 0; /* medium present, nothing new */
+    data[4] = cd->media_event;
+    data[5] = cd->ide.node ? 2 : 0; /* medium present */
+    data[5] |= cd->ide.drive && drive_is_tray_open(cd->ide.drive);
+    cd->media_event = MEDIA_NOTHING;
     reply(cd, 8, get_be16(cd->packet + 7));
 }
 
@@ -351,17 +413,22 @@ static void cmd_mechanism_status(AtapiCd *cd)
 }
 
 static const PacketCommand packet_commands[] = {
-    {0x00, true, cmd_nothing}, /* TEST UNIT READY */
-    {0x03, false, cmd_request_sense},    {0x12, false, cmd_inquiry},
-    {0x1b, false, cmd_nothing}, /* START STOP UNIT */
-    {0x1e, false, cmd_nothing}, /* PREVENT ALLOW MEDIUM REMOVAL */
-    {0x25, true, cmd_read_capacity},     {0x28, true, cmd_read10},
-    {0x2b, true, cmd_nothing}, /* SEEK */
-    {0x43, true, cmd_read_toc},          {0x46, false, cmd_get_configuration},
-    {0x4a, false, cmd_get_event_status}, {0x51, true, cmd_read_disc_information},
-    {0x5a, false, cmd_mode_sense10},     {0xa8, true, cmd_read12},
-    {0xbb, false, cmd_nothing}, /* SET CD SPEED */
-    {0xbd, false, cmd_mechanism_status},
+    {0x00, WITH_MEDIUM, cmd_nothing}, /* TEST UNIT READY */
+    {0x03, AT_ANY_TIME, cmd_request_sense},
+    {0x12, AT_ANY_TIME, cmd_inquiry},
+    {0x1b, AFTER_ATTENTION, cmd_start_stop},
+    {0x1e, AFTER_ATTENTION, cmd_prevent_removal},
+    {0x25, WITH_MEDIUM, cmd_read_capacity},
+    {0x28, WITH_MEDIUM, cmd_read10},
+    {0x2b, WITH_MEDIUM, cmd_nothing}, /* SEEK */
+    {0x43, WITH_MEDIUM, cmd_read_toc},
+    {0x46, AT_ANY_TIME, cmd_get_configuration},
+    {0x4a, AT_ANY_TIME, cmd_get_event_status},
+    {0x51, WITH_MEDIUM, cmd_read_disc_information},
+    {0x5a, AFTER_ATTENTION, cmd_mode_sense10},
+    {0xa8, WITH_MEDIUM, cmd_read12},
+    {0xbb, AFTER_ATTENTION, cmd_nothing}, /* SET CD SPEED */
+    {0xbd, AFTER_ATTENTION, cmd_mechanism_status},
 };
 
 static void run_packet(AtapiCd *cd)
@@ -372,7 +439,10 @@ static void run_packet(AtapiCd *cd)
         if (command->opcode != cd->packet[0]) {
             continue;
         }
-        if (command->needs_medium && blocks(cd) == 0) {
+        if (command->when != AT_ANY_TIME && cd->attention) {
+            cd->attention = false;
+            fail(cd, SENSE_UNIT_ATTENTION, ASC_MEDIUM_CHANGED);
+        } else if (command->when == WITH_MEDIUM && blocks(cd) == 0) {
             fail(cd, SENSE_NOT_READY, ASC_NO_MEDIUM);
         } else {
             command->run(cd);
@@ -501,22 +571,57 @@ static void cd_data_done(IdeDrive *ide)
     }
 }
 
+/* -- Media ------------------------------------------------------------------------------------- */
+
+/* A transfer from the medium ends with an error when that goes; the tray does not wait. */
+static void medium_leaves(AtapiCd *cd)
+{
+    IdeDrive *ide = &cd->ide;
+    bool is_reading = ide->phase == IDE_BUSY || ide->phase == IDE_DMA_IN ||
+                      (ide->phase == IDE_PIO_IN && ide->left > 0);
+
+    if (is_reading) {
+        ide_drive_abort(ide);
+    }
+    ide->node = NULL;
+    ide->sectors = 0;
+    cd->attention = false;
+    cd->media_event = MEDIA_REMOVAL;
+    if (is_reading) {
+        fail(cd, SENSE_NOT_READY, ASC_NO_MEDIUM);
+    }
+}
+
+static void cd_medium_event(IdeDrive *ide, DriveEvent event)
+{
+    AtapiCd *cd = (AtapiCd *)ide;
+
+    switch (event) {
+    case DRIVE_MEDIUM_LEAVES:
+        medium_leaves(cd);
+        break;
+    case DRIVE_MEDIUM_CAME:
+        medium_came(cd);
+        break;
+    case DRIVE_EJECT_WANTED:
+        cd->media_event = MEDIA_EJECT_REQUEST;
+        break;
+    }
+}
+
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static const Field cd_fields[] = {
-    STATE_ARRAY(AtapiCd, packet),
-    STATE(AtapiCd, packet_expected),
-    STATE(AtapiCd, by_dma),
-    STATE(AtapiCd, limit),
-    STATE(AtapiCd, sense_key),
-    STATE(AtapiCd, sense_code),
-    FIELDS_END,
+    STATE_ARRAY(AtapiCd, packet), STATE(AtapiCd, packet_expected), STATE(AtapiCd, by_dma),
+    STATE(AtapiCd, limit),        STATE(AtapiCd, sense_key),       STATE(AtapiCd, sense_code),
+    STATE(AtapiCd, attention),    STATE(AtapiCd, media_event),     FIELDS_END,
 };
 
 static const IdeDriveInfo cd_info = {
     .command = cd_command,
     .data_done = cd_data_done,
     .image_failed = cd_image_failed,
+    .medium_event = cd_medium_event,
     .is_packet = true,
     .signature_mid = 0x14,
     .signature_high = 0xeb,

@@ -356,6 +356,14 @@ static void dma_end(IdeDrive *drive, IdeDmaEnd end)
     bus->ops->dma_ended(bus, end, left);
 }
 
+void ide_drive_abort(IdeDrive *drive)
+{
+    if (drive->dma) {
+        dma_end(drive, IDE_DMA_ERROR);
+    }
+    ide_drive_cancel(drive);
+}
+
 /* Appends the next piece of at most `limit` bytes; false when guest memory there is not RAM, or no
  * segment is left. */
 static bool add_piece(IdeRequest *own, IdeDma *dma, uint64_t limit, bool to_memory)
@@ -554,6 +562,21 @@ static bool choose_unit(IdeDrive *drive, IdeBus *bus, Error **err)
     return true;
 }
 
+void ide_drive_load_medium(IdeDrive *drive)
+{
+    bool is_there = drive->drive && !drive_is_tray_open(drive->drive);
+
+    drive->node = is_there ? drive_node(drive->drive) : NULL;
+    drive->sectors = drive->node ? block_size(drive->node) / IDE_SECTOR_SIZE : 0;
+}
+
+static void medium_event(Object *obj, DriveEvent event)
+{
+    IdeDrive *drive = (IdeDrive *)obj;
+
+    ide_drive_info(drive)->medium_event(drive, event);
+}
+
 static bool ide_drive_realize(Object *obj, Error **err)
 {
     IdeDrive *drive = (IdeDrive *)obj;
@@ -565,8 +588,10 @@ static bool ide_drive_realize(Object *obj, Error **err)
     if (drive->drive) {
         drive_override_errors(drive->drive, drive->werror, drive->rerror);
     }
-    drive->node = drive->drive ? drive_node(drive->drive) : NULL;
-    drive->sectors = drive->node ? block_size(drive->node) / IDE_SECTOR_SIZE : 0;
+    if (drive->drive && ide_drive_info(drive)->medium_event) {
+        drive_set_device(drive->drive, obj, medium_event);
+    }
+    ide_drive_load_medium(drive);
     bus->drives[drive->unit] = drive;
     return true;
 }
@@ -578,6 +603,7 @@ static void ide_drive_unrealize(Object *obj)
     ide_drive_cancel(drive);
     ide_drive_bus(drive)->drives[drive->unit] = NULL;
     if (drive->drive) {
+        drive_set_device(drive->drive, NULL, NULL);
         drive_release(drive->drive);
     }
 }
@@ -588,6 +614,9 @@ static void ide_drive_reset_hold(Object *obj)
 
     ide_drive_cancel(drive);
     ide_drive_set_signature(drive);
+    if (drive->drive) {
+        drive_set_locked(drive->drive, false);
+    }
 }
 
 static const Field ide_drive_fields[] = {

@@ -42,6 +42,8 @@ typedef struct IdeDriveInfo {
     void (*data_done)(IdeDrive *drive);
     /* The image failed with a negative errno; NULL: the error register says it all. */
     void (*image_failed)(IdeDrive *drive, int status);
+    /* Others than the guest have moved the tray; NULL: the media of this type do not change. */
+    void (*medium_event)(IdeDrive *drive, DriveEvent event);
     bool is_packet; /* ATAPI: the count register tells the reason of an interrupt */
     uint8_t signature_mid, signature_high;
     uint8_t reset_status;
@@ -111,6 +113,10 @@ void ide_drive_send_by_dma(IdeDrive *drive, uint32_t size);
 void ide_drive_flush(IdeDrive *drive);
 /* Gives up whatever is under way; its results are dropped. */
 void ide_drive_cancel(IdeDrive *drive);
+/* The same, and the DMA engine hears of an error. */
+void ide_drive_abort(IdeDrive *drive);
+/* Uses what is in the drive from now on; nothing may be under way. */
+void ide_drive_load_medium(IdeDrive *drive);
 /* The state after power-on, SRST and EXECUTE DEVICE DIAGNOSTIC. */
 void ide_drive_set_signature(IdeDrive *drive);
 

@@ -102,6 +102,7 @@ void block_drain_all(void);
 /* -- Drives: -drive, -hda; what `drive=ID` of a device finds ----------------------------------- */
 
 typedef struct Drive Drive;
+typedef struct Object Object;
 extern const struct Type drive_type; /* "drive", objects below /drives */
 
 /* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=,
@@ -130,6 +131,34 @@ void drive_override_errors(Drive *drive, int werror, int rerror);
 DriveErrorAction drive_error_action(Drive *drive, bool is_read, int status);
 /* Emits BLOCK_IO_ERROR for what drive_error_action() was asked about. */
 void drive_tell_error(Drive *drive, bool is_read, int status, DriveErrorAction action);
+/* -- Removable media: a tray, which is open or closed, and what lies in it --------------------- */
+
+typedef enum DriveEvent {
+    DRIVE_MEDIUM_LEAVES, /* the tray opens: from now on the device does not use the node */
+    DRIVE_MEDIUM_CAME,   /* the tray closes, with a medium or without */
+    DRIVE_EJECT_WANTED   /* somebody presses the button of a locked tray */
+} DriveEvent;
+
+/* The device says that its media can change, and how it hears what others than its guest do to
+ * them. NULL, NULL: it goes away. */
+void drive_set_device(Drive *drive, Object *device,
+                      void (*changed)(Object *device, DriveEvent event));
+/* How clients name a device: the id that the user gave, or its path; caller frees. */
+char *drive_device_name(const Object *device);
+bool drive_is_removable(const Drive *drive);
+bool drive_is_tray_open(const Drive *drive);
+bool drive_is_locked(const Drive *drive);
+/* For the device: the guest locks the tray, or opens or closes it. The device sees to itself. */
+void drive_set_locked(Drive *drive, bool is_locked);
+void drive_move_tray(Drive *drive, bool open);
+/* For the monitor; the error names the drive. A locked tray opens when `force`. */
+bool drive_open_tray(Drive *drive, bool force, Error **err);
+bool drive_close_tray(Drive *drive, Error **err);
+bool drive_remove_medium(Drive *drive, Error **err);
+/* Opens a file, NULL `format`: probes it; then opens the tray, changes the medium, closes it. */
+bool drive_change_medium(Drive *drive, const char *file, const char *format, bool read_only,
+                         bool force, Error **err);
+
 /* A device takes the drive it was given by drive=ID; fails when another device has it. */
 bool drive_take(Drive *drive, Error **err);
 void drive_release(Drive *drive);

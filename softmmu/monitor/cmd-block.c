@@ -38,11 +38,15 @@ static const JsonMember inserted_members[] = {{"file", &json_type_string},
                                               {"cache", &cache_type},
                                               {NULL}};
 static const JsonType inserted_type = {.kind = JSON_KIND_OBJECT, .members = inserted_members};
-static const JsonMember drive_members[] = {
-    {"device", &json_type_string},      {"qdev", &json_type_string, true},
-    {"type", &json_type_string},        {"removable", &json_type_bool},
-    {"locked", &json_type_bool},        {"tray_open", &json_type_bool, true},
-    {"inserted", &inserted_type, true}, {NULL}};
+static const JsonMember drive_members[] = {{"device", &json_type_string},
+                                           {"qdev", &json_type_string, true},
+                                           {"type", &json_type_string},
+                                           {"removable", &json_type_bool},
+                                           {"locked", &json_type_bool},
+                                           {"tray_open", &json_type_bool, true},
+                                           {"io-status", &json_type_string, true},
+                                           {"inserted", &inserted_type, true},
+                                           {NULL}};
 static const JsonType drive_json_type = {.kind = JSON_KIND_OBJECT, .members = drive_members};
 static const JsonType drives_type = {.kind = JSON_KIND_ARRAY, .element = &drive_json_type};
 
@@ -119,16 +123,17 @@ static json_t *describe_drive(Object *obj)
     Drive *drive = (Drive *)obj;
     BlockNode *node = drive_node(drive);
     const Object *device = monitor_drive_device(obj);
-    bool removable = drive_is_cdrom(drive);
-    json_t *entry = json_pack("{s:s, s:s, s:b, s:b}", "device", obj->name, "type", "unknown",
-                              "removable", removable, "locked", false);
+    bool removable = drive_is_removable(drive);
+    json_t *entry =
+        json_pack("{s:s, s:s, s:b, s:b, s:s}", "device", obj->name, "type", "unknown", "removable",
+                  removable, "locked", drive_is_locked(drive), "io-status", "ok");
 
     if (device) {
-        g_autofree char *path = object_path(device);
-        json_object_set_new(entry, "qdev", json_text(path));
+        g_autofree char *name = drive_device_name(device);
+        json_object_set_new(entry, "qdev", json_text(name));
     }
     if (removable) {
-        json_object_set_new(entry, "tray_open", json_false());
+        json_object_set_new(entry, "tray_open", json_boolean(drive_is_tray_open(drive)));
     }
     if (node) {
         json_object_set_new(entry, "inserted", describe_medium(node));
@@ -202,7 +207,9 @@ static void print_drive(Monitor *monitor, const json_t *drive)
         monitor_printf(monitor, "    Attached to:      %s\n", text_of(drive, "qdev"));
     }
     if (is_set(drive, "removable")) {
-        monitor_printf(monitor, "    Removable device: not locked, tray closed\n");
+        monitor_printf(monitor, "    Removable device: %slocked, tray %s\n",
+                       is_set(drive, "locked") ? "" : "not ",
+                       is_set(drive, "tray_open") ? "open" : "closed");
     }
     if (inserted) {
         monitor_printf(monitor, "    Cache mode:       %s%s%s\n",

@@ -115,8 +115,8 @@ static json_t *describe_drive(Object *drive)
 
     json_object_set_new(entry, "device", json_text(drive->name));
     if (device) {
-        g_autofree char *path = object_path(device);
-        json_object_set_new(entry, "qdev", json_text(path));
+        g_autofree char *name = drive_device_name(device);
+        json_object_set_new(entry, "qdev", json_text(name));
     }
     if (node && node->file) {
         json_object_set_new(entry, "parent", describe_node(node->file));

@@ -602,6 +602,116 @@ static void test_cd_errors(void)
     tear_down_cd();
 }
 
+/* Sends a packet without data; the sense key and code that it ended with, 0: fine. */
+static unsigned sense_after(uint8_t opcode, uint8_t byte4)
+{
+    const uint8_t packet[12] = {opcode, 0, 0, 0, byte4}, sense[12] = {0x03, 0, 0, 0, 18};
+    uint16_t words[9];
+
+    send_packet(0, 18, packet);
+    if (!(wait_cd() & ERR)) {
+        return 0;
+    }
+    send_packet(0, 18, sense);
+    wait_cd();
+    read_cd_words(words, 9);
+    wait_cd();
+    return (words[1] & 0xffu) << 8 | (words[6] & 0xffu);
+}
+
+/* GET EVENT STATUS NOTIFICATION about media: the event, and the state of tray and medium. */
+static unsigned media_status(void)
+{
+    const uint8_t packet[12] = {0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8};
+    uint16_t words[4];
+
+    send_packet(0, 8, packet);
+    wait_cd();
+    read_cd_words(words, 4);
+    wait_cd();
+    return (words[2] & 0xffu) << 8 | words[2] >> 8;
+}
+
+enum { TEST_READY = 0x00, START_STOP = 0x1b, PREVENT_ALLOW = 0x1e };
+enum { NOT_READY_NO_MEDIUM = 0x23a, ATTENTION_NEW_MEDIUM = 0x628, NOT_READY_PREVENTED = 0x253 };
+
+static void test_cd_media(void)
+{
+    Error *err = NULL;
+
+    set_up_cd(true);
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, 0);
+    g_assert_false(drive_remove_medium(cd_drive, &err)); /* the tray is closed */
+    g_clear_pointer(&err, error_free);
+    g_assert_true(drive_open_tray(cd_drive, false, NULL));
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, NOT_READY_NO_MEDIUM);
+    g_assert_cmphex(media_status(), ==, 0x301);
+    g_assert_true(drive_remove_medium(cd_drive, NULL));
+    g_assert_true(drive_close_tray(cd_drive, NULL));
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, NOT_READY_NO_MEDIUM);
+    g_assert_cmphex(media_status(), ==, 0);
+    g_assert_false(drive_change_medium(cd_drive, "/nowhere", "raw", true, false, &err));
+    g_clear_pointer(&err, error_free);
+    g_assert_true(drive_change_medium(cd_drive, image, "raw", true, false, NULL));
+    g_assert_cmphex(media_status(), ==, 0x202);
+    g_assert_cmphex(media_status(), ==, 0x002);
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, ATTENTION_NEW_MEDIUM);
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, 0);
+    tear_down_cd();
+}
+
+/* The guest's own eject, and its lock against that of others. */
+static void test_cd_tray(void)
+{
+    Error *err = NULL;
+
+    set_up_cd(true);
+    g_assert_cmphex(sense_after(PREVENT_ALLOW, 1), ==, 0);
+    g_assert_cmphex(sense_after(START_STOP, 2), ==, NOT_READY_PREVENTED);
+    g_assert_false(drive_open_tray(cd_drive, false, &err));
+    g_assert_nonnull(strstr(error_message(err), "is locked"));
+    error_free(err);
+    g_assert_cmphex(media_status(), ==, 0x102); /* it hears of the wish */
+    g_assert_cmphex(sense_after(PREVENT_ALLOW, 0), ==, 0);
+    g_assert_cmphex(sense_after(START_STOP, 2), ==, 0);
+    g_assert_true(drive_is_tray_open(cd_drive));
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, NOT_READY_NO_MEDIUM);
+    g_assert_cmphex(sense_after(START_STOP, 3), ==, 0);
+    g_assert_false(drive_is_tray_open(cd_drive));
+    g_assert_cmphex(sense_after(TEST_READY, 0), ==, ATTENTION_NEW_MEDIUM);
+    g_assert_cmphex(sense_after(PREVENT_ALLOW, 1), ==, 0);
+    g_assert_true(drive_open_tray(cd_drive, true, NULL));
+    tear_down_cd();
+}
+
+/* The medium goes while it is read: between two blocks, on the way from the image, by DMA. */
+static void test_cd_torn_out(void)
+{
+    const uint8_t read[12] = {0x28, 0, 0, 0, 0, 3, 0, 0, 8};
+    uint16_t words[1024];
+
+    for (unsigned when = 0; when < 4; when++) {
+        set_up_cd(true);
+        put_long(TABLE, BUFFER);
+        put_long(TABLE + 4, 0x80000000 | 16384);
+        out(BM + 8 + 4, TABLE, 4);
+        send_packet(when >= 2, 2048, read);
+        if (when == 0) {
+            wait_cd();
+            read_cd_words(words, 512);
+        } else if (when == 3) {
+            out(BM + 8, 9, 1);
+        }
+        g_assert_true(drive_open_tray(cd_drive, true, NULL));
+        g_assert_true(drive_remove_medium(cd_drive, NULL));
+        g_assert_cmphex(wait_cd() & (ERR | DRQ), ==, ERR);
+        g_assert_cmphex(in(0x171, 1), ==, 0x24);
+        out(BM + 8, 0, 1);
+        g_assert_cmphex(sense_after(TEST_READY, 0), ==, NOT_READY_NO_MEDIUM);
+        tear_down_cd();
+    }
+}
+
 /* Every packet opcode with a few contents ends in one way or another. */
 static void test_cd_garbage(void)
 {
@@ -919,6 +1029,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/cd/dma", test_cd_dma);
     g_test_add_func("/ide/cd/errors", test_cd_errors);
     g_test_add_func("/ide/cd/garbage", test_cd_garbage);
+    g_test_add_func("/ide/cd/media", test_cd_media);
+    g_test_add_func("/ide/cd/tray", test_cd_tray);
+    g_test_add_func("/ide/cd/torn-out", test_cd_torn_out);
     g_test_add_func("/ide/full-disk", test_full_disk);
     g_test_add_func("/ide/full-disk-and-reset", test_full_disk_and_reset);
     g_test_add_func("/ide/error-actions", test_error_actions);

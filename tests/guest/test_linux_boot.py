@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 
-from machine import ACCEL, Machine, expect, linux_files, run_tests
+from machine import ACCEL, Machine, expect, expect_in, linux_files, run_tests
 
 PROMPT = "guest# "
 BOOT_SECONDS = 600
@@ -81,7 +81,7 @@ def test_ide_disk():
 
 
 def test_cdrom():
-    """The kernel finds the CD-ROM drive and reads the disc."""
+    """The kernel finds the CD-ROM drive, reads the disc, notices another and locks one in use."""
     size = 2 << 20
     with tempfile.TemporaryDirectory() as folder:
         image = os.path.join(folder, "disc.iso")
@@ -92,6 +92,17 @@ def test_cdrom():
             command(guest, "load-modules; echo loaded$?", rb"loaded0\r")
             command(guest, "until test -b /dev/sr0; do sleep 1; done; echo disc", rb"disc\r")
             command(guest, "md5sum < /dev/sr0", rb"db1f7d786f6e0317456fac1628349973  -\r")
+            other = os.path.join(folder, "other.iso")
+            with open(other, "wb") as file:
+                file.write(b"other".ljust(4096))
+            expect(guest.monitor(f"change ide1-cd0 {other} raw") == "", "the disc is changed")
+            command(guest, "head -c 5 /dev/sr0; echo", rb"other\r")
+            command(guest, "exec 3</dev/sr0; echo open$?", rb"open0\r")
+            expect_in("is locked", guest.monitor("eject ide1-cd0"))
+            expect_in(": locked, tray closed", guest.monitor("info block"))
+            command(guest, "exec 3<&-; echo closed$?", rb"closed0\r")
+            expect(guest.monitor("eject -f ide1-cd0") == "", "the disc is out")
+            command(guest, "head -c 5 /dev/sr0; echo is$?", rb"head: [^\r]*No medium found\r\nis1\r")
 
 
 def several_cpus(count, accel=ACCEL):

@@ -254,6 +254,36 @@ def test_emulator_connects():
             expect(machine.wait_exit() == 0, "quit ends with another status than 0")
 
 
+def test_tray():
+    """Steps and events of a change of disc."""
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder, \
+            host("-machine", "pc", "-nodefaults", "-drive", "if=none,media=cdrom,id=disc",
+                 "-device", "ide-cd,drive=disc,id=cd") as machine, \
+            QmpClient(machine.paths[0]) as client:
+        path = os.path.join(folder, "disc")
+        with open(path, "wb") as file:
+            file.write(bytes(4096))
+
+        def moved(is_open):
+            expect(client.wait_event("DEVICE_TRAY_MOVED")["data"] ==
+                   {"device": "disc", "id": "cd", "tray-open": is_open}, "which tray, and how")
+
+        client.negotiate()
+        client.call("blockdev-open-tray", id="cd")
+        moved(True)
+        drive = client.call("query-block")[0]
+        expect(drive["tray_open"] and drive["qdev"] == "cd" and "inserted" not in drive, f"{drive}")
+        client.call("blockdev-change-medium", id="cd", filename=path, format="raw")
+        moved(False)
+        drive = client.call("query-block")[0]
+        expect(not drive["tray_open"] and drive["inserted"]["file"] == path, f"{drive}")
+        expect(client.error_class("blockdev-remove-medium", id="cd") == "GenericError", "closed")
+        expect(client.error_class("eject", id="cd", device="disc") == "GenericError", "both")
+        expect(client.error_class("eject", id="dc") == "DeviceNotFound", "another")
+        client.call("eject", device="disc")
+        moved(True)
+
+
 def test_descriptors():
     """Descriptors come with requests, get names or go into sets."""
     with host(sockets=2) as machine, QmpClient(machine.paths[0]) as client, \
