@@ -14,7 +14,7 @@ from guest_machine import (ACCEL, SCALE, Failure, Machine, Skip, Stream,  # pyli
                            emulator)
 
 __all__ = ["ACCEL", "SCALE", "Failure", "Machine", "Skip", "Stream", "boot_sector", "emulator",
-           "expect", "expect_in", "linux_files", "made", "memtest_image", "run_tests"]
+           "expect", "expect_in", "linux_files", "made", "memtest_image", "need_kvm", "run_tests"]
 
 CACHE = ROOT / "build" / "guest"
 
@@ -26,6 +26,15 @@ def expect(condition, message):
 
 def expect_in(wanted, text):
     expect(wanted in text, f"{wanted!r} is not in {text!r}")
+
+
+def need_kvm():
+    """A /dev/kvm that makes virtual machines, whatever they can run; else the test is skipped."""
+    done = subprocess.run([emulator(), "-accel", "kvm", "-display", "none", "-nodefaults", "-S",
+                           "-monitor", "stdio"], input="quit\n", capture_output=True, text=True,
+                          timeout=60 * SCALE, check=False)
+    if done.returncode:
+        raise Skip(f"no usable /dev/kvm: {done.stderr.strip()}")
 
 
 def made(make, *arguments):

@@ -15,8 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import (SCALE, Machine, Skip, boot_sector, emulator, expect, expect_in,
-                     run_tests)
+from machine import Machine, boot_sector, emulator, expect, expect_in, need_kvm, run_tests
 
 
 class Run:
@@ -241,11 +240,7 @@ def run_in_kernel(chip, code, folder):
 
 def test_hang_in_kernel():
     """With KVM's local APICs the kernel halts CPUs, by itself."""
-    done = subprocess.run([emulator(), "-accel", "kvm", "-display", "none", "-nodefaults", "-S",
-                           "-monitor", "stdio"], input="quit\n", capture_output=True, text=True,
-                          timeout=60 * SCALE, check=False)
-    if done.returncode:
-        raise Skip(f"no usable /dev/kvm: {done.stderr.strip()}")
+    need_kvm()
     cli_hlt, sti_hlt = b"\xfa\xf4", b"\xfb\xf4\xeb\xfd"
     with tempfile.TemporaryDirectory() as folder:
         for chip in ("on", "split"):

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from machine import ACCEL, ROOT, Machine, expect, run_tests
+from machine import ACCEL, ROOT, Machine, expect, need_kvm, run_tests
 
 CPUS = 4
 ROUNDS = 1000
@@ -28,9 +28,9 @@ def firmware(folder):
     return image
 
 
-def start(folder, *more):
+def start(folder, *more, accel=ACCEL):
     return Machine(["-nodefaults", "-m", "16", "-smp", CPUS, "-bios", firmware(folder), *more],
-                   serial=False)
+                   serial=False, accel=accel)
 
 
 def counters(guest):
@@ -87,16 +87,26 @@ def threads(pid):
             for task in os.listdir(f"/proc/{pid}/task")}
 
 
-def test_names_and_ids():
-    for option, wanted in (("debug-threads=on", f"CPU %u/{ACCEL.partition(',')[0].upper()}"),
+def check_names_and_ids(accel):
+    for option, wanted in (("debug-threads=on", f"CPU %u/{accel.partition(',')[0].upper()}"),
                            ("debug-threads=off,process=proc", "proc")):
-        with tempfile.TemporaryDirectory() as folder, start(folder, "-name", option) as guest:
+        with tempfile.TemporaryDirectory() as folder, \
+                start(folder, "-name", option, accel=accel) as guest:
             ids = [int(text) for text in re.findall(r"thread_id=(\d+)", guest.monitor("info cpus"))]
             expect(len(set(ids)) == CPUS, ids)
             names = threads(guest.process.pid)
             for index, number in enumerate(ids):
                 name = wanted.replace("%u", str(index))
                 expect(names.get(number) == name, f"CPU {index}: {ids}, {names}")
+
+
+def test_names_and_ids():
+    check_names_and_ids(ACCEL)
+
+
+def test_names_and_ids_with_kvm():
+    need_kvm()
+    check_names_and_ids("kvm")
 
 
 if __name__ == "__main__":
