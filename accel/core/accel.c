@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+const char *accel_cpu_text;
+
 LINKER_SET_DECLARE(const Accel, accels);
 
 static const Accel *current;

@@ -2,6 +2,7 @@
 /* CPUID: what the host offers through KVM bounds what a model may have; the leaves of the model,
  * and those by which a guest knows KVM, become the kernel's table. */
 #include "accel/kvm/kvm-internal.h"
+#include "target/i386/cpu-model-rows.h"
 
 #include <errno.h>
 
@@ -147,6 +148,28 @@ bool kvm_cpuid_read(Error **err)
     }
     cpu_provider = &provider;
     return true;
+}
+
+bool kvm_model_suits(int device, Error **err)
+{
+    g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Error) failure = NULL;
+    CpuModel model;
+    bool ok;
+
+    kvm.device = device;
+    ok = kvm_cpuid_read(err);
+    if (ok && !cpu_model_parse(accel_cpu_text, &model, missing, &failure)) {
+        ok = missing->len == 0; /* what else is wrong with it is so for any accelerator */
+    }
+    if (!ok && failure) {
+        error_set(err, "%s", error_message(failure));
+    }
+    cpu_provider = NULL;
+    g_clear_pointer(&kvm.cpuid, g_free);
+    g_clear_pointer(&kvm.msrs, g_free);
+    kvm.device = -1;
+    return ok;
 }
 
 /* -- What the guest gets ----------------------------------------------------------------------- */

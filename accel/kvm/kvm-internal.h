@@ -146,6 +146,8 @@ void kvm_xsave_load(KvmVcpu *kv);
 void kvm_events_save(KvmVcpu *kv);
 void kvm_events_load(KvmVcpu *kv);
 bool kvm_cpuid_read(Error **err);
+/* Before there is a VM: can it run the CPU model that is wanted? */
+bool kvm_model_suits(int device, Error **err);
 bool kvm_cpuid_load(KvmVcpu *kv, Error **err);
 
 /* -- kvm-irqchip.c ----------------------------------------------------------------------------- */

@@ -260,7 +260,7 @@ bool kvm_probe(Error **err)
         return false;
     }
     interrupt_runs(true);
-    ok = probe_begin(&probe, err) && measure(&probe, err);
+    ok = kvm_model_suits(probe.device, err) && probe_begin(&probe, err) && measure(&probe, err);
     interrupt_runs(false);
     probe_end(&probe);
     return ok;

@@ -179,6 +179,9 @@ static bool create_vm(Error **err)
     int version = kvm_ioctl(kvm.device, KVM_GET_API_VERSION, NULL);
     int size = kvm_ioctl(kvm.device, KVM_GET_VCPU_MMAP_SIZE, NULL);
 
+    if (version < 0) {
+        return error_set_errno(err, -version, "/dev/kvm does not answer as KVM does");
+    }
     if (version != KVM_API_VERSION || size < (int)sizeof(struct kvm_run)) {
         return error_set(err, "/dev/kvm speaks version %d, %d is needed", version, KVM_API_VERSION);
     }

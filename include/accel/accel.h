@@ -66,6 +66,9 @@ void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque);
 /* The one in use, after accel_select(). */
 const Accel *accel_current(void);
 
+/* What -cpu says, for those that are asked whether they suit; NULL: nothing. Set before. */
+extern const char *accel_cpu_text;
+
 /* Tries each "NAME,options" text in order; says on stderr which one failed, or would do worse than
  * the next, and why before going on to that. */
 bool accel_select(char *const *texts, size_t count, Error **err);

@@ -400,6 +400,7 @@ bool startup_accelerator(const Config *config, Error **err)
     if (!config_foreach(config, OPT_MACHINE, move_kvm_options, texts, err)) {
         return false;
     }
+    accel_cpu_text = cpu ? cpu->text : NULL;
     if (!accel_select((char *const *)texts->pdata, texts->len, err)) {
         error_prefix(err, "%s: ", config_last(config, OPT_ACCEL) ? "-accel" : "-machine accel=");
         return false;

@@ -56,9 +56,9 @@ def is_emulated():
     return "without hardware behind it" in done.stderr
 
 
-def start_with_fallback(commands):
+def start_with_fallback(commands, *arguments):
     return subprocess.run([emulator(), "-enable-kvm", "-nodefaults", "-display", "none", "-S",
-                           "-monitor", "stdio"], input=commands, capture_output=True, text=True,
+                           "-monitor", "stdio", *arguments], input=commands, capture_output=True, text=True,
                           check=True, timeout=60 * SCALE)
 
 
@@ -344,6 +344,19 @@ def test_fallback_says_why():
     expect_in("; using tcg", done.stderr)
     expect(done.stderr.count("\n") == 1, done.stderr)
     expect_in("/dev/kvm", done.stderr)
+
+
+def test_fallback_for_model():
+    """A CPU model that KVM cannot run whole is TCG's, when it has to be whole."""
+    need_kvm()
+    status, _, errors = run("kvm", "-cpu", "Nehalem,enforce")
+    done = start_with_fallback("info kvm\nquit\n", "-cpu", "Nehalem,enforce")
+    if status:
+        expect_in("host doesn't support requested features", errors)
+        expect_in("host doesn't support requested features", done.stderr)
+        expect_in("; using tcg", done.stderr)
+    else:
+        expect("requested features" not in done.stderr, done.stderr)
 
 
 def test_options():
