@@ -145,5 +145,6 @@ void kvm_clock_resume(KvmVcpu *kv)
 
 void kvm_clock_init(void)
 {
+    run_state_unlisten(&stopped_at); /* of the last machine */
     run_state_listen(on_run_change, &stopped_at);
 }

@@ -230,6 +230,8 @@ void kvm_slots_init(void)
 {
     kvm.space_count = MIN(kvm.space_count, MAX_SPACES);
     for (unsigned space = 0; space < kvm.space_count; space++) {
+        g_clear_pointer(&spaces[space], g_array_unref); /* of the last machine */
+        g_free(used_ids[space]);
         spaces[space] = g_array_new(FALSE, TRUE, sizeof(KvmSlot));
         used_ids[space] = g_new0(bool, kvm.slot_count);
     }

@@ -23,7 +23,7 @@
 
 /* 32-bit code. EBX: the CPU's counter. */
 extern const uint8_t events_code[], events_end[], posted_code[], posted_end[], irq_code[],
-    irq_entry[], irq_other_entry[], irq_end[], clock_code[], clock_end[];
+    irq_entry[], irq_other_entry[], irq_end[], clock_code[], clock_end[], pv_code[], pv_end[];
 
 __asm__(".pushsection .rodata\n"
         ".code32\n"
@@ -99,6 +99,15 @@ __asm__(".pushsection .rodata\n"
         "    incl (%ebx)\n"
         "    jmp 1b\n"
         "clock_end:\n"
+
+        "pv_code:\n" /* has its kvmclock at 64(%ebx) */
+        "    mov $0x4b564d01, %ecx\n"
+        "    lea 65(%ebx), %eax\n"
+        "    xor %edx, %edx\n"
+        "    wrmsr\n"
+        "1:  incl (%ebx)\n"
+        "    jmp 1b\n"
+        "pv_end:\n"
         ".code64\n"
         ".popsection\n");
 
@@ -480,6 +489,65 @@ static void test_tsc(void)
     end();
 }
 
+/* As the guest finds it in memory: Linux, Documentation/virt/kvm/x86/msr.rst. */
+typedef struct PvClock {
+    uint32_t version, pad;
+    uint64_t tsc_timestamp, system_time;
+    uint32_t multiplier;
+    int8_t shift;
+    uint8_t flags;
+} PvClock;
+
+#define PV_CLOCK_GUEST_STOPPED 2
+
+static uint64_t kvmclock(void)
+{
+    struct kvm_clock_data data = {0};
+
+    g_assert_cmpint(kvm_ioctl(kvm.fd, KVM_GET_CLOCK, &data), ==, 0);
+    return data.clock;
+}
+
+/* kvmclock stands while the machine does: one of some stops has to show it, as the host may be
+ * busy. */
+static void test_kvmclock(void)
+{
+    const unsigned stop_us = 100000;
+    const PvClock *clock;
+    uint64_t least = UINT64_MAX;
+    bool has_clock;
+
+    if (skipped()) {
+        return;
+    }
+    begin("kvm,kernel-irqchip=off");
+    clock = (const PvClock *)(counter_of(0) + 16);
+    load_code(0, pv_code, pv_end);
+    vm_start();
+    wait_for_count(1);
+    has_clock = clock->version != 0;
+    for (unsigned i = 0; i < 20 && least > stop_us * 500ull; i++) {
+        uint32_t rounds;
+        uint64_t before;
+
+        vm_stop(RUN_STATE_PAUSED);
+        before = kvmclock();
+        rounds = *counter_of(0);
+        usleep(stop_us);
+        vm_start();
+        wait_for_count(rounds + 1);
+        least = MIN(least, kvmclock() - before);
+    }
+    g_assert_cmpuint(least, <=, stop_us * 500ull);
+    vm_stop(RUN_STATE_PAUSED);
+    if (has_clock && kvm.has_kvmclock_control) {
+        g_assert_cmphex(clock->flags & PV_CLOCK_GUEST_STOPPED, ==, PV_CLOCK_GUEST_STOPPED);
+    } else {
+        g_test_skip("stops are told nobody: this KVM gives its guests no kvmclock");
+    }
+    end();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -493,5 +561,6 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/no-messages", test_no_messages);
     g_test_add_func("/kvm/resample", test_resample);
     g_test_add_func("/kvm/tsc", test_tsc);
+    g_test_add_func("/kvm/kvmclock", test_kvmclock);
     return g_test_run();
 }
