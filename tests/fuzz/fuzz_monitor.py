@@ -32,11 +32,12 @@ COUNTER = 0x7f00
 BROKEN = "broken"
 STUCK_SECONDS = 30
 # What ends the process, takes the guest's disk or rewrites its devices: no garbage then.
-EXCLUDED = {"quit", "q", "o", "gdbserver", "eject", "change", "boot_set", "device_del",
+EXCLUDED = {"quit", "q", "o", "gdbserver", "boot_set", "device_del",
             "device-del", "drive_del", "chardev-remove", "object_del", "object-del", "migrate",
             "loadvm", "chardev-change", "logfile", "set-action"}
 WORDS = ["", "a", "0", "-1", "on", "off", "none", "all", "/", "/machine", "/machine/unattached",
          "type", "*", "tcg", "isa-serial", "isa-debugcon", "max", "file.bin", "$rip", "ide0-hd0",
+         "disc", "cd", "raw",
          "x" * 300, "%s%n", "\u00e4\u20ac\U0001f600", "\"", "\\", "a\nb", "{}", "1 2 3", "realtime"]
 INTEGERS = [0, 1, -1, 2, 7, 255, 256, 4096, 0x7c00, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 52,
             (1 << 63) - 1, -(1 << 63)]
@@ -144,7 +145,8 @@ class Fuzz:
         self.paths = {name: os.path.join(folder, name) for name in ("watch", "qmp", "pretty")}
         disk = boot_sector("spin-sector.S", folder)
         arguments = ["-nodefaults", "-m", "32", "-smp", "2", "-boot", "menu=off", "-drive",
-                     f"file={disk},format=raw,if=ide", "-no-shutdown"]
+                     f"file={disk},format=raw,if=ide", "-drive", "if=none,media=cdrom,id=disc",
+                     "-device", "ide-cd,drive=disc,id=cd", "-no-shutdown"]
         for option, name in (("-qmp", "watch"), ("-qmp", "qmp"), ("-qmp-pretty", "pretty")):
             arguments += [option, f"unix:{self.paths[name]},server=on,wait=off"]
         os.environ["EMULATOR"] = wrapper(folder)

@@ -8,21 +8,14 @@
 """
 
 import json
-import socket
-import time
 from collections import deque
 
 from machine import SCALE, Failure, expect
 
+import qmp_client  # of tools/vmtest
+from qmp_client import QmpError, result_of
+
 SECONDS = 60
-
-
-class QmpError(Exception):
-    """The answer was an error; .kind is its class."""
-
-    def __init__(self, error):
-        super().__init__(error["desc"])
-        self.kind = error["class"]
 
 
 def compact(value):
@@ -30,18 +23,7 @@ def compact(value):
 
 
 def connect(path, seconds=SECONDS):
-    """A socket to the path, as soon as somebody listens there."""
-    deadline = time.monotonic() + seconds * SCALE
-    while True:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(path)
-            return connection
-        except OSError as error:
-            connection.close()
-            if time.monotonic() > deadline:
-                raise Failure(f"cannot connect to {path}: {error}") from error
-            time.sleep(0.02)
+    return qmp_client.connect(path, seconds * SCALE)
 
 
 class QmpClient:
@@ -113,9 +95,7 @@ class QmpClient:
                 self.events.append(message)
                 continue
             expect(message.get("id") == wanted, f"an answer to nobody: {message}")
-            if "error" in message:
-                raise QmpError(message["error"])
-            return message["return"]
+            return result_of(message)
 
     def call(self, command, **arguments):
         return self.answer(self.send(command, arguments))

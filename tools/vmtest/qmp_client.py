@@ -16,6 +16,28 @@ class QmpError(Exception):
         self.kind = kind
 
 
+def connect(path, seconds, is_alive=lambda: True):
+    """A UNIX socket to the path, as soon as somebody listens there."""
+    deadline = time.monotonic() + seconds
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return connection
+        except OSError as error:
+            connection.close()
+            if not is_alive() or time.monotonic() > deadline:
+                raise QmpError(f"no QMP session: {error.strerror}") from error
+        time.sleep(0.02)
+
+
+def result_of(answer):
+    """What an answer returns, or the error that it is."""
+    if "error" in answer:
+        raise QmpError(answer["error"].get("desc", "error"), answer["error"].get("class"))
+    return answer["return"]
+
+
 class Qmp:
     """Connects to a UNIX socket and negotiates. on_event(event) is called on a thread of its own."""
 
@@ -24,27 +46,13 @@ class Qmp:
         self.answers = queue.Queue()
         self.events = []
         self.changed = threading.Condition()
-        self.socket = self.connect(path, seconds, is_alive)
+        self.socket = connect(path, seconds, is_alive)
         self.file = self.socket.makefile("rb")
         self.next_id = 0
         self.lock = threading.Lock()
         threading.Thread(target=self.collect, daemon=True).start()
         self.take(seconds)  # the greeting
         self.execute("qmp_capabilities", seconds=seconds)
-
-    @staticmethod
-    def connect(path, seconds, is_alive):
-        deadline = time.monotonic() + seconds
-        while True:
-            connection = socket.socket(socket.AF_UNIX)
-            try:
-                connection.connect(path)
-                return connection
-            except OSError as error:
-                connection.close()
-                if not is_alive() or time.monotonic() > deadline:
-                    raise QmpError(f"no QMP session: {error.strerror}") from error
-            time.sleep(0.02)
 
     def collect(self):
         try:
@@ -90,10 +98,7 @@ class Qmp:
         request = {"execute": command}
         if arguments is not None:
             request["arguments"] = arguments
-        answer = self.request(request, seconds)
-        if "error" in answer:
-            raise QmpError(answer["error"].get("desc", "error"), answer["error"].get("class"))
-        return answer["return"]
+        return result_of(self.request(request, seconds))
 
     def close(self):
         try:
