@@ -575,6 +575,7 @@ static const Field machine_fields[] = {
     PROP(Machine, process_name, .desc = "name of the process"),
     PROP(Machine, debug_threads, .init = 1, .desc = "threads have names of their own"),
     PROP_TYPED(Machine, uuid, &field_type_uuid, .desc = "UUID of the guest (-uuid)"),
+    PROP(Machine, hmat, .desc = "table of the attributes of NUMA nodes' memory (HMAT)"),
     PROP(Machine, usb, .desc = "USB controller"),
     PROP(Machine, graphics, .init = 1, .desc = "off: the console is the serial line"),
     PROP(Machine, vga, .init_text = "none", .desc = "display adapter"),

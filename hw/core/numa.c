@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * NUMA nodes out of -numa options. They are taken in the order of the command line, because a
- * node must be there before a distance or a CPU names it:
+ * node must be there before a distance or a CPU names it (for the rest: numa-attributes.c):
  *
  *     -numa node[,nodeid=N][,mem=SIZE|memdev=ID][,cpus=FIRST[-LAST]]...
  *     -numa dist,src=N,dst=N,val=DISTANCE
  *     -numa cpu,node-id=N[,socket-id=N][,die-id=N][,core-id=N][,thread-id=N]
  */
-#include "hw/numa.h"
+#include "hw/core/numa-private.h"
 
-#include "hw/machine.h"
 #include "softmmu/memory-backend.h"
 #include "util/suggest.h"
 
 #include <string.h>
 
 #define NO_NODE 0xff
-
-typedef struct NumaReader {
-    const Machine *machine;
-    Numa *numa;
-    bool present[NUMA_NODES_MAX];
-    bool has_mem, has_memdev; /* which of them was used: all nodes use the same */
-} NumaReader;
 
 CpuPlace machine_cpu_place(const Machine *machine, unsigned cpu)
 {
@@ -40,9 +32,8 @@ int machine_cpu_node(const Machine *machine, unsigned cpu)
 
 /* -- Values ------------------------------------------------------------------------------------ */
 
-/* A number of an option; `kind` is what it should have been. */
-static bool get_number(KeyVal *kv, const char *key, const char *kind, uint64_t *ret_value,
-                       Error **err)
+bool numa_get_number(KeyVal *kv, const char *key, const char *kind, uint64_t *ret_value,
+                     Error **err)
 {
     const char *text = keyval_get(kv, key);
 
@@ -52,12 +43,17 @@ static bool get_number(KeyVal *kv, const char *key, const char *kind, uint64_t *
     return true;
 }
 
-static bool get_needed_number(KeyVal *kv, const char *key, uint64_t *ret_value, Error **err)
+bool numa_get_needed_number(KeyVal *kv, const char *key, uint64_t *ret_value, Error **err)
 {
     if (!keyval_get(kv, key)) {
         return error_set(err, "Parameter '%s' is missing", key);
     }
-    return get_number(kv, key, "a uint64 value", ret_value, err);
+    return numa_get_number(kv, key, "a uint64 value", ret_value, err);
+}
+
+bool numa_has_cpus(const Numa *numa, const Machine *machine, unsigned node)
+{
+    return memchr(numa->node_of_cpu, (int)node, machine->cpus.max) != NULL;
 }
 
 static bool set_cpu_node(NumaReader *r, unsigned cpu, unsigned node, Error **err)
@@ -156,7 +152,7 @@ static bool add_node(NumaReader *r, KeyVal *kv, Error **err)
     static const char *const known[] = {"nodeid", "mem", "memdev", "cpus", "initiator", NULL};
     uint64_t id = r->numa->count;
 
-    if (!get_number(kv, "nodeid", "a uint64 value", &id, err)) {
+    if (!numa_get_number(kv, "nodeid", "a uint64 value", &id, err)) {
         return false;
     }
     if (id >= NUMA_NODES_MAX) {
@@ -165,12 +161,8 @@ static bool add_node(NumaReader *r, KeyVal *kv, Error **err)
     if (r->present[id]) {
         return error_set(err, "Duplicate NUMA nodeid: %" G_GUINT64_FORMAT, (guint64)id);
     }
-    if (keyval_get(kv, "initiator")) {
-        return error_set(err, "initiator= is for the table of memory attributes (HMAT), which this "
-                              "machine does not have");
-    }
-    if (!add_all_cpus(r, (unsigned)id, kv, err) || !add_memory(r, &r->numa->nodes[id], kv, err) ||
-        !keyval_check_unused(kv, known, err)) {
+    if (!numa_add_initiator(r, (unsigned)id, kv, err) || !add_all_cpus(r, (unsigned)id, kv, err) ||
+        !add_memory(r, &r->numa->nodes[id], kv, err) || !keyval_check_unused(kv, known, err)) {
         return false;
     }
     r->present[id] = true;
@@ -182,7 +174,7 @@ static bool add_node(NumaReader *r, KeyVal *kv, Error **err)
 
 static bool get_distance_node(KeyVal *kv, const char *key, uint64_t *ret_node, Error **err)
 {
-    if (!get_needed_number(kv, key, ret_node, err)) {
+    if (!numa_get_needed_number(kv, key, ret_node, err)) {
         return false;
     }
     return *ret_node < NUMA_NODES_MAX ||
@@ -196,7 +188,7 @@ static bool add_distance(NumaReader *r, KeyVal *kv, Error **err)
     uint64_t src, dst, val;
 
     if (!get_distance_node(kv, "src", &src, err) || !get_distance_node(kv, "dst", &dst, err) ||
-        !get_needed_number(kv, "val", &val, err) || !keyval_check_unused(kv, known, err)) {
+        !numa_get_needed_number(kv, "val", &val, err) || !keyval_check_unused(kv, known, err)) {
         return false;
     }
     if (val > UINT8_MAX) {
@@ -281,11 +273,11 @@ static bool add_cpu(NumaReader *r, KeyVal *kv, Error **err)
     if (!keyval_get(kv, "node-id")) {
         return error_set(err, "Missing mandatory node-id property");
     }
-    if (!get_number(kv, "node-id", "an int64 value", &node, err)) {
+    if (!numa_get_number(kv, "node-id", "an int64 value", &node, err)) {
         return false;
     }
     for (unsigned i = 0; i < PLACE_COUNT; i++) {
-        if (!get_number(kv, place_keys[i], "an int64 value", &wanted[i], err)) {
+        if (!numa_get_number(kv, place_keys[i], "an int64 value", &wanted[i], err)) {
             return false;
         }
     }
@@ -318,7 +310,11 @@ static bool add_option(NumaReader *r, KeyVal *kv, Error **err)
     static const struct {
         const char *name;
         bool (*add)(NumaReader *r, KeyVal *kv, Error **err);
-    } kinds[] = {{"node", add_node}, {"dist", add_distance}, {"cpu", add_cpu}};
+    } kinds[] = {{"node", add_node},
+                 {"dist", add_distance},
+                 {"cpu", add_cpu},
+                 {"hmat-lb", numa_add_rate},
+                 {"hmat-cache", numa_add_cache}};
     const char *type = keyval_get(kv, "type");
     Suggest suggest;
 
@@ -332,11 +328,8 @@ static bool add_option(NumaReader *r, KeyVal *kv, Error **err)
         }
         suggest_offer(&suggest, kinds[i].name);
     }
-    if (strcmp(type, "hmat-lb") == 0 || strcmp(type, "hmat-cache") == 0) {
-        return error_set(err, "this machine has no table of memory attributes (HMAT)");
-    }
     error_set(err, "Parameter 'type' does not accept value '%s'%s", type, suggest_text(&suggest));
-    error_hint(err, "there are node, dist and cpu");
+    error_hint(err, "there are node, dist, cpu, hmat-lb and hmat-cache");
     return false;
 }
 
@@ -396,7 +389,8 @@ static bool complete(NumaReader *r, Error **err)
         return false;
     }
     complete_cpus(r);
-    return true;
+    r->numa->has_attributes = machine->hmat;
+    return !machine->hmat || numa_check_initiators(r, err);
 }
 
 Numa *numa_new(const Machine *machine, Error **err)
@@ -424,6 +418,10 @@ Numa *numa_new(const Machine *machine, Error **err)
 void numa_free(Numa *numa)
 {
     if (numa) {
+        for (unsigned i = 0; i < NUMA_HIERARCHIES * NUMA_DATA_TYPES; i++) {
+            g_clear_pointer(&numa->rates[i / NUMA_DATA_TYPES][i % NUMA_DATA_TYPES].list,
+                            g_array_unref);
+        }
         g_free(numa->node_of_cpu);
         g_free(numa);
     }

@@ -10,4 +10,8 @@ GByteArray *acpi_srat_body(const AcpiConfig *config);
 /* SLIT: how far nodes are apart. Caller frees. */
 GByteArray *acpi_slit_body(const Numa *numa);
 
+/* HMAT: which CPUs are nearest to which memory, how fast they reach it, and caches between. Caller
+ * frees. */
+GByteArray *acpi_hmat_body(const Numa *numa);
+
 #endif

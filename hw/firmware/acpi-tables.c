@@ -22,7 +22,7 @@
 #define LOADER_FILE "etc/table-loader"
 #define TABLES_ALIGNMENT 64 /* of the FACS, which comes first */
 #define RSDP_ALIGNMENT 16
-#define OWN_TABLES_MAX 6
+#define OWN_TABLES_MAX 7
 
 /* A guest brought over from QEMU shall see the machine it knows. */
 #define OEM_ID "BOCHS "
@@ -157,9 +157,10 @@ static uint32_t add_facs(AcpiBuilder *b)
 }
 
 /* Frees `body`. */
-static uint32_t add_whole_table(AcpiBuilder *b, const char *signature, GByteArray *body)
+static uint32_t add_whole_table(AcpiBuilder *b, const char *signature, uint8_t revision,
+                                GByteArray *body)
 {
-    uint32_t start = begin_table(b, signature, 1);
+    uint32_t start = begin_table(b, signature, revision);
 
     g_byte_array_append(b->tables, body->data, body->len);
     g_byte_array_unref(body);
@@ -394,7 +395,7 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
     add_allocate(&b, TABLES_FILE, TABLES_ALIGNMENT, ZONE_HIGH);
     add_allocate(&b, RSDP_FILE, RSDP_ALIGNMENT, ZONE_FSEG);
     uint32_t facs = add_facs(&b);
-    uint32_t dsdt = add_whole_table(&b, "DSDT", acpi_dsdt_code(config));
+    uint32_t dsdt = add_whole_table(&b, "DSDT", 1, acpi_dsdt_code(config));
     unsigned user_count = config->user_tables ? config->user_tables->len : 0;
     g_autofree uint32_t *tables = g_new(uint32_t, OWN_TABLES_MAX + user_count);
     unsigned count = 0;
@@ -405,10 +406,13 @@ bool acpi_tables_add(FwCfg *fw_cfg, const AcpiConfig *config, Error **err)
     }
     tables[count++] = add_waet(&b);
     if (config->numa) {
-        tables[count++] = add_whole_table(&b, "SRAT", acpi_srat_body(config));
+        tables[count++] = add_whole_table(&b, "SRAT", 1, acpi_srat_body(config));
     }
     if (config->numa && config->numa->has_distances) {
-        tables[count++] = add_whole_table(&b, "SLIT", acpi_slit_body(config->numa));
+        tables[count++] = add_whole_table(&b, "SLIT", 1, acpi_slit_body(config->numa));
+    }
+    if (config->numa && config->numa->has_attributes) {
+        tables[count++] = add_whole_table(&b, "HMAT", 2, acpi_hmat_body(config->numa));
     }
     for (unsigned i = 0; i < user_count; i++) {
         tables[count++] = add_user_table(&b, config->user_tables->pdata[i]);

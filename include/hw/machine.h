@@ -99,6 +99,7 @@ struct Machine {
     GPtrArray *firmware_dirs;              /* of char *: -L first, then where systems keep them */
     GPtrArray *numa_options;               /* of NumaOption *, in the order of the command line */
 
+    bool hmat;  /* PROP: nodes have a table of memory attributes */
     Numa *numa; /* DERIVED: realize makes it of numa_options; NULL: the machine has no nodes */
 };
 

@@ -20,9 +20,35 @@ typedef struct NumaOption {
     char *origin; /* as the user typed it: for errors */
 } NumaOption;
 
+/* How fast an initiator (a node with CPUs) reaches a target: nanoseconds or MiB/s. */
+typedef struct NumaRate {
+    uint8_t initiator, target;
+    uint64_t value;
+} NumaRate;
+
+#define NUMA_RATE_MAX 65534 /* units */
+typedef struct NumaRates {
+    GArray *list;  /* of NumaRate; NULL: none */
+    uint64_t unit; /* that all values are multiples of */
+} NumaRates;
+
+/* Of memory itself and three levels of caches beside it; latency of access, read, write, then the
+ * same of bandwidth. */
+enum { NUMA_HIERARCHIES = 4, NUMA_DATA_TYPES = 6, NUMA_FIRST_BANDWIDTH = 3 };
+
+#define NUMA_CACHE_LEVELS 3
+typedef struct NumaCache {
+    uint64_t size;                  /* bytes */
+    unsigned associativity, policy; /* as the HMAT numbers them */
+    uint16_t line;                  /* bytes */
+} NumaCache;
+
 typedef struct NumaNode {
     uint64_t size;          /* bytes; node N's memory lies behind that of the nodes before it */
     MemoryBackend *backend; /* memdev=; NULL: a part of the machine's own memory, or no memory */
+    int initiator;          /* node whose CPUs are nearest, itself if it has any; -1: not said */
+    NumaCache caches[NUMA_CACHE_LEVELS];
+    unsigned cache_levels;
 } NumaNode;
 
 typedef struct Numa {
@@ -31,6 +57,8 @@ typedef struct Numa {
     uint8_t *node_of_cpu; /* by CPU index, for all that can be there */
     bool has_distances;
     uint8_t distances[NUMA_NODES_MAX][NUMA_NODES_MAX]; /* [from][to] */
+    bool has_attributes;                               /* the machine has an HMAT */
+    NumaRates rates[NUMA_HIERARCHIES][NUMA_DATA_TYPES];
 } Numa;
 
 /* The nodes that machine->numa_options describe, checked against memory and CPUs, which have their

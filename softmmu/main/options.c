@@ -65,7 +65,8 @@ const OptionRow option_rows[] = {
      .id = OPT_ACPI_TABLE},
     {"numa", "node[,nodeid=N][,mem=SIZE|memdev=ID][,cpus=FIRST[-LAST]]",
      "memory and CPUs of a node; or dist,src=N,dst=N,val=DISTANCE; or\n"
-     "cpu,node-id=N[,socket-id=N][,die-id=N][,core-id=N][,thread-id=N]",
+     "cpu,node-id=N[,socket-id=N][,die-id=N][,core-id=N][,thread-id=N]; or, with\n"
+     "-machine hmat=on and initiator=N of nodes, hmat-lb,... and hmat-cache,...",
      .id = OPT_NUMA},
     {"option-rom", "[romfile=]FILE[,bootindex=N]",
      "ROM that firmware runs before it boots; bootindex=: its place among what it boots from",

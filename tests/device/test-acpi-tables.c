@@ -149,7 +149,7 @@ static const uint8_t *table_at(uint64_t address, const char *signature)
 }
 
 static const char *const table_order[] = {"FACP", "APIC", "HPET", "WAET"};
-enum { SRAT_PLACE = 4, SLIT_PLACE }; /* of those that only machines with nodes have */
+enum { SRAT_PLACE = 4, SLIT_PLACE, HMAT_PLACE }; /* of those that only machines with nodes have */
 
 static const uint8_t *table_number(unsigned place, const char *signature)
 {
@@ -335,6 +335,53 @@ static void test_distances(void)
     g_assert_cmpmem(slit + 44, sizeof(wanted), wanted, sizeof(wanted));
 }
 
+static void load_attributes(void)
+{
+    static const NumaRate latencies[] = {{0, 0, 50}, {0, 1, 100}};
+    static uint8_t node_of_cpu[] = {0};
+    static Numa numa = {
+        .count = 2,
+        .nodes = {{.size = MIB,
+                   .cache_levels = 1,
+                   .caches = {{.size = 0x2800, .associativity = 1, .policy = 2, .line = 64}}},
+                  {.size = MIB, .initiator = -1}},
+        .node_of_cpu = node_of_cpu,
+        .has_distances = true,
+        .distances = {{10, 20}, {20, 10}},
+        .has_attributes = true};
+    AcpiConfig config = small;
+
+    numa.rates[1][2].list = g_array_new(FALSE, FALSE, sizeof(NumaRate));
+    numa.rates[1][2].unit = 10;
+    g_array_append_vals(numa.rates[1][2].list, latencies, G_N_ELEMENTS(latencies));
+    config.numa = &numa;
+    load(&config);
+    g_array_unref(numa.rates[1][2].list);
+}
+
+static void test_attributes(void)
+{
+    static const uint8_t wanted[] = {
+        /* node 0 is its own initiator */
+        0, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /**/
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        /* node 1 has none */
+        0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /**/
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        /* write latency of first-level caches, in 10,000 ps: from node 0 to 0 and 1 */
+        1, 0, 0, 0, 48, 0, 0, 0, 1, 2, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, /**/
+        0x10, 0x27, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5, 0, 10, 0,
+        /* the cache of node 0: level 1 of 1, direct, write-through, 64 bytes a line */
+        2, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x28, 0, 0, 0, 0, 0, 0, /**/
+        0x11, 0x21, 64, 0, 0, 0, 0, 0};
+
+    load_attributes();
+    const uint8_t *hmat = table_number(HMAT_PLACE, "HMAT");
+    g_assert_cmpuint(hmat[8], ==, 2);
+    g_assert_cmpuint(get(hmat + 4, 4), ==, 40 + sizeof(wanted));
+    g_assert_cmpmem(hmat + 40, sizeof(wanted), wanted, sizeof(wanted));
+}
+
 /* -- iasl -------------------------------------------------------------------------------------- */
 
 static char *run_iasl(const char *dir, const char *const *arguments)
@@ -388,6 +435,8 @@ static void test_iasl(void)
     load_nodes(true);
     check_by_iasl(dir, table_number(SRAT_PLACE, "SRAT"));
     check_by_iasl(dir, table_number(SLIT_PLACE, "SLIT"));
+    load_attributes();
+    check_by_iasl(dir, table_number(HMAT_PLACE, "HMAT"));
     g_autofree char *clean = g_strdup_printf("rm -r %s", dir);
     g_assert_true(g_spawn_command_line_sync(clean, NULL, NULL, NULL, NULL));
 }
@@ -402,6 +451,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/srat/processors", test_processor_nodes);
     g_test_add_func("/acpi/srat/memory", test_memory_nodes);
     g_test_add_func("/acpi/slit", test_distances);
+    g_test_add_func("/acpi/hmat", test_attributes);
     g_test_add_func("/acpi/iasl", test_iasl);
     return g_test_run();
 }

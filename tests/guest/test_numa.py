@@ -12,12 +12,14 @@ from test_linux_boot import start, wait_shell
 from test_smbios import output
 
 # RAM ends at 256 MiB and goes on at 4 GiB: the second node lies on both sides of the hole.
-NODES = ["-smp", "4", "-machine", "max-ram-below-4g=256M",
+RATE = "hmat-lb,initiator=0,target=0,hierarchy=memory,data-type="
+NODES = ["-smp", "4", "-machine", "max-ram-below-4g=256M,hmat=on",
          "-object", "memory-backend-ram,id=m0,size=200M",
          "-object", "memory-backend-memfd,id=m1,size=312M",
          "-numa", "node,memdev=m0,cpus=0,cpus=2", "-numa", "node,memdev=m1,cpus=1,cpus=3",
          "-numa", "node", "-numa", "dist,src=0,dst=1,val=17", "-numa", "dist,src=0,dst=2,val=30",
-         "-numa", "dist,src=1,dst=2,val=40"]
+         "-numa", "dist,src=1,dst=2,val=40",
+         "-numa", f"{RATE}access-latency,latency=70", "-numa", f"{RATE}access-bandwidth,bandwidth=3G"]
 
 
 def test_linux_sees_nodes():
@@ -32,6 +34,9 @@ def test_linux_sees_nodes():
                   "Node 1 PXM 1 [mem 0x100000000-0x10fffffff]"]
         for line in wanted:
             expect_in(line, text)
+        rates = output(guest, "dmesg | grep hmat:")
+        expect_in("Initiator-Target[0-0]:70 nsec", rates)
+        expect_in("Initiator-Target[0-0]:3072 MB/s", rates)
         total = sum(int(kib) for kib in re.findall(
             r"MemTotal: +(\d+) kB", output(guest, "cat /sys/devices/system/node/node*/meminfo")))
         expect(400 << 10 < total <= 512 << 10, f"{total} KiB in all nodes")

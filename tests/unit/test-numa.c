@@ -17,6 +17,8 @@ static const Type board_type = {
 };
 OBJECT_TYPE(board_type);
 
+static bool has_hmat;
+
 /* Options as arguments of -numa, separated by blanks; 128 MiB, 4 CPUs in as many sockets. */
 static Machine *new_board(const char *options, const char *sockets)
 {
@@ -26,6 +28,7 @@ static Machine *new_board(const char *options, const char *sockets)
     g_assert_true(object_set(&machine->obj, "memory.size", "128M", NULL));
     g_assert_true(object_set(&machine->obj, "smp.cpus", "4", NULL));
     g_assert_true(object_set(&machine->obj, "smp.sockets", sockets, NULL));
+    g_assert_true(object_set(&machine->obj, "hmat", has_hmat ? "on" : "off", NULL));
     for (char **word = words; *word && **word; word++) {
         NumaOption *option = g_new(NumaOption, 1);
         *option = (NumaOption){keyval_parse(*word, "type", NULL), g_strdup("-numa")};
@@ -122,6 +125,16 @@ static void test_distances(void)
     object_free(&machine->obj);
 }
 
+static void expect_refused(const char *options, const char *message)
+{
+    g_autoptr(Error) err = NULL;
+    Machine *machine = new_board(options, "4");
+
+    g_assert_false(object_realize(&machine->obj, &err));
+    g_assert_cmpstr(error_message(err), ==, message);
+    object_free(&machine->obj);
+}
+
 static const struct {
     const char *options, *message;
 } refused[] = {
@@ -148,9 +161,8 @@ static const struct {
     {"node,cpus=1-0", "-numa: Parameter 'cpus' expects a uint64 value or range"},
     {"node,cpus=0-", "-numa: Parameter 'cpus' expects a uint64 value or range"},
     {"node,cpus=", "-numa: Parameter 'cpus' expects a uint64 value or range"},
-    {"node,initiator=0", "-numa: initiator= is for the table of memory attributes (HMAT), which "
-                         "this machine does not have"},
-    {"hmat-lb", "-numa: this machine has no table of memory attributes (HMAT)"},
+    {"node,initiator=0", "-numa: ACPI Heterogeneous Memory Attribute Table (HMAT) is disabled"},
+    {"node hmat-lb", "-numa: ACPI Heterogeneous Memory Attribute Table (HMAT) is disabled"},
     {"dist,src=0,dst=0,val=10", "-numa: Source/Destination NUMA node is missing"},
     {"node dist,src=0,dst=0,val=11", "-numa: Local distance of node 0 should be 10"},
     {"node node dist,src=0,dst=1,val=9",
@@ -173,15 +185,79 @@ static const struct {
     {"node,cpus=0 node cpu,node-id=1,socket-id=0", "-numa: CPU is already assigned to node-id: 0"},
 };
 
+#define NODES "node,mem=128,cpus=0-3 node,initiator=0 "
+#define LATENCY "hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency,latency="
+#define BANDWIDTH                                                                                  \
+    "hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=read-bandwidth,bandwidth="
+#define TO_ONE "hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency="
+#define CACHE "hmat-cache,associativity=direct,policy=write-back,line=64,node-id="
+
+static const struct {
+    const char *options, *message;
+} refused_attributes[] = {
+    {"node,mem=128,cpus=0-3,initiator=1 node",
+     "The initiator of CPU NUMA node 0 should be itself (got 1)"},
+    {"node,mem=128,cpus=0-3 node,initiator=1", "The initiator of NUMA node 1 is invalid"},
+    {"node,initiator=128", "-numa: The initiator id 128 expects an integer between 0 and 127"},
+    {NODES "hmat-lb", "-numa: Parameter 'initiator' is missing"},
+    {NODES "hmat-lb,latncy=5", "-numa: unknown parameter 'latncy'; did you mean 'latency'?"},
+    {NODES "hmat-lb,initiator=2,target=0", "-numa: Invalid initiator=2, it should be less than 2"},
+    {NODES "hmat-lb,initiator=1,target=0",
+     "-numa: Invalid initiator=1, it isn't an initiator proximity domain"},
+    {NODES "hmat-lb,initiator=0,target=0", "-numa: Parameter 'hierarchy' is missing"},
+    {NODES "hmat-lb,initiator=0,target=0,hierarchy=x",
+     "-numa: Parameter 'hierarchy' does not accept value 'x'"},
+    {NODES LATENCY "5,bandwidth=5",
+     "-numa: Invalid option 'bandwidth' since the data type is latency"},
+    {NODES BANDWIDTH "5,latency=5",
+     "-numa: Invalid option 'latency' since the data type is bandwidth"},
+    {NODES BANDWIDTH "5", "-numa: Bandwidth 5 should be 1MB aligned"},
+    {NODES LATENCY "5 " LATENCY "6",
+     "-numa: Duplicate configuration of the latency for initiator=0 and target=0"},
+    {NODES LATENCY "65535", "-numa: 65535 is more than 65534 times the unit that all values of "
+                            "this kind are multiples of"},
+    {NODES LATENCY "655340 " TO_ONE "1",
+     "-numa: 655340 is more than 65534 times the unit that all values of this kind are multiples "
+     "of"},
+    {NODES CACHE "0,size=1K,level=1",
+     "-numa: The latency and bandwidth information of node-id=0 should be provided before memory "
+     "side cache attributes"},
+    {NODES LATENCY "5 " BANDWIDTH "1M " CACHE "0,size=1K,level=0",
+     "-numa: Invalid level=0, it should be larger than 0 and less than or equal to 3"},
+    {NODES LATENCY "5 " BANDWIDTH "1M " CACHE "0,size=1K,level=2",
+     "-numa: Cache level=1 shall be defined first"},
+    {NODES LATENCY "5 " BANDWIDTH "1M " CACHE "0,size=1K,level=1 " CACHE "0,size=2K,level=1",
+     "-numa: Duplicate configuration of the side cache for node-id=0 and level=1"},
+    {NODES LATENCY "5 " BANDWIDTH "1M " CACHE "0,size=1K,level=1 " CACHE "0,size=1K,level=2",
+     "-numa: Invalid size=1024, the size of level=2 should be larger than the size(1024) of "
+     "level=1"},
+};
+
+static void test_attributes(void)
+{
+    has_hmat = true;
+    Machine *machine = realized(NODES LATENCY "30 " TO_ONE "655340 " BANDWIDTH "12M", "4");
+    const NumaRates *latency = &machine->numa->rates[0][0];
+    const NumaRates *bandwidth = &machine->numa->rates[0][NUMA_FIRST_BANDWIDTH + 1];
+
+    g_assert_cmpuint(latency->list->len, ==, 2);
+    g_assert_cmpuint(latency->unit, ==, 10);
+    g_assert_cmpuint(g_array_index(latency->list, NumaRate, 1).value, ==, 655340);
+    g_assert_cmpuint(bandwidth->unit, ==, 4);
+    g_assert_cmpuint(g_array_index(bandwidth->list, NumaRate, 0).value, ==, 12);
+    g_assert_cmpint(machine->numa->nodes[0].initiator, ==, 0);
+    g_assert_cmpint(machine->numa->nodes[1].initiator, ==, 0);
+    object_free(&machine->obj);
+    for (unsigned i = 0; i < G_N_ELEMENTS(refused_attributes); i++) {
+        expect_refused(refused_attributes[i].options, refused_attributes[i].message);
+    }
+    has_hmat = false;
+}
+
 static void test_refused(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(refused); i++) {
-        g_autoptr(Error) err = NULL;
-        Machine *machine = new_board(refused[i].options, "4");
-
-        g_assert_false(object_realize(&machine->obj, &err));
-        g_assert_cmpstr(error_message(err), ==, refused[i].message);
-        object_free(&machine->obj);
+        expect_refused(refused[i].options, refused[i].message);
     }
 }
 
@@ -194,6 +270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/numa/memory", test_memory);
     g_test_add_func("/numa/cpus", test_cpus);
     g_test_add_func("/numa/distances", test_distances);
+    g_test_add_func("/numa/attributes", test_attributes);
     g_test_add_func("/numa/refused", test_refused);
     return g_test_run();
 }
