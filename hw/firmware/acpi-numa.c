@@ -184,7 +184,9 @@ GByteArray *acpi_hmat_body(const Numa *numa)
 
     put(out, 0, 4);
     for (unsigned i = 0; i < numa->count; i++) {
-        put_attributes(out, numa, i);
+        if (numa->nodes[i].size) { /* of others Linux finds nothing in the SRAT, and drops all */
+            put_attributes(out, numa, i);
+        }
     }
     for (unsigned i = 0; i < NUMA_HIERARCHIES * NUMA_DATA_TYPES; i++) {
         if (numa->rates[i / NUMA_DATA_TYPES][i % NUMA_DATA_TYPES].list) {

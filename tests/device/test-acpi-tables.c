@@ -340,14 +340,15 @@ static void load_attributes(void)
     static const NumaRate latencies[] = {{0, 0, 50}, {0, 1, 100}};
     static uint8_t node_of_cpu[] = {0};
     static Numa numa = {
-        .count = 2,
+        .count = 3,
         .nodes = {{.size = MIB,
                    .cache_levels = 1,
                    .caches = {{.size = 0x2800, .associativity = 1, .policy = 2, .line = 64}}},
-                  {.size = MIB, .initiator = -1}},
+                  {.size = MIB, .initiator = -1},
+                  {.initiator = -1}},
         .node_of_cpu = node_of_cpu,
         .has_distances = true,
-        .distances = {{10, 20}, {20, 10}},
+        .distances = {{10, 20, 20}, {20, 10, 20}, {20, 20, 10}},
         .has_attributes = true};
     AcpiConfig config = small;
 
@@ -368,9 +369,10 @@ static void test_attributes(void)
         /* node 1 has none */
         0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /**/
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        /* write latency of first-level caches, in 10,000 ps: from node 0 to 0 and 1 */
-        1, 0, 0, 0, 48, 0, 0, 0, 1, 2, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, /**/
-        0x10, 0x27, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5, 0, 10, 0,
+        /* node 2 has no memory; write latency of first-level caches, in 10,000 ps, from node 0 */
+        1, 0, 0, 0, 54, 0, 0, 0, 1, 2, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,      /**/
+        0x10, 0x27, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, /**/
+        5, 0, 10, 0, 0, 0,
         /* the cache of node 0: level 1 of 1, direct, write-through, 64 bytes a line */
         2, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x28, 0, 0, 0, 0, 0, 0, /**/
         0x11, 0x21, 64, 0, 0, 0, 0, 0};
