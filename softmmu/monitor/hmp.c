@@ -76,15 +76,15 @@ static void session_receive(void *opaque, const uint8_t *bytes, size_t count)
 static void session_finished(Monitor *monitor, const MonitorCommand *command, json_t *result,
                              Error *error)
 {
-    g_autofree char *typed = g_strndup(monitor->unread->str, monitor->unread->len);
     size_t count = monitor->unread->len;
+    g_autofree uint8_t *typed = g_memdup2(monitor->unread->str, count); /* zero bytes, too */
 
     g_string_truncate(monitor->unread, 0);
     monitor_show_answer(monitor, command, result, error);
     if (!monitor->is_ending) {
         readline_start(monitor->readline);
     }
-    session_receive(monitor, (const uint8_t *)typed, count);
+    session_receive(monitor, typed, count);
 }
 
 static void session_event(void *opaque, ChardevEvent event)
