@@ -34,10 +34,10 @@ static const struct Interface {
     {"none", 1}, {"ide", 2}, {"scsi", 7}, {"floppy", 2}, {"virtio", 1}, {"pflash", 1}, {"sd", 1},
 };
 
-static const char *const known_keys[] = {"file",      "format",   "driver",  "if",     "index",
-                                         "bus",       "unit",     "media",   "id",     "cache",
-                                         "aio",       "readonly", "discard", "offset", "size",
-                                         "node-name", "werror",   "rerror",  NULL};
+const char *const drive_keys[] = {"file",      "format",   "driver",  "if",     "index",
+                                  "bus",       "unit",     "media",   "id",     "cache",
+                                  "aio",       "readonly", "discard", "offset", "size",
+                                  "node-name", "werror",   "rerror",  NULL};
 
 static const Field drive_fields[] = {
     PROP(Drive, interface, .desc = "bus the drive is for", .read_only = true),
@@ -260,7 +260,7 @@ Drive *drive_new(const char *text, Error **err)
         return NULL;
     }
     options = image_options(kv, place.media, err);
-    if (!options || !keyval_check_unused(kv, known_keys, err)) {
+    if (!options || !keyval_check_unused(kv, drive_keys, err)) {
         return NULL;
     }
     if (keyval_get(options, "file") && !(node = block_open(options, err))) {

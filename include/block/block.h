@@ -108,6 +108,7 @@ extern const struct Type drive_type; /* "drive", objects below /drives */
 /* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=,
  * aio=, discard=, werror=, rerror=. */
 Drive *drive_new(const char *text, Error **err);
+extern const char *const drive_keys[]; /* NULL-terminated */
 BlockNode *drive_node(Drive *drive);       /* NULL: an empty removable drive */
 const char *drive_interface(Drive *drive); /* "ide", "none"... */
 bool drive_is_cdrom(Drive *drive);

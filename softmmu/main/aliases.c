@@ -162,7 +162,8 @@ static bool rewrite_no_kvm(Config *config, const char *argument, const char *ori
 const OptionRow alias_rows[] = {
     {"M", "NAME", "-machine", .to = "machine"},
     {"enable-kvm", .help = "KVM, and TCG where the host has none", .rewrite = rewrite_enable_kvm},
-    {"m", "[size=]MEGS", "guest memory, with suffix M, G or T", .rewrite = rewrite_memory},
+    {"m", "[size=]MEGS[,slots=N][,maxmem=SIZE]", "guest memory, with suffix M, G or T",
+     .rewrite = rewrite_memory},
     {"smp", "[cpus=]N[,maxcpus=N][,sockets=N][,dies=N][,cores=N][,threads=N]", "number of CPUs",
      .rewrite = rewrite_smp},
     {"mem-path", "PATH", "file or directory that backs guest memory", .to = "machine",
@@ -180,7 +181,7 @@ const OptionRow alias_rows[] = {
      "what to boot from: a c d n", .to = "machine", .prefix = "boot.", .implied_key = "order"},
     {"rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]", "guest's clock",
      .to = "machine", .prefix = "rtc."},
-    {"name", "NAME[,process=NAME][,debug-threads=on|off]", "name of the guest",
+    {"name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "name of the guest",
      .rewrite = rewrite_name},
     {"uuid", "UUID", "UUID of the guest", .to = "machine", .text = "uuid=%s"},
     {"hda", "FILE", "disk image of IDE disk 0; -hdb, -hdc, -hdd likewise", .to = "drive",

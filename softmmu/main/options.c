@@ -86,7 +86,7 @@ const OptionRow option_rows[] = {
     {"run-with", "[user=NAME|UID:GID][,chroot=DIR]", "give up rights once the machine is made",
      .id = OPT_RUN_WITH},
     {"sandbox",
-     "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]\n"
+     "[enable=]on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]\n"
      "                        [,spawn=allow|deny][,resourcecontrol=allow|deny]",
      "system calls the process may not make", .id = OPT_SANDBOX},
     {"overcommit", "[mem-lock=on|off][,cpu-pm=on|off]",

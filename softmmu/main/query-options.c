@@ -4,6 +4,7 @@
 #include "softmmu/main/startup.h"
 
 #include "accel/accel.h"
+#include "block/block.h"
 #include "hw/machine.h"
 #include "softmmu/monitor.h"
 #include "ui/chardev.h"
@@ -90,8 +91,18 @@ static void add_chardev(const Type *type, void *opaque)
     }
 }
 
+static void add_keys(json_t *list, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        add_parameter(list, *keys, "string", NULL);
+    }
+}
+
 static void add_keys_of_tables(json_t *list, OptionId id)
 {
+    static const char *const chardev_keys[] = {"backend", "mux", "logfile", "logappend", NULL};
+    static const char *const global_keys[] = {"driver", "property", "value", NULL};
+
     switch (id) {
     case OPT_MACHINE:
         type_foreach(&machine_type, add_board, list);
@@ -100,7 +111,14 @@ static void add_keys_of_tables(json_t *list, OptionId id)
         accel_foreach(add_accel, list);
         break;
     case OPT_CHARDEV:
+        add_keys(list, chardev_keys);
         type_foreach(&chardev_type, add_chardev, list);
+        break;
+    case OPT_DRIVE:
+        add_keys(list, drive_keys);
+        break;
+    case OPT_GLOBAL:
+        add_keys(list, global_keys);
         break;
     default:
         break;
@@ -132,7 +150,7 @@ static void add_options(json_t *list, const OptionRow *rows)
             continue;
         }
         json_t *parameters = json_array();
-        add_keys_of_text(parameters, row->arg);
+        add_keys_of_text(parameters, row->id == OPT_ACTION ? row->help : row->arg);
         add_keys_of_tables(parameters, row->id);
         json_array_append_new(list, json_pack("{s:s, s:o}", "option", group_name(row->name),
                                               "parameters", parameters));

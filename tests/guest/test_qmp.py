@@ -348,6 +348,9 @@ def test_probe():
         options = {entry["option"]: entry["parameters"]
                    for entry in client.call("query-command-line-options")}
         expect("hpet" in [p["name"] for p in options["machine"]], "machine has no key hpet")
+        for option, key in (("drive", "node-name"), ("action", "panic"), ("global", "property"),
+                            ("memory", "maxmem"), ("sandbox", "enable"), ("chardev", "logfile")):
+            expect(key in [p["name"] for p in options[option]], f"{option} has no key {key}")
         expect("cpus" in [p["name"] for p in options["smp-opts"]], "smp-opts has no key cpus")
         for props in ({}, {"migratable": False}):
             client.call("query-cpu-model-expansion", type="static",

@@ -80,7 +80,7 @@ static void test_errors(void)
         {"-machien pc", "there is no option '-machien'; did you mean '-machine'?"},
         {"-xyzzy", "there is no option '-xyzzy'"},
         {"--kernle x", "there is no option '-kernle'; did you mean '-kernel'?"},
-        {"-m", "-m needs an argument: [size=]MEGS"},
+        {"-m", "-m needs an argument: [size=]MEGS[,slots=N][,maxmem=SIZE]"},
         {"-m abc", "-m abc: 'abc' is not a size"},
         {"-m 1G,slots=x",
          "-m 1G,slots=x: parameter 'slots': 'x' is not a number from 0 to 2^64 - 1"},
