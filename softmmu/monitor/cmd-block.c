@@ -273,3 +273,44 @@ static const MonitorCommand query_nodes_command = {
     .run = run_query_nodes,
 };
 MONITOR_COMMAND(query_nodes_command);
+
+/* -- Limits ------------------------------------------------------------------------------------ */
+
+/* There are none, which is what all zeroes ask for. */
+static bool run_throttle(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    Drive *drive = monitor_which_drive(values, err);
+    json_t *arguments = (json_t *)monitor_arguments(monitor), *value;
+    const char *key;
+
+    if (!drive) {
+        return false;
+    }
+    json_object_foreach(arguments, key, value)
+    {
+        bool is_rate = g_str_has_prefix(key, "bps") || g_str_has_prefix(key, "iops");
+        bool is_length = g_str_has_suffix(key, "_length");
+
+        if (is_rate && !is_length && json_integer_value(value) != 0) {
+            return error_set(err, "Parameter '%s': limits of drives are not offered; 0 is none",
+                             key);
+        }
+    }
+    return true;
+}
+
+static const MonitorCommand throttle_command = {
+    .qmp = "block_set_io_throttle",
+    .help = "limit what a drive does in a second; there are no limits, so all are 0",
+    .args = {{"device", MONITOR_ARG_WORD, .optional = true},
+             {"id", MONITOR_ARG_WORD, .optional = true},
+             {"bps", MONITOR_ARG_INT},
+             {"bps_rd", MONITOR_ARG_INT},
+             {"bps_wr", MONITOR_ARG_INT},
+             {"iops", MONITOR_ARG_INT},
+             {"iops_rd", MONITOR_ARG_INT},
+             {"iops_wr", MONITOR_ARG_INT}},
+    .flags = MONITOR_OPEN_ARGS,
+    .run = run_throttle,
+};
+MONITOR_COMMAND(throttle_command);

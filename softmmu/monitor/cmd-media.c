@@ -55,7 +55,7 @@ static Drive *find_drive(const char *device, const char *id, Error **err)
         "id", MONITOR_ARG_WORD, .optional = true                                                   \
     }
 
-static Drive *which(const MonitorValue *values, Error **err)
+Drive *monitor_which_drive(const MonitorValue *values, Error **err)
 {
     if (values[0].present == values[1].present) {
         error_set(err, "Need exactly one of 'device' and 'id'");
@@ -88,7 +88,7 @@ MONITOR_COMMAND(eject_line_command);
 
 static bool run_eject(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return eject(which(values, err), values[2].number, err);
+    return eject(monitor_which_drive(values, err), values[2].number, err);
 }
 
 static const MonitorCommand eject_command = {
@@ -103,7 +103,7 @@ MONITOR_COMMAND(eject_command);
 
 static bool run_open_tray(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    Drive *drive = which(values, err);
+    Drive *drive = monitor_which_drive(values, err);
 
     return drive && drive_open_tray(drive, values[2].number, err);
 }
@@ -118,7 +118,7 @@ MONITOR_COMMAND(open_tray_command);
 
 static bool run_close_tray(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    Drive *drive = which(values, err);
+    Drive *drive = monitor_which_drive(values, err);
 
     return drive && drive_close_tray(drive, err);
 }
@@ -181,8 +181,8 @@ MONITOR_COMMAND(change_line_command);
 
 static bool run_change(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return change(which(values, err), values[2].text, &values[3], &values[5], values[4].number,
-                  err);
+    return change(monitor_which_drive(values, err), values[2].text, &values[3], &values[5],
+                  values[4].number, err);
 }
 
 static const MonitorCommand change_command = {

@@ -112,6 +112,8 @@ bool monitor_check_no_dump(Error **err);
 
 /* cmd-block.c: the device that has the drive; NULL: none. */
 const Object *monitor_drive_device(const Object *drive);
+/* cmd-media.c: the drive that the first two arguments, `device` and `id`, name. */
+struct Drive *monitor_which_drive(const MonitorValue *values, Error **err);
 
 /* cmd-run.c: what the greeting and query-version say. */
 json_t *monitor_version_json(void);

@@ -279,6 +279,10 @@ def test_tray():
         expect(not drive["tray_open"] and drive["inserted"]["file"] == path, f"{drive}")
         expect(client.error_class("blockdev-remove-medium", id="cd") == "GenericError", "closed")
         expect(client.error_class("eject", id="cd", device="disc") == "GenericError", "both")
+        limits = {f"{kind}{part}": 0 for kind in ("bps", "iops") for part in ("", "_rd", "_wr")}
+        client.call("block_set_io_throttle", id="cd", bps_max_length=1, **limits)
+        expect(client.error_class("block_set_io_throttle", id="cd", **{**limits, "iops": 9}) ==
+               "GenericError", "a limit")
         expect(client.error_class("eject", id="dc") == "DeviceNotFound", "another")
         client.call("eject", device="disc")
         moved(True)
