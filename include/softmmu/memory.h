@@ -45,6 +45,8 @@ typedef struct RamDesc {
     uint64_t huge_page_size; /* memfd: 0 for pages of the ordinary size */
     bool prealloc, merge, read_only;
     bool no_dump; /* left out of core dumps */
+    int policy;   /* MPOL_DEFAULT, or how to take it from these nodes of the host (bit N: node N) */
+    uint64_t host_nodes[2];
 } RamDesc;
 
 /* Reserves and maps. SIGBUS of a full tmpfs is reported as an error when preallocating. */

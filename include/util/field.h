@@ -33,6 +33,7 @@ typedef struct FieldType {
     /* Appends the value as text. */
     void (*print)(const Field *field, const void *field_address, GString *out);
     void (*clear)(const Field *field, void *field_address); /* frees what it owns, or NULL */
+    bool is_list; /* parse() adds to what is there: the key may come again, or as NAME.0, NAME.1 */
 } FieldType;
 
 struct Field {

@@ -2,6 +2,10 @@
 /* Guest RAM as an object of the user: anonymous, a file, a memfd. */
 #include "softmmu/memory-backend.h"
 
+#include "util/keyval.h"
+
+#include <linux/mempolicy.h>
+
 typedef struct RamBackend {
     MemoryBackend backend;
     bool share;
@@ -31,8 +35,14 @@ static RamDesc describe(const MemoryBackend *backend)
         .size = backend->size,
         .prealloc = backend->prealloc,
         .merge = backend->merge,
+        .no_dump = !backend->dump,
+        .policy = backend->policy,
+        .host_nodes = {backend->host_nodes[0], backend->host_nodes[1]},
     };
 }
+
+/* Numbered as the kernel's MPOL_*. */
+static const char *const policies[] = {"default", "preferred", "bind", "interleave", NULL};
 
 static bool backend_realize(Object *obj, Error **err)
 {
@@ -42,6 +52,14 @@ static bool backend_realize(Object *obj, Error **err)
         error_set(err, "%s needs a size", obj->type->name);
         error_hint(err, "for example size=512M");
         return false;
+    }
+    bool has_nodes = backend->host_nodes[0] || backend->host_nodes[1];
+    if (has_nodes && backend->policy == MPOL_DEFAULT) {
+        return error_set(err, "host-nodes must be empty for policy default, or you should "
+                              "explicitly specify a policy other than default");
+    }
+    if (!has_nodes && backend->policy != MPOL_DEFAULT) {
+        return error_set(err, "host-nodes must be set for policy %s", policies[backend->policy]);
     }
     return true;
 }
@@ -53,10 +71,65 @@ static void backend_unrealize(Object *obj)
     g_clear_pointer(&backend->block, ram_block_unref);
 }
 
+/* -- Nodes of the host: "3" or "0-3", as often as one likes -------------------------------------
+ */
+
+#define HOST_NODES_MAX 128
+
+static bool add_nodes(uint64_t *nodes, uint64_t first, uint64_t last, Error **err)
+{
+    if (last >= HOST_NODES_MAX) {
+        return error_set(err, "Invalid host-nodes value: %" G_GUINT64_FORMAT, (guint64)last);
+    }
+    for (uint64_t node = first; node <= last; node++) {
+        nodes[node / 64] |= 1ull << node % 64;
+    }
+    return true;
+}
+
+static bool parse_nodes(const Field *field, void *address, const char *text, Error **err)
+{
+    g_auto(GStrv) ends = g_strsplit(text, "-", 2);
+    uint64_t first, last;
+
+    if (!ends[0] || !parse_u64(ends[0], &first, NULL) ||
+        !parse_u64(ends[1] ? ends[1] : ends[0], &last, NULL) || first > last) {
+        return error_set(err, "'%s' is neither a number of a node nor FIRST-LAST", text);
+    }
+    return add_nodes(address, first, last, err);
+}
+
+static bool parse_node_number(const Field *field, void *address, int64_t value, Error **err)
+{
+    return add_nodes(address, (uint64_t)value, (uint64_t)value, err);
+}
+
+static void print_nodes(const Field *field, const void *address, GString *out)
+{
+    const uint64_t *nodes = address;
+
+    for (unsigned node = 0; node < HOST_NODES_MAX; node++) {
+        if (nodes[node / 64] >> node % 64 & 1) {
+            g_string_append_printf(out, "%s%u", out->len ? "," : "", node);
+        }
+    }
+}
+
+static const FieldType field_type_nodes = {.name = "nodes",
+                                           .parse = parse_nodes,
+                                           .parse_integer = parse_node_number,
+                                           .print = print_nodes,
+                                           .is_list = true};
+
 static const Field backend_fields[] = {
     PROP_SIZE(MemoryBackend, size, .desc = "bytes of guest memory (suffixes K M G T)"),
     PROP(MemoryBackend, prealloc, .desc = "allocate all pages at start"),
     PROP(MemoryBackend, merge, .init = true, .desc = "let the host merge equal pages"),
+    PROP(MemoryBackend, dump, .init = true, .desc = "include it in core dumps"),
+    PROP_ENUM(MemoryBackend, policy, .choices = policies,
+              .desc = "how it is taken from host-nodes"),
+    PROP_TYPED(MemoryBackend, host_nodes, &field_type_nodes,
+               .desc = "NUMA nodes of the host: N or FIRST-LAST"),
     DERIVED(MemoryBackend, block),
     FIELDS_END,
 };

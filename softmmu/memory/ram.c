@@ -8,11 +8,13 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -272,6 +274,19 @@ static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
     return true;
 }
 
+/* Before a page of it is touched. */
+static bool bind_to_nodes(RamBlock *block, const RamDesc *desc, Error **err)
+{
+    unsigned long bits = sizeof(desc->host_nodes) * 8 + 1; /* the kernel leaves out the last */
+
+    if (desc->policy == MPOL_DEFAULT ||
+        syscall(SYS_mbind, block->host, block->size, desc->policy, desc->host_nodes, bits,
+                MPOL_MF_STRICT | MPOL_MF_MOVE) == 0) {
+        return true;
+    }
+    return error_set_errno(err, errno, "cannot bind memory to host NUMA nodes");
+}
+
 /* -- Preallocation ----------------------------------------------------------------------------- */
 
 static __thread sigjmp_buf *touch_failed;
@@ -363,6 +378,7 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err)
         goto fail;
     }
     if (!open_backing(block, desc, err) || !map_block(block, desc, err) ||
+        !bind_to_nodes(block, desc, err) ||
         (desc->prealloc && !desc->read_only && !populate(block, err))) {
         goto fail;
     }

@@ -19,14 +19,26 @@ static const JsonMember memdev_members[] = {
 static const JsonType memdev_type = {.kind = JSON_KIND_OBJECT, .members = memdev_members};
 static const JsonType memdevs_type = {.kind = JSON_KIND_ARRAY, .element = &memdev_type};
 
-/* Host nodes are not chosen here, and all is dumped and reserved. */
+static json_t *list_nodes(const MemoryBackend *backend)
+{
+    json_t *list = json_array();
+
+    for (unsigned node = 0; node < 8 * sizeof(backend->host_nodes); node++) {
+        if (backend->host_nodes[node / 64] >> node % 64 & 1) {
+            json_array_append_new(list, json_integer(node));
+        }
+    }
+    return list;
+}
+
+/* All is reserved. */
 static json_t *describe_backend(const MemoryBackend *backend)
 {
-    return json_pack("{s:o, s:I, s:b, s:b, s:b, s:b, s:b, s:[], s:s}", "id",
+    return json_pack("{s:o, s:I, s:b, s:b, s:b, s:b, s:b, s:o, s:s}", "id",
                      json_text(backend->obj.name), "size", (json_int_t)backend->size, "merge",
-                     backend->merge, "dump", true, "prealloc", backend->prealloc, "share",
+                     backend->merge, "dump", backend->dump, "prealloc", backend->prealloc, "share",
                      backend->block && backend->block->shared, "reserve", true, "host-nodes",
-                     "policy", policy_names[0]);
+                     list_nodes(backend), "policy", policy_names[backend->policy]);
 }
 
 static bool run_info_memdev(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -50,6 +62,26 @@ static void print_flag(Monitor *monitor, const json_t *backend, const char *name
     monitor_printf(monitor, "  %s: %s\n", name, on ? "true" : "false");
 }
 
+/* Rising numbers as "0-1,3". */
+static void print_ranges(Monitor *monitor, const json_t *numbers)
+{
+    size_t count = json_array_size(numbers);
+
+    for (size_t first = 0, last; first < count; first = last + 1) {
+        json_int_t start = json_integer_value(json_array_get(numbers, first)), end = start;
+
+        for (last = first; last + 1 < count; last++, end++) {
+            if (json_integer_value(json_array_get(numbers, last + 1)) != end + 1) {
+                break;
+            }
+        }
+        monitor_printf(monitor, "%s%" JSON_INTEGER_FORMAT, first ? "," : "", start);
+        if (end > start) {
+            monitor_printf(monitor, "-%" JSON_INTEGER_FORMAT, end);
+        }
+    }
+}
+
 static void print_memdevs(Monitor *monitor, const json_t *result)
 {
     for (size_t i = 0; i < json_array_size(result); i++) {
@@ -63,8 +95,10 @@ static void print_memdevs(Monitor *monitor, const json_t *result)
         print_flag(monitor, backend, "prealloc");
         print_flag(monitor, backend, "share");
         print_flag(monitor, backend, "reserve");
-        monitor_printf(monitor, "  policy: %s\n  host nodes: \n",
+        monitor_printf(monitor, "  policy: %s\n  host nodes: ",
                        json_string_value(json_object_get(backend, "policy")));
+        print_ranges(monitor, json_object_get(backend, "host-nodes"));
+        monitor_printf(monitor, "\n");
     }
 }
 

@@ -6,8 +6,9 @@ Run alone: python3 tests/guest/test_numa.py [NAME...]
 """
 
 import re
+import subprocess
 
-from machine import Machine, expect, expect_in, run_tests
+from machine import SCALE, Machine, Skip, emulator, expect, expect_in, run_tests
 from test_linux_boot import start, wait_shell
 from test_smbios import output
 
@@ -53,6 +54,27 @@ def test_monitor():
         for line in [r"0{16}-0{11}9ffff \(ram\): m0", r"0{8}0c800000-0{8}0fffffff \(ram\): m1",
                      r"0{7}100000000-0{7}10fffffff \(ram\): m1 @0{8}03800000"]:
             expect(re.search(line, tree), f"no {line} in\n{tree}")
+
+
+def check_nodes(text, wanted):
+    """host-nodes= as an option says it, and what `info memdev` tells of it."""
+    with Machine(["-nodefaults", "-S", "-object", text], serial=False) as guest:
+        expect_in(f"host nodes: {wanted}\n", guest.monitor("info memdev").replace("\r", ""))
+
+
+def test_host_nodes():
+    bound = ["-object", "memory-backend-ram,id=m,size=2M,host-nodes=0,policy=bind"]
+    done = subprocess.run([emulator(), "-display", "none", "-S", "-nodefaults", "-monitor", "stdio",
+                           *bound], input="quit\n", capture_output=True, text=True, check=False,
+                          timeout=60 * SCALE)
+    if done.returncode:
+        expect_in("cannot bind memory to host NUMA nodes", done.stderr)
+        raise Skip(done.stderr.strip())
+    option = "memory-backend-ram,id=m,size=2M,policy=interleave"
+    check_nodes(f"{option},host-nodes=0", "0")
+    check_nodes(f"{option},host-nodes=0-1,host-nodes=3", "0-1,3")
+    check_nodes('{"qom-type":"memory-backend-ram","id":"m","size":2097152,"policy":"preferred",'
+                '"dump":false,"host-nodes":[0,2]}', "0,2")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,23 @@ static bool set_pair(Object *obj, const KeyValPair *pair, Error **err)
     return fine;
 }
 
+/* "nodes.1", an element of a list of JSON, becomes "nodes". */
+static void drop_index(const Type *type, KeyValPair *pair)
+{
+    const char *dot = strrchr(pair->key, '.');
+    uint64_t index;
+
+    if (!dot || !parse_u64(dot + 1, &index, NULL)) {
+        return;
+    }
+    g_autofree char *name = g_strndup(pair->key, (gsize)(dot - pair->key));
+    const Field *field = type_find_property(type, name);
+    if (field && field->type->is_list) {
+        g_free(pair->key);
+        pair->key = g_steal_pointer(&name);
+    }
+}
+
 bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, Error **err)
 {
     for (guint i = 0; i < kv->pairs->len; i++) {
@@ -125,6 +142,7 @@ bool object_set_all(Object *obj, struct KeyVal *kv, const char *const *except, E
             continue;
         }
         pair->used = true;
+        drop_index(obj->type, pair);
         if (!type_find_property(obj->type, pair->key)) {
             return unknown_property(obj->type, pair->key, except, err);
         }
