@@ -154,10 +154,12 @@ bool kvm_model_suits(int device, Error **err)
 {
     g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Error) failure = NULL;
+    const CpuProvider *in_use = cpu_provider;
+    KvmVm vm = kvm; /* of a machine that is there already */
     CpuModel model;
     bool ok;
 
-    kvm.device = device;
+    kvm = (KvmVm){.device = device, .fd = -1};
     ok = kvm_cpuid_read(err);
     if (ok && !cpu_model_parse(accel_cpu_text, &model, missing, &failure)) {
         ok = missing->len == 0; /* what else is wrong with it is so for any accelerator */
@@ -165,10 +167,10 @@ bool kvm_model_suits(int device, Error **err)
     if (!ok && failure) {
         error_set(err, "%s", error_message(failure));
     }
-    cpu_provider = NULL;
-    g_clear_pointer(&kvm.cpuid, g_free);
-    g_clear_pointer(&kvm.msrs, g_free);
-    kvm.device = -1;
+    g_free(kvm.cpuid);
+    g_free(kvm.msrs);
+    kvm = vm;
+    cpu_provider = in_use;
     return ok;
 }
 

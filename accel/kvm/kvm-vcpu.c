@@ -321,6 +321,16 @@ static bool has_work(Vcpu *vcpu)
     return kv->target_has_work(vcpu);
 }
 
+/* Others look at it under the lock. */
+static void set_halted(Vcpu *vcpu, bool halted)
+{
+    if (vcpu->halted != halted) {
+        machine_lock();
+        vcpu->halted = halted;
+        machine_unlock();
+    }
+}
+
 static void run(Vcpu *vcpu)
 {
     KvmVcpu *kv = kvm_of(vcpu);
@@ -328,12 +338,12 @@ static void run(Vcpu *vcpu)
     if (!kvm_has_kernel_apic()) {
         take_reset_events(kv);
         if (kv->cpu->wait_for_sipi) {
-            vcpu->halted = true;
+            set_halted(vcpu, true);
             return;
         }
         kv->cpu->halted = false;
     }
-    vcpu->halted = false;
+    set_halted(vcpu, false);
     if (kv->ours) {
         load(kv);
     }
