@@ -51,6 +51,9 @@ enum {
 /* Periodic interrupts closer than this are merged, so that a guest cannot keep the main loop busy
  * with them. */
 #define MIN_PERIOD_NS 20000
+/* Periodic edges that a busy host made late come at twice the rate until none is owed, as those of
+ * the 8254 do. Not more of them than this time is worth. */
+#define MAX_OWED_NS NS_PER_SECOND
 
 typedef struct HpetChannel {
     uint64_t config; /* without capabilities */
@@ -58,6 +61,8 @@ typedef struct HpetChannel {
     uint64_t period; /* written last in periodic mode */
     uint64_t route;  /* of messages: address above, data below */
     bool raised;     /* edge: the line was raised, and stays up until the next match */
+    uint32_t owed;   /* matches whose edge is still to come; see owes_edges() */
+    int64_t edge_ns; /* when the last of them came */
 } HpetChannel;
 
 struct Hpet {
@@ -161,6 +166,56 @@ static void match(Hpet *hpet, unsigned n)
     }
 }
 
+/* -- Matches ----------------------------------------------------------------------------------- */
+
+/* Each match counts: a guest takes edges or messages for time. Not so fast ones, which nobody can
+ * count, and not levels, which stay until the guest has seen them. */
+static bool owes_edges(const HpetChannel *c)
+{
+    return is_periodic(c) && c->config & CHANNEL_INTERRUPT &&
+           (c->config & CHANNEL_FSB || !(c->config & CHANNEL_LEVEL)) &&
+           c->period >= 2 * MIN_PERIOD_NS / TICK_NS;
+}
+
+static int64_t next_owed_ns(const HpetChannel *c)
+{
+    return c->edge_ns + (int64_t)(c->period * TICK_NS / 2);
+}
+
+/* How often `c` matches in `passed` ticks behind the count `from`. */
+static uint64_t count_matches(HpetChannel *c, uint64_t from, uint64_t passed)
+{
+    uint64_t distance = ticks_to_match(c, from), matches = 1;
+
+    if (distance > passed) {
+        return 0;
+    }
+    if (is_periodic(c) && c->period) {
+        matches = (passed - distance) / c->period + 1;
+        c->comparator = narrow(c, c->comparator + matches * c->period);
+    }
+    return matches;
+}
+
+static void run_channel(Hpet *hpet, unsigned n, uint64_t matches, int64_t now)
+{
+    HpetChannel *c = &hpet->channels[n];
+
+    if (!owes_edges(c)) {
+        if (matches) {
+            match(hpet, n);
+        }
+        return;
+    }
+    uint64_t most = MAX(MAX_OWED_NS / TICK_NS / c->period, 1);
+    c->owed = (uint32_t)MIN(c->owed + matches, most);
+    if (c->owed && now >= next_owed_ns(c)) {
+        c->owed--;
+        c->edge_ns = now;
+        match(hpet, n);
+    }
+}
+
 /* Accounts for everything that has happened since the last look. */
 static void run_channels(Hpet *hpet, int64_t now)
 {
@@ -170,17 +225,7 @@ static void run_channels(Hpet *hpet, int64_t now)
 
     hpet->seen = ticks;
     for (unsigned n = 0; n < hpet->timers; n++) {
-        HpetChannel *c = &hpet->channels[n];
-        uint64_t distance = ticks_to_match(c, from);
-
-        if (distance > passed) {
-            continue;
-        }
-        if (is_periodic(c) && c->period) {
-            uint64_t matches = (passed - distance) / c->period + 1;
-            c->comparator = narrow(c, c->comparator + matches * c->period);
-        }
-        match(hpet, n);
+        run_channel(hpet, n, count_matches(&hpet->channels[n], from, passed), now);
     }
 }
 
@@ -225,12 +270,30 @@ static uint64_t ticks_to_wake(const Hpet *hpet, uint64_t counter)
     return next;
 }
 
+/* When there is something to do next; INT64_MAX: never. */
+static int64_t next_deadline_ns(const Hpet *hpet, int64_t now)
+{
+    uint64_t max_ticks = (uint64_t)(INT64_MAX - hpet->start_ns) / TICK_NS; /* the clock's end */
+    uint64_t next = ticks_to_wake(hpet, main_counter(hpet, now));
+    int64_t deadline = INT64_MAX;
+
+    if (!(hpet->config & CONFIG_ENABLE)) {
+        return INT64_MAX;
+    }
+    if (next <= max_ticks - hpet->seen) {
+        deadline = hpet->start_ns + (int64_t)((hpet->seen + next) * TICK_NS);
+    }
+    for (unsigned n = 0; n < hpet->timers; n++) {
+        const HpetChannel *c = &hpet->channels[n];
+        deadline = c->owed ? MIN(deadline, next_owed_ns(c)) : deadline;
+    }
+    return deadline;
+}
+
 static void hpet_sync(Object *obj)
 {
     Hpet *hpet = (Hpet *)obj;
-    int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL);
-    uint64_t max_ticks = (uint64_t)(INT64_MAX - hpet->start_ns) / TICK_NS; /* the clock's end */
-    uint64_t next;
+    int64_t now = clock_now_ns(CLOCK_TYPE_VIRTUAL), deadline;
     uint32_t levels;
 
     run_channels(hpet, now);
@@ -241,11 +304,11 @@ static void hpet_sync(Object *obj)
         }
     }
     irq_set(hpet->pit_heard, !(hpet->config & CONFIG_LEGACY));
-    next = ticks_to_wake(hpet, main_counter(hpet, now));
-    if (!(hpet->config & CONFIG_ENABLE) || next > max_ticks - hpet->seen) {
+    deadline = next_deadline_ns(hpet, now);
+    if (deadline == INT64_MAX) {
         timer_del(&hpet->timer);
     } else {
-        timer_mod_ns(&hpet->timer, hpet->start_ns + (int64_t)((hpet->seen + next) * TICK_NS));
+        timer_mod_ns(&hpet->timer, deadline);
     }
 }
 
@@ -323,6 +386,7 @@ static void write_config(Hpet *hpet, uint64_t value)
     value &= CONFIG_ENABLE | CONFIG_LEGACY;
     for (unsigned n = 0; value != hpet->config && n < hpet->timers; n++) {
         hpet->channels[n].raised = false;
+        hpet->channels[n].owed = 0;
     }
     hpet->config = value;
 }
@@ -355,6 +419,7 @@ static void write_channel_config(Hpet *hpet, unsigned n, uint64_t value, uint64_
     if ((c->config ^ config) & (CHANNEL_LEVEL | CHANNEL_INTERRUPT | CHANNEL_LINE | CHANNEL_FSB)) {
         c->raised = false;
     }
+    c->owed = 0;
     c->config = config;
     c->comparator = narrow(c, c->comparator);
     c->period = narrow(c, c->period);
@@ -370,6 +435,7 @@ static void write_comparator(HpetChannel *c, uint64_t value, uint64_t mask)
         c->period = narrow(c, merge(c->period, value, mask));
     }
     c->config &= ~(uint64_t)CHANNEL_SET_VALUE;
+    c->owed = 0;
 }
 
 static void write_channel(Hpet *hpet, unsigned n, unsigned reg, uint64_t value, uint64_t mask)
@@ -509,9 +575,10 @@ static void hpet_unrealize(Object *obj)
 }
 
 static const Field channel_fields[] = {
-    STATE(HpetChannel, config), STATE(HpetChannel, comparator, .init = -1),
-    STATE(HpetChannel, period), STATE(HpetChannel, route),
-    STATE(HpetChannel, raised), FIELDS_END};
+    STATE(HpetChannel, config),  STATE(HpetChannel, comparator, .init = -1),
+    STATE(HpetChannel, period),  STATE(HpetChannel, route),
+    STATE(HpetChannel, raised),  STATE(HpetChannel, owed),
+    STATE(HpetChannel, edge_ns), FIELDS_END};
 
 static const Field hpet_fields[] = {
     PROP(Hpet, timers, .init = CHANNELS_MIN, .desc = "number of timers, 3 to 24"),

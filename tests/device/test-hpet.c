@@ -253,6 +253,40 @@ static void test_flood(void)
     drop();
 }
 
+/* A host that was busy for five and a half periods: the edges come after all, one by one. */
+static void test_late(void)
+{
+    make("3", "off");
+    set(TIMER0, ENABLE | PERIODIC | SET_VALUE | 20 << 9);
+    set(TIMER0 + COMPARATOR, 100000); /* 1 ms */
+    set(CONFIG, 1);
+    advance_ticks(100000);
+    g_assert_cmpuint(rises[20], ==, 1);
+    clock_virtual_set_ns(clock_now_ns(CLOCK_TYPE_VIRTUAL) + 5500000);
+    advance_ticks(1);
+    g_assert_cmpuint(rises[20], ==, 2);
+    g_assert_cmpuint(get(TIMER0 + COMPARATOR), ==, 700000);
+    g_assert_cmpuint(rises[20], ==, 2);
+    advance_ticks(50000);
+    g_assert_cmpuint(rises[20], ==, 3);
+    advance_ticks(1000000);
+    g_assert_cmpuint(rises[20], ==, 17);
+    clock_virtual_set_ns(clock_now_ns(CLOCK_TYPE_VIRTUAL) + 100 * NS_PER_SECOND);
+    rises[20] = 0;
+    advance_ns(5 * NS_PER_SECOND); /* no more than a second is made good */
+    g_assert_cmpuint(rises[20], >=, 5995);
+    g_assert_cmpuint(rises[20], <=, 6005);
+    clock_virtual_set_ns(clock_now_ns(CLOCK_TYPE_VIRTUAL) + 5500000);
+    advance_ticks(1);
+    set(TIMER0, ENABLE | PERIODIC | 20 << 9); /* who programs it anew is owed nothing */
+    rises[20] = 0;
+    advance_ticks(49000);
+    g_assert_cmpuint(rises[20], ==, 0);
+    advance_ticks(1000);
+    g_assert_cmpuint(rises[20], ==, 1);
+    drop();
+}
+
 /* A match beyond the end of the guest clock is not one in the past. */
 static void test_far(void)
 {
@@ -396,6 +430,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/periodic", test_periodic);
     g_test_add_func("/hpet/periodic-32", test_periodic_32);
     g_test_add_func("/hpet/flood", test_flood);
+    g_test_add_func("/hpet/late", test_late);
     g_test_add_func("/hpet/far", test_far);
     g_test_add_func("/hpet/level", test_level);
     g_test_add_func("/hpet/routes", test_routes);
