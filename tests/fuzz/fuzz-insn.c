@@ -33,6 +33,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -554,6 +555,18 @@ static bool is_cut_off(const CaseOutcome *native, const CaseOutcome *guest)
                : native->vector == VECTOR_GP && ends_segment(&native->state);
 }
 
+/* What a random address hits may be a page of this program, which the host finds there. All pages
+ * of cases are below 4 GiB. */
+static bool is_own_page(const CaseOutcome *native, const CaseOutcome *guest)
+{
+    uint64_t page = guest->cr2 & ~(uint64_t)(CASE_PAGE - 1);
+    unsigned char resident;
+
+    return guest->vector == VECTOR_PF && guest->cr2 > UINT32_MAX &&
+           (native->vector != VECTOR_PF || native->cr2 != guest->cr2) &&
+           mincore((void *)(uintptr_t)page, CASE_PAGE, &resident) == 0;
+}
+
 /* Differences that are known and left as they are. */
 static bool is_known(const FuzzCase *c)
 {
@@ -575,7 +588,8 @@ static bool is_known(const FuzzCase *c)
                         instruction has shown it */
     }
     return branch_ends_segment(&a.native) || is_pieces(&a.native, &guest) ||
-           is_outside_before_base(&a.native, &guest) || is_cut_off(&a.native, &guest);
+           is_outside_before_base(&a.native, &guest) || is_cut_off(&a.native, &guest) ||
+           is_own_page(&a.native, &guest);
 }
 
 static bool is_explained(const FuzzCase *c)
