@@ -114,8 +114,7 @@ static bool read_header(Reader *reader, const char *line, Error **err)
     if (quote && quote < end) {
         char *closing = strchr(quote + 1, '"');
 
-        if (!closing || closing > end ||
-            *g_strstrip(g_strndup(closing + 1, (gsize)(end - closing - 1)))) {
+        if (!closing || closing + 1 + strspn(closing + 1, " \t") != end) {
             return error_set(err, "a header is [GROUP] or [GROUP \"ID\"]");
         }
         id = g_strndup(quote + 1, (gsize)(closing - quote - 1));
