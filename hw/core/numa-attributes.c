@@ -19,7 +19,7 @@ static bool need_hmat(const Machine *machine, Error **err)
     if (machine->hmat) {
         return true;
     }
-    error_set(err, "ACPI Heterogeneous Memory Attribute Table (HMAT) is disabled");
+    error_set(err, "the board has no table of memory attributes (HMAT)");
     error_hint(err, "-machine hmat=on enables it");
     return false;
 }
@@ -53,8 +53,8 @@ static bool get_node(const NumaReader *r, KeyVal *kv, const char *key, uint64_t 
         return false;
     }
     return (*ret_node < r->numa->count && r->present[*ret_node]) ||
-           error_set(err, "Invalid %s=%" G_GUINT64_FORMAT ", it should be less than %u", key,
-                     (guint64)*ret_node, r->numa->count);
+           error_set(err, "%s=%" G_GUINT64_FORMAT ": there is no such node yet", key,
+                     (guint64)*ret_node);
 }
 
 /* -- initiator= -------------------------------------------------------------------------------- */
@@ -72,9 +72,7 @@ bool numa_add_initiator(NumaReader *r, unsigned node, KeyVal *kv, Error **err)
         return false;
     }
     if (initiator >= NUMA_NODES_MAX) {
-        return error_set(err,
-                         "The initiator id %" G_GUINT64_FORMAT " expects an integer between 0 "
-                         "and %d",
+        return error_set(err, "initiator=%" G_GUINT64_FORMAT ": a node is between 0 and %d",
                          (guint64)initiator, NUMA_NODES_MAX - 1);
     }
     r->numa->nodes[node].initiator = (int)initiator;
@@ -91,12 +89,12 @@ bool numa_check_initiators(NumaReader *r, Error **err)
 
         if (numa_has_cpus(numa, r->machine, i)) {
             if (*initiator >= 0 && *initiator != (int)i) {
-                return error_set(err, "The initiator of CPU NUMA node %u should be itself (got %d)",
-                                 i, *initiator);
+                return error_set(err, "node %u has CPUs and so is its own initiator, not %d", i,
+                                 *initiator);
             }
             *initiator = (int)i;
         } else if (*initiator >= 0 && !numa_has_cpus(numa, r->machine, (unsigned)*initiator)) {
-            return error_set(err, "The initiator of NUMA node %u is invalid", i);
+            return error_set(err, "the initiator of node %u has no CPUs", i);
         }
     }
     return true;
@@ -122,10 +120,10 @@ static bool get_rate(KeyVal *kv, bool is_latency, uint64_t *ret_value, Error **e
     const char *text = keyval_get(kv, wanted);
 
     if (keyval_get(kv, other)) {
-        return error_set(err, "Invalid option '%s' since the data type is %s", other, wanted);
+        return error_set(err, "%s= does not go with a data-type of %s", other, wanted);
     }
     if (!text) {
-        return error_set(err, "Missing '%s' option", wanted);
+        return error_set(err, "Parameter '%s' is missing", wanted);
     }
     if (is_latency) {
         return numa_get_number(kv, wanted, "a uint64 value", ret_value, err);
@@ -134,7 +132,7 @@ static bool get_rate(KeyVal *kv, bool is_latency, uint64_t *ret_value, Error **e
         return error_set(err, "Parameter 'bandwidth' expects a size value");
     }
     if (*ret_value % MIB) {
-        return error_set(err, "Bandwidth %s should be 1MB aligned", text);
+        return error_set(err, "bandwidth=%s is no whole number of MiB", text);
     }
     *ret_value /= MIB;
     return true;
@@ -171,8 +169,7 @@ static bool put_rate(NumaRates *rates, NumaRate rate, bool is_latency, Error **e
         const NumaRate *other = &g_array_index(rates->list, NumaRate, i);
 
         if (other->initiator == rate.initiator && other->target == rate.target) {
-            return error_set(err,
-                             "Duplicate configuration of the %s for initiator=%u and target=%u",
+            return error_set(err, "the %s from initiator=%u to target=%u is given twice",
                              is_latency ? "latency" : "bandwidth", rate.initiator, rate.target);
         }
     }
@@ -192,9 +189,7 @@ bool numa_add_rate(NumaReader *r, KeyVal *kv, Error **err)
         return false;
     }
     if (!numa_has_cpus(r->numa, r->machine, (unsigned)initiator)) {
-        return error_set(err,
-                         "Invalid initiator=%" G_GUINT64_FORMAT ", it isn't an initiator proximity "
-                         "domain",
+        return error_set(err, "initiator=%" G_GUINT64_FORMAT ": that node has no CPUs",
                          (guint64)initiator);
     }
     if (!get_node(r, kv, "target", &target, err) ||
@@ -228,28 +223,24 @@ static bool check_level(const NumaNode *node, uint64_t id, uint64_t level, uint6
                         Error **err)
 {
     if (level < 1 || level > NUMA_CACHE_LEVELS) {
-        return error_set(err,
-                         "Invalid level=%" G_GUINT64_FORMAT ", it should be larger than 0 and less "
-                         "than or equal to %d",
+        return error_set(err, "level=%" G_GUINT64_FORMAT ": a cache is of level 1 to %d",
                          (guint64)level, NUMA_CACHE_LEVELS);
     }
     if (level <= node->cache_levels) {
-        return error_set(err,
-                         "Duplicate configuration of the side cache for node-id=%" G_GUINT64_FORMAT
-                         " and level=%" G_GUINT64_FORMAT,
-                         (guint64)id, (guint64)level);
+        return error_set(
+            err, "node-id=%" G_GUINT64_FORMAT " has a cache of level=%" G_GUINT64_FORMAT " already",
+            (guint64)id, (guint64)level);
     }
     if (level > node->cache_levels + 1) {
-        return error_set(err, "Cache level=%" G_GUINT64_FORMAT " shall be defined first",
+        return error_set(err, "the cache of level=%" G_GUINT64_FORMAT " comes first",
                          (guint64)level - 1);
     }
     uint64_t before = level > 1 ? node->caches[level - 2].size : 0;
     return size > before ||
            error_set(err,
-                     "Invalid size=%" G_GUINT64_FORMAT ", the size of level=%" G_GUINT64_FORMAT
-                     " should be larger than the size(%" G_GUINT64_FORMAT
-                     ") of level=%" G_GUINT64_FORMAT,
-                     (guint64)size, (guint64)level, (guint64)before, (guint64)level - 1);
+                     "size=%" G_GUINT64_FORMAT " of level=%" G_GUINT64_FORMAT
+                     ": the cache of the level before has %" G_GUINT64_FORMAT " already",
+                     (guint64)size, (guint64)level, (guint64)before);
 }
 
 static bool get_cache(KeyVal *kv, NumaCache *cache, uint64_t *ret_level, Error **err)
@@ -272,7 +263,9 @@ static bool get_cache(KeyVal *kv, NumaCache *cache, uint64_t *ret_level, Error *
         return false;
     }
     cache->line = (uint16_t)line;
-    return line <= UINT16_MAX || error_set(err, "Parameter 'line' expects uint16_t");
+    return line <= UINT16_MAX ||
+           error_set(err, "line=%" G_GUINT64_FORMAT ": a line has at most 65535 bytes",
+                     (guint64)line);
 }
 
 bool numa_add_cache(NumaReader *r, KeyVal *kv, Error **err)
@@ -287,9 +280,7 @@ bool numa_add_cache(NumaReader *r, KeyVal *kv, Error **err)
         return false;
     }
     if (!has_rates(r->numa, id)) {
-        return error_set(err,
-                         "The latency and bandwidth information of node-id=%" G_GUINT64_FORMAT
-                         " should be provided before memory side cache attributes",
+        return error_set(err, "hmat-lb of node-id=%" G_GUINT64_FORMAT " comes before its caches",
                          (guint64)id);
     }
     NumaNode *node = &r->numa->nodes[id];

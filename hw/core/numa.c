@@ -61,7 +61,7 @@ static bool set_cpu_node(NumaReader *r, unsigned cpu, unsigned node, Error **err
     uint8_t *now = &r->numa->node_of_cpu[cpu];
 
     if (*now != NO_NODE && *now != node) {
-        return error_set(err, "CPU is already assigned to node-id: %u", *now);
+        return error_set(err, "CPU %u is in node %u already", cpu, *now);
     }
     *now = (uint8_t)node;
     return true;
@@ -78,13 +78,12 @@ static bool add_cpus(NumaReader *r, unsigned node, const char *text, Error **err
 
     if (!ends[0] || !parse_u64(ends[0], &first, NULL) ||
         !parse_u64(ends[1] ? ends[1] : ends[0], &last, NULL) || first > last) {
-        return error_set(err, "Parameter 'cpus' expects a uint64 value or range");
+        return error_set(err, "Parameter 'cpus' expects a CPU or a range of them, as in 0-3");
     }
     for (uint64_t cpu = first; cpu <= last; cpu++) {
         if (cpu >= max) {
-            return error_set(
-                err, "CPU index (%" G_GUINT64_FORMAT ") should be smaller than maxcpus (%u)",
-                (guint64)cpu, max);
+            return error_set(err, "there is no CPU %" G_GUINT64_FORMAT ": -smp has maxcpus=%u",
+                             (guint64)cpu, max);
         }
         if (!set_cpu_node(r, (unsigned)cpu, node, err)) {
             return false;
@@ -116,7 +115,7 @@ static MemoryBackend *find_backend(NumaReader *r, const char *id, Error **err)
 
     for (unsigned i = 0; backend && i < NUMA_NODES_MAX; i++) {
         if (r->numa->nodes[i].backend == backend) {
-            error_set(err, "memory backend %s can't be used multiple times", backend->obj.name);
+            error_set(err, "memdev=%s: another node has that memory", backend->obj.name);
             return NULL;
         }
     }
@@ -131,8 +130,7 @@ static bool add_memory(NumaReader *r, NumaNode *node, KeyVal *kv, Error **err)
     r->has_mem |= mem != NULL;
     r->has_memdev |= memdev != NULL;
     if (r->has_mem && r->has_memdev) {
-        return error_set(err, "numa configuration should use either mem= or memdev=, mixing both "
-                              "is not allowed");
+        return error_set(err, "mem= and memdev= do not mix: all nodes use the same of them");
     }
     if (mem && !parse_size(mem, 1 << 20, &node->size, NULL)) {
         return error_set(err, "Parameter 'mem' expects a size value");
@@ -156,10 +154,11 @@ static bool add_node(NumaReader *r, KeyVal *kv, Error **err)
         return false;
     }
     if (id >= NUMA_NODES_MAX) {
-        return error_set(err, "Max number of NUMA nodes reached: %" G_GUINT64_FORMAT, (guint64)id);
+        return error_set(err, "nodeid=%" G_GUINT64_FORMAT ": there may be %d nodes", (guint64)id,
+                         NUMA_NODES_MAX);
     }
     if (r->present[id]) {
-        return error_set(err, "Duplicate NUMA nodeid: %" G_GUINT64_FORMAT, (guint64)id);
+        return error_set(err, "there are two nodes with nodeid=%" G_GUINT64_FORMAT, (guint64)id);
     }
     if (!numa_add_initiator(r, (unsigned)id, kv, err) || !add_all_cpus(r, (unsigned)id, kv, err) ||
         !add_memory(r, &r->numa->nodes[id], kv, err) || !keyval_check_unused(kv, known, err)) {
@@ -192,21 +191,20 @@ static bool add_distance(NumaReader *r, KeyVal *kv, Error **err)
         return false;
     }
     if (val > UINT8_MAX) {
-        return error_set(err, "Parameter 'val' expects uint8_t");
+        return error_set(err, "val=%" G_GUINT64_FORMAT ": a distance is at most 255", (guint64)val);
     }
     if (!r->present[src] || !r->present[dst]) {
-        error_set(err, "Source/Destination NUMA node is missing");
+        error_set(err, "there is no node %" G_GUINT64_FORMAT " yet",
+                  (guint64)(r->present[src] ? dst : src));
         error_hint(err, "declare it first, by '-numa node'");
         return false;
     }
     if (val < NUMA_DISTANCE_LOCAL) {
-        return error_set(err,
-                         "NUMA distance (%" G_GUINT64_FORMAT ") is invalid, it shouldn't be less "
-                         "than %d",
-                         (guint64)val, NUMA_DISTANCE_LOCAL);
+        return error_set(err, "val=%" G_GUINT64_FORMAT ": a distance is at least %d", (guint64)val,
+                         NUMA_DISTANCE_LOCAL);
     }
     if (src == dst && val != NUMA_DISTANCE_LOCAL) {
-        return error_set(err, "Local distance of node %" G_GUINT64_FORMAT " should be %d",
+        return error_set(err, "the distance of node %" G_GUINT64_FORMAT " to itself is %d",
                          (guint64)src, NUMA_DISTANCE_LOCAL);
     }
     r->numa->distances[src][dst] = (uint8_t)val;
@@ -225,7 +223,7 @@ static bool complete_distances(Numa *numa, Error **err)
             uint8_t *there = &numa->distances[a][b], *back = &numa->distances[b][a];
 
             if (!*there && !*back) {
-                error_set(err, "The distance between node %u and %u is missing", a, b);
+                error_set(err, "no distance is given between nodes %u and %u", a, b);
                 error_hint(err, "-numa dist says all distances or none");
                 return false;
             }
@@ -236,7 +234,7 @@ static bool complete_distances(Numa *numa, Error **err)
         }
     }
     if (is_one_way && lacks_one) {
-        error_set(err, "At least one asymmetrical pair of distances is given");
+        error_set(err, "a distance differs from that of the way back");
         error_hint(err, "then '-numa dist' is needed for both directions of all pairs");
         return false;
     }
@@ -271,7 +269,7 @@ static bool add_cpu(NumaReader *r, KeyVal *kv, Error **err)
     bool found = false;
 
     if (!keyval_get(kv, "node-id")) {
-        return error_set(err, "Missing mandatory node-id property");
+        return error_set(err, "Parameter 'node-id' is missing");
     }
     if (!numa_get_number(kv, "node-id", "an int64 value", &node, err)) {
         return false;
@@ -285,7 +283,7 @@ static bool add_cpu(NumaReader *r, KeyVal *kv, Error **err)
         return false;
     }
     if (node >= NUMA_NODES_MAX || !r->present[node]) {
-        error_set(err, "Invalid node-id=%s", keyval_get(kv, "node-id"));
+        error_set(err, "there is no node %s yet", keyval_get(kv, "node-id"));
         error_hint(err, "declare the node first, by -numa node,nodeid=ID");
         return false;
     }
@@ -300,7 +298,7 @@ static bool add_cpu(NumaReader *r, KeyVal *kv, Error **err)
             }
         }
     }
-    return found || error_set(err, "no match found");
+    return found || error_set(err, "there is no such CPU");
 }
 
 /* -- All --------------------------------------------------------------------------------------- */
@@ -363,7 +361,7 @@ static bool complete(NumaReader *r, Error **err)
 
     for (unsigned i = 0; i < r->numa->count; i++) {
         if (!r->present[i]) {
-            return error_set(err, "numa: Node ID missing: %u", i);
+            return error_set(err, "-numa: node %u is missing below others", i);
         }
         if (__builtin_add_overflow(total, r->numa->nodes[i].size, &total)) {
             total = UINT64_MAX;
@@ -372,15 +370,14 @@ static bool complete(NumaReader *r, Error **err)
     }
     if (total != machine->ram_size) {
         error_set(err,
-                  "total memory for NUMA nodes (0x%" G_GINT64_MODIFIER
-                  "x) should equal RAM size (0x%" G_GINT64_MODIFIER "x)",
+                  "-numa: the nodes have 0x%" G_GINT64_MODIFIER
+                  "x bytes, the machine has 0x%" G_GINT64_MODIFIER "x",
                   (guint64)total, (guint64)machine->ram_size);
         error_hint(err, "mem= or memdev= says how much of it a node has");
         return false;
     }
     if (r->has_memdev && machine->memory_backend) {
-        return error_set(
-            err, "'-machine memory-backend' and '-numa memdev' properties are mutually exclusive");
+        return error_set(err, "-machine memory-backend= and -numa memdev= exclude each other");
     }
     if (r->has_memdev && machine->ram_path) {
         return error_set(err, "-mem-path and '-numa memdev' exclude each other");
