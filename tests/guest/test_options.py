@@ -97,8 +97,8 @@ MACHINE = [
     ("-smbios type=1,serail=x", "did you mean 'serial'?"),
     ("-smbios type=41,pcidev=nic", "there is no PCI device 'nic'"),
     ("-smbios file=FOLDER/empty -smbios file=FOLDER/junk", "holds no whole structure"),
-    ("-numa node", "total memory for NUMA nodes (0x0) should equal RAM size (0x8000000)"),
-    ("-numa node,cpus=0-1", "-numa node,cpus=0-1: CPU index (1) should be smaller than maxcpus (1)"),
+    ("-numa node", "the nodes have 0x0 bytes, the machine has 0x8000000"),
+    ("-numa node,cpus=0-1", "-numa node,cpus=0-1: there is no CPU 1: -smp has maxcpus=1"),
     ("-machine none -numa node", "machine 'none' has no memory to divide"),
 ]
 
