@@ -291,14 +291,19 @@ void tcg_drop_code_at(uint64_t linear)
     }
 }
 
-/* What is dropped goes; so nothing is left to do when its neighbour in the page is asked for. */
-static void page_forget_dropped(uint64_t ram_page)
+/* What is dropped goes; so nothing is left to do when its neighbour in the page is asked for in the
+ * same pass. A page may have tens of thousands of blocks. */
+static void page_forget_dropped(uint64_t ram_page, uint64_t pass)
 {
     CodePage *page = g_hash_table_lookup(pages, &ram_page);
     uint64_t granules = 0;
     unsigned kept = 0;
 
-    for (unsigned i = 0; page && i < page->blocks->len; i++) {
+    if (!page || page->forgot == pass) {
+        return;
+    }
+    page->forgot = pass;
+    for (unsigned i = 0; i < page->blocks->len; i++) {
         Block *block = page->blocks->pdata[i];
         unsigned first, last;
         if (block->valid) {
@@ -307,18 +312,16 @@ static void page_forget_dropped(uint64_t ram_page)
             page->blocks->pdata[kept++] = block;
         }
     }
-    if (page) {
-        g_ptr_array_set_size(page->blocks, (int)kept);
-        page->granules = granules;
-        page->stale_count = 0;
-    }
+    g_ptr_array_set_size(page->blocks, (int)kept);
+    page->granules = granules;
+    page->stale_count = 0;
 }
 
-void blocks_forget_in_pages(const Block *block)
+void blocks_forget_in_pages(const Block *block, uint64_t pass)
 {
-    page_forget_dropped(block->ram_address & ~(TARGET_PAGE_SIZE - 1));
+    page_forget_dropped(block->ram_address & ~(TARGET_PAGE_SIZE - 1), pass);
     if (block->second_page != BLOCK_NO_PAGE) {
-        page_forget_dropped(block->second_page);
+        page_forget_dropped(block->second_page, pass);
     }
 }
 

@@ -20,6 +20,7 @@ typedef struct CodePage {
     uint64_t heat_time;
     uint32_t heat;
     bool is_checked;
+    uint64_t forgot;      /* the last pass of blocks_forget_in_pages() that was here */
     uint32_t stale_count; /* of its blocks that were dropped and are still in `blocks` */
     uint64_t *loose;
     struct CodePage *next_checked;
@@ -61,7 +62,8 @@ void block_insert(Block *block);
 void block_drop(Block *block);
 /* The same but for the jump caches, which the caller looks through. */
 void block_detach(Block *block);
-/* After that: takes it out of the lists of its pages. */
-void blocks_forget_in_pages(const Block *block);
+/* After that: takes it out of the lists of its pages, and all others that were dropped before this
+ * pass, whose number is new. */
+void blocks_forget_in_pages(const Block *block, uint64_t pass);
 
 #endif

@@ -117,7 +117,7 @@ static void retire(CodeRegion *region)
         }
     }
     for (size_t i = 0; i < count; i++) {
-        blocks_forget_in_pages(&region->blocks[i]);
+        blocks_forget_in_pages(&region->blocks[i], code_cache.flush_count + 1);
     }
     /* a full barrier, which the thread sanitizer understands: all that was withdrawn above is
      * seen before the turns are read */
