@@ -3,9 +3,11 @@
 """Switches off every optimisation of the translator in turn: the guest must not notice.
 
     test-switches.py BUILD_FOLDER FUZZ_INSN_CASES FUZZ_SYSTEM_CASES [--cases N] [--only SWITCH...]
+                     [--part N PARTS]
 
 The switches are the options opt-* of `-accel tcg,help`, so a new one is tried without being named
 here. When a fuzzer fails, this says in a minute whose fault it is: with that switch off it passes.
+--part takes every PARTS-th of them, from the N-th on.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import re
 import subprocess
 import sys
 
-SECONDS = 300
+SECONDS = 600
 SEED = "20261121"
 
 
@@ -57,8 +59,10 @@ def main():
     parser.add_argument("lists", nargs=2)
     parser.add_argument("--cases", type=int, default=10000)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--part", nargs=2, type=int, default=(1, 1))
     options = parser.parse_args()
-    chosen = options.only or switches(options.folder)
+    part, parts = options.part
+    chosen = (options.only or switches(options.folder))[part - 1::parts]
     failures = 0
     print(f"1..{len(chosen)}")
     for number, switch in enumerate(chosen, 1):
