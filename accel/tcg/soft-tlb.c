@@ -512,8 +512,7 @@ static SlowAccess refill(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarg
     return cpu->fpu_live ? SLOW_COUNT : SLOW_WALK;
 }
 
-/* -- Accesses that no entry stands for ----------------------------------------------------------
- */
+/* -- Accesses that no entry stands for --------------------------------------------------------- */
 
 /* Lets the access find its host address in TcgState.once. */
 static TlbRefill find_once(X86Cpu *cpu, uint64_t linear, uint64_t host)

@@ -71,8 +71,7 @@ static void backend_unrealize(Object *obj)
     g_clear_pointer(&backend->block, ram_block_unref);
 }
 
-/* -- Nodes of the host: "3" or "0-3", as often as one likes -------------------------------------
- */
+/* -- Nodes of the host: "3" or "0-3", as often as one likes ------------------------------------ */
 
 #define HOST_NODES_MAX 128
 

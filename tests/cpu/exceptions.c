@@ -63,8 +63,7 @@ static Regs user(const void *code)
                   .flags = 2};
 }
 
-/* -- What a fault leaves as it was ---------------------------------------------------------------
- */
+/* -- What a fault leaves as it was ------------------------------------------------------------- */
 
 SNIPPET(push_mem, IF64("pushq", "pushl") " (%" IF64("r", "e") "bx)");
 SNIPPET(pop_mem, IF64("popq", "popl") " (%" IF64("r", "e") "bx)");
@@ -222,8 +221,7 @@ static void restartable(void)
     }
 }
 
-/* -- Repeated strings stop with exact registers --------------------------------------------------
- */
+/* -- Repeated strings stop with exact registers ------------------------------------------------ */
 
 SNIPPET(rep_movsb, "rep movsb");
 SNIPPET(rep_movsl, "rep movsl");
@@ -280,8 +278,7 @@ static void repeated(void)
     }
 }
 
-/* -- LOCK -----------------------------------------------------------------------------------------
- */
+/* -- LOCK -------------------------------------------------------------------------------------- */
 
 /* Bit n of a result: opcode with ModRM.reg = n and a memory operand runs; bit 8 + n: with a
  * register; bit 16: something other than #UD. */

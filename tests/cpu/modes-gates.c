@@ -73,8 +73,7 @@ SNIPPET(far_return, "lret");
 SNIPPET(far_return_8, "lret $8");
 SNIPPET(interrupt_return, "iret");
 
-/* -- Every code segment as a target ---------------------------------------------------------------
- */
+/* -- Every code segment as a target ------------------------------------------------------------ */
 
 /* As in modes-segments: a nibble for each DPL and RPL: 0 arrived, 1 #GP(selector), 2 #NP(selector),
  * e arrived with another CPL, f anything else. */
@@ -157,8 +156,7 @@ static void sweep_all(void)
     sweep("iret", interrupt_return, IRET, 0, 9, true);
 }
 
-/* -- Returns to outer rings: the stack segment, nulled segments -----------------------------------
- */
+/* -- Returns to outer rings: the stack segment, nulled segments -------------------------------- */
 
 static const struct {
     const char *name;

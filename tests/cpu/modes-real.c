@@ -115,8 +115,7 @@ static Out run_real(const Real *in, const uint8_t *code, const uint8_t *end)
     return out;
 }
 
-/* -- Which vector, where, and what is in CX -------------------------------------------------------
- */
+/* -- Which vector, where, and what is in CX ---------------------------------------------------- */
 
 SNIPPET(int_20, "int $0x20");
 SNIPPET(divide, "xorw %cx, %cx; divw %cx");

@@ -26,8 +26,7 @@ static Regs regs_of_ring(const void *code, unsigned ring)
                   .flags = 2};
 }
 
-/* -- Loads and queries of every descriptor type -------------------------------------------------
- */
+/* -- Loads and queries of every descriptor type ------------------------------------------------ */
 
 /*
  * One result for each instruction, CPL, type (with S as bit 4) and P: a nibble for each DPL and RPL
@@ -138,8 +137,7 @@ static void sweep_all(void)
     }
 }
 
-/* -- What the queries return, and the accessed bit ----------------------------------------------
- */
+/* -- What the queries return, and the accessed bit --------------------------------------------- */
 
 static void query_values(void)
 {
@@ -206,8 +204,7 @@ static void arpl(void)
     }
 }
 
-/* -- Null selectors, tables' ends, LDT -----------------------------------------------------------
- */
+/* -- Null selectors, tables' ends, LDT --------------------------------------------------------- */
 
 SNIPPET(read_fs, "movl %fs:(%ebx), %eax");
 SNIPPET(write_fs, "movl %eax, %fs:(%ebx)");
@@ -316,8 +313,7 @@ static void selectors(void)
     check("ltr-makes-busy", gdt[SEL_TSS / 8] >> 40 & 0xff, 0x8b, "SDM 2A LTR");
 }
 
-/* -- Limits ---------------------------------------------------------------------------------------
- */
+/* -- Limits ------------------------------------------------------------------------------------ */
 
 SNIPPET(read_1, "movb %fs:(%ebx), %al");
 SNIPPET(read_2, "movw %fs:(%ebx), %ax");

@@ -23,8 +23,7 @@
 
 static uint64_t width_mask; /* of physical addresses */
 
-/* -- Control registers --------------------------------------------------------------------------
- */
+/* -- Control registers ------------------------------------------------------------------------- */
 
 typedef struct Row {
     const char *name;
@@ -199,8 +198,7 @@ static void check_efer(void)
     }
 }
 
-/* -- Memory types -------------------------------------------------------------------------------
- */
+/* -- Memory types ------------------------------------------------------------------------------ */
 
 static void check_pat(void)
 {
@@ -266,8 +264,7 @@ static void check_mtrrs(void)
           "SDM 3A 12.11.2.3");
 }
 
-/* -- Canonical addresses ------------------------------------------------------------------------
- */
+/* -- Canonical addresses ----------------------------------------------------------------------- */
 
 #define LAST 0x7fffffffffffull /* of the lower half */
 

@@ -78,8 +78,7 @@ static void paging_on(Mode mode, unsigned env)
     write_cr0(read_cr0() | CR0_PG | (env & WP ? CR0_WP : 0));
 }
 
-/* -- One page, every right ----------------------------------------------------------------------
- */
+/* -- One page, every right --------------------------------------------------------------------- */
 
 typedef struct Row {
     const char *name;
@@ -256,8 +255,7 @@ static void check_rows(void)
     }
 }
 
-/* -- Addresses ----------------------------------------------------------------------------------
- */
+/* -- Addresses --------------------------------------------------------------------------------- */
 
 static void check_physical_width(void)
 {
@@ -296,8 +294,7 @@ static void check_physical_width(void)
     }
 }
 
-/* -- PDPTEs -------------------------------------------------------------------------------------
- */
+/* -- PDPTEs ------------------------------------------------------------------------------------ */
 
 static void check_pointers(void)
 {
@@ -359,8 +356,7 @@ static void check_pointers(void)
     paging_off();
 }
 
-/* -- What is cached -----------------------------------------------------------------------------
- */
+/* -- What is cached ---------------------------------------------------------------------------- */
 
 static volatile uint8_t *const window = (volatile uint8_t *)WINDOW;
 
@@ -446,8 +442,7 @@ static void check_caching(void)
     check("accessed-again-after-invlpg", window_bits(LEGACY_4K), A << 8 | A, "SDM 3A 4.8");
 }
 
-/* -- Accesses that cross pages ------------------------------------------------------------------
- */
+/* -- Accesses that cross pages ----------------------------------------------------------------- */
 
 static void check_crossing(void)
 {
@@ -503,8 +498,7 @@ static void check_crossing(void)
     memset((void *)(FRAME + 0xff0), 0xcc, 0x20);
 }
 
-/* -- Accesses that the CPU makes for itself -----------------------------------------------------
- */
+/* -- Accesses that the CPU makes for itself ---------------------------------------------------- */
 
 static void load_gdt(uint32_t base)
 {

@@ -55,8 +55,7 @@ static void make_tables(void)
     root5[0] = (word)root4 | PWU;
 }
 
-/* -- Switching ----------------------------------------------------------------------------------
- */
+/* -- Switching --------------------------------------------------------------------------------- */
 
 /* By compatibility mode and paging off, the one way to change CR4.LA57. */
 void switch_paging(uint64_t cr3, uint64_t cr4);
@@ -117,8 +116,7 @@ static uint64_t window_address(unsigned env)
     return WINDOW | (env & LA57 ? BIT(48) : 0);
 }
 
-/* -- One page, every right, at every level ------------------------------------------------------
- */
+/* -- One page, every right, at every level ----------------------------------------------------- */
 
 typedef struct Row {
     const char *name;
@@ -374,8 +372,7 @@ static void check_entry_is_code(void)
     paging_reset();
 }
 
-/* -- RDPKRU, WRPKRU, STAC, CLAC -----------------------------------------------------------------
- */
+/* -- RDPKRU, WRPKRU, STAC, CLAC ---------------------------------------------------------------- */
 
 static void check_key_instructions(void)
 {
@@ -462,8 +459,7 @@ static void check_implicit_smap(void)
     window1[1] = 0;
 }
 
-/* -- Flushes ------------------------------------------------------------------------------------
- */
+/* -- Flushes ----------------------------------------------------------------------------------- */
 
 /* The page shows 11h or 22h. */
 static void show(unsigned n)
@@ -644,8 +640,7 @@ static void check_pcids(void)
     write_cr4(CR4_BASE);
 }
 
-/* -- Accessed and dirty bits are set by locked writes -------------------------------------------
- */
+/* -- Accessed and dirty bits are set by locked writes ------------------------------------------ */
 
 #define ROUNDS 2000u /* fits into bits 52 to 62 */
 

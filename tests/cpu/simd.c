@@ -39,8 +39,7 @@ static Trap run_bytes(const uint8_t *code, unsigned size, uint16_t cs, unsigned 
                        .di = place});
 }
 
-/* -- Enable bits ---------------------------------------------------------------------------------
- */
+/* -- Enable bits ------------------------------------------------------------------------------- */
 
 typedef enum GateKind { NONE, X87, WAIT, MMX, SSE, FX, AVX } GateKind;
 typedef struct Gated {
@@ -158,8 +157,7 @@ static void check_gates(void)
     }
 }
 
-/* -- MXCSR ----------------------------------------------------------------------------------------
- */
+/* -- MXCSR ------------------------------------------------------------------------------------- */
 
 static void check_exceptions(void)
 {
@@ -212,8 +210,7 @@ static void check_exceptions(void)
     }
 }
 
-/* -- Alignment ------------------------------------------------------------------------------------
- */
+/* -- Alignment --------------------------------------------------------------------------------- */
 
 static void check_alignment(void)
 {
@@ -265,8 +262,7 @@ static void check_alignment(void)
     }
 }
 
-/* -- Encodings ------------------------------------------------------------------------------------
- */
+/* -- Encodings --------------------------------------------------------------------------------- */
 
 static void check_encodings(void)
 {
@@ -322,8 +318,7 @@ static void check_encodings(void)
     check("lds-32-bit", run_bytes(lds, 2, SEL_USER32, 0, 0).vector, 3, "SDM 2A 2.3.5");
 }
 
-/* -- Masked and gathered --------------------------------------------------------------------------
- */
+/* -- Masked and gathered ----------------------------------------------------------------------- */
 
 #define WINDOW BIT(39)
 

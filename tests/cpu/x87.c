@@ -14,8 +14,7 @@
 #define C1 0x200u
 #define CR0_NE 0x20u
 
-/* -- Values --------------------------------------------------------------------------------------
- */
+/* -- Values ------------------------------------------------------------------------------------ */
 
 typedef struct Value {
     uint64_t mantissa;
@@ -97,8 +96,7 @@ static void save_state(void)
     __asm__ volatile("fnsave %0; fninit" : "=m"(state));
 }
 
-/* -- Operations ----------------------------------------------------------------------------------
- */
+/* -- Operations -------------------------------------------------------------------------------- */
 
 uint64_t memory_zero, memory_denormal = 1, memory_snan = 0x7ff0000000000001, sink;
 
@@ -232,8 +230,7 @@ static void check_rows(void)
     }
 }
 
-/* -- When an exception is reported ----------------------------------------------------------------
- */
+/* -- When an exception is reported ------------------------------------------------------------- */
 
 /* Leaves an unmasked zero divide behind. */
 static void leave_pending(void)
@@ -319,8 +316,7 @@ static void check_waiting(void)
     __asm__ volatile("fninit");
 }
 
-/* -- Pointers and environments --------------------------------------------------------------------
- */
+/* -- Pointers and environments ----------------------------------------------------------------- */
 
 extern const uint8_t faulting_division[], faulting_addition[];
 
@@ -431,8 +427,7 @@ static void check_real_formats(void)
 }
 #endif
 
-/* -- Tags, MMX ------------------------------------------------------------------------------------
- */
+/* -- Tags, MMX --------------------------------------------------------------------------------- */
 
 static void check_tags(void)
 {

@@ -190,14 +190,29 @@ int connect_tcp(int port)
     return fd;
 }
 
+static pid_t directory_owner;
+
+/* Also when a test's subprocess ends by exit() in its middle; not when a forked child ends. */
+static void remove_directory(void)
+{
+    if (getpid() != directory_owner) {
+        return;
+    }
+    g_autofree char *command = g_strdup_printf("rm -rf '%s'", directory);
+
+    if (system(command) != 0) {
+        g_printerr("cannot remove %s\n", directory);
+    }
+}
+
 int run_chardev_tests(int argc, char **argv, void (*add_tests)(void))
 {
     g_test_init(&argc, &argv, NULL);
     main_loop_set(loop_new("main", NULL, NULL));
     directory = g_dir_make_tmp("chardev-XXXXXX", NULL);
+    g_assert_nonnull(directory);
+    directory_owner = getpid();
+    g_assert_cmpint(atexit(remove_directory), ==, 0);
     add_tests();
-    int result = g_test_run();
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", directory);
-    g_assert_cmpint(system(command), ==, 0);
-    return result;
+    return g_test_run();
 }

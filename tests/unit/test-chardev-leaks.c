@@ -24,6 +24,19 @@ static unsigned count_fds(void)
     return count;
 }
 
+/* To be seen when there are more than before. */
+static void list_fds(void)
+{
+    GDir *folder = g_dir_open("/proc/self/fd", 0, NULL);
+
+    for (const char *name; (name = g_dir_read_name(folder));) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", name, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        g_printerr("descriptor %s: %s\n", name, target ? target : "closed");
+    }
+    g_dir_close(folder);
+}
+
 static size_t used_memory(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -43,6 +56,9 @@ static void check_rounds(void (*round)(void))
         }
         round();
         turn(2);
+    }
+    if (count_fds() != fds) {
+        list_fds();
     }
     g_assert_cmpuint(count_fds(), ==, fds);
     g_assert_cmpuint(used_memory(), <, memory + MEMORY_SLACK);
