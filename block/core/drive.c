@@ -406,10 +406,10 @@ void drive_move_tray(Drive *drive, bool open)
 static bool check_removable(const Drive *drive, Error **err)
 {
     return drive_is_removable(drive) ||
-           error_set(err, "Device '%s' is not removable", drive->obj.name);
+           error_set(err, "'%s' is no drive whose medium can be changed", drive->obj.name);
 }
 
-bool drive_open_tray(Drive *drive, bool force, Error **err)
+bool drive_press_eject(Drive *drive, bool force, Error **err)
 {
     if (!check_removable(drive, err)) {
         return false;
@@ -420,15 +420,23 @@ bool drive_open_tray(Drive *drive, bool force, Error **err)
     if (drive->locked) {
         tell_device(drive, DRIVE_EJECT_WANTED);
     }
-    if (drive->locked && !force) {
-        return error_set(err,
-                         "Device '%s' is locked and force was not specified, wait for tray to open "
-                         "and try again",
-                         drive->obj.name);
+    if (!drive->locked || force) {
+        tell_device(drive, DRIVE_MEDIUM_LEAVES);
+        drive_move_tray(drive, true);
     }
-    tell_device(drive, DRIVE_MEDIUM_LEAVES);
-    drive_move_tray(drive, true);
     return true;
+}
+
+bool drive_open_tray(Drive *drive, bool force, Error **err)
+{
+    if (!drive_press_eject(drive, force, err)) {
+        return false;
+    }
+    return drive->tray_open ||
+           error_set(err,
+                     "The guest has locked the tray of '%s' and was asked to open it: try again "
+                     "when it is open, or use force",
+                     drive->obj.name);
 }
 
 bool drive_close_tray(Drive *drive, Error **err)
@@ -449,7 +457,7 @@ bool drive_remove_medium(Drive *drive, Error **err)
         return false;
     }
     if (!drive->tray_open) {
-        return error_set(err, "Tray of device '%s' is not open", drive->obj.name);
+        return error_set(err, "The tray of '%s' is closed: open it first", drive->obj.name);
     }
     block_unref(drive->node);
     drive->node = NULL;
@@ -499,7 +507,7 @@ Drive *drive_get(const char *interface, int bus, int unit, bool take)
 bool drive_take(Drive *drive, Error **err)
 {
     if (drive->taken) {
-        return error_set(err, "drive '%s' is already in use by another device", drive->obj.name);
+        return error_set(err, "another device has the drive '%s' already", drive->obj.name);
     }
     drive->taken = true;
     return true;

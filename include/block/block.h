@@ -108,7 +108,7 @@ extern const struct Type drive_type; /* "drive", objects below /drives */
 /* From `-drive` text: file=, format=, if=, index=, bus=, unit=, media=, id=, readonly=, cache=,
  * aio=, discard=, werror=, rerror=. */
 Drive *drive_new(const char *text, Error **err);
-extern const char *const drive_keys[]; /* NULL-terminated */
+extern const char *const drive_keys[];     /* NULL-terminated */
 BlockNode *drive_node(Drive *drive);       /* NULL: an empty removable drive */
 const char *drive_interface(Drive *drive); /* "ide", "none"... */
 bool drive_is_cdrom(Drive *drive);
@@ -152,7 +152,10 @@ bool drive_is_locked(const Drive *drive);
 /* For the device: the guest locks the tray, or opens or closes it. The device sees to itself. */
 void drive_set_locked(Drive *drive, bool is_locked);
 void drive_move_tray(Drive *drive, bool open);
-/* For the monitor; the error names the drive. A locked tray opens when `force`. */
+/* For the monitor; the errors name the drive. A locked tray opens when `force`; else the guest is
+ * asked to open it, which drive_press_eject() leaves to it and drive_open_tray() calls a failure.
+ */
+bool drive_press_eject(Drive *drive, bool force, Error **err);
 bool drive_open_tray(Drive *drive, bool force, Error **err);
 bool drive_close_tray(Drive *drive, Error **err);
 bool drive_remove_medium(Drive *drive, Error **err);

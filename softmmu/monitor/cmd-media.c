@@ -58,7 +58,8 @@ static Drive *find_drive(const char *device, const char *id, Error **err)
 Drive *monitor_which_drive(const MonitorValue *values, Error **err)
 {
     if (values[0].present == values[1].present) {
-        error_set(err, "Need exactly one of 'device' and 'id'");
+        error_set(err, "%s: give 'device', the name of a drive, or 'id', that of its device",
+                  values[0].present ? "One name is enough" : "Which drive?");
         return NULL;
     }
     return find_drive(values[0].present ? values[0].text : NULL,
@@ -105,12 +106,12 @@ static bool run_open_tray(Monitor *monitor, const MonitorValue *values, Error **
 {
     Drive *drive = monitor_which_drive(values, err);
 
-    return drive && drive_open_tray(drive, values[2].number, err);
+    return drive && drive_press_eject(drive, values[2].number, err);
 }
 
 static const MonitorCommand open_tray_command = {
     .qmp = "blockdev-open-tray",
-    .help = "open the tray of a drive; one that the guest has locked only by force",
+    .help = "open the tray of a drive, or ask a guest that has locked it (force: do not ask)",
     .args = {WHICH, {"force", MONITOR_ARG_BOOL, .optional = true}},
     .run = run_open_tray,
 };

@@ -669,9 +669,13 @@ static void test_cd_tray(void)
     g_assert_cmphex(sense_after(PREVENT_ALLOW, 1), ==, 0);
     g_assert_cmphex(sense_after(START_STOP, 2), ==, NOT_READY_PREVENTED);
     g_assert_false(drive_open_tray(cd_drive, false, &err));
-    g_assert_nonnull(strstr(error_message(err), "is locked"));
+    g_assert_nonnull(strstr(error_message(err), "has locked the tray"));
     error_free(err);
     g_assert_cmphex(media_status(), ==, 0x102); /* it hears of the wish */
+    g_assert_cmphex(media_status(), ==, 0x002); /* once */
+    g_assert_true(drive_press_eject(cd_drive, false, NULL));
+    g_assert_false(drive_is_tray_open(cd_drive));
+    g_assert_cmphex(media_status(), ==, 0x102);
     g_assert_cmphex(sense_after(PREVENT_ALLOW, 0), ==, 0);
     g_assert_cmphex(sense_after(START_STOP, 2), ==, 0);
     g_assert_true(drive_is_tray_open(cd_drive));

@@ -10,6 +10,7 @@ import re
 import tempfile
 
 from machine import ACCEL, Machine, expect, expect_in, linux_files, run_tests
+from qmp_session import QmpClient
 
 PROMPT = "guest# "
 BOOT_SECONDS = 600
@@ -87,7 +88,10 @@ def test_cdrom():
         image = os.path.join(folder, "disc.iso")
         with open(image, "wb") as file:
             file.write(bytes(range(256)) * (size // 256))
-        with start("-cdrom", image) as guest:
+        qmp = os.path.join(folder, "qmp")
+        with start("-cdrom", image, "-qmp", f"unix:{qmp},server=on,wait=off") as guest, \
+                QmpClient(qmp) as client:
+            client.negotiate()
             wait_shell(guest)
             command(guest, "load-modules; echo loaded$?", rb"loaded0\r")
             command(guest, "until test -b /dev/sr0; do sleep 1; done; echo disc", rb"disc\r")
@@ -98,7 +102,8 @@ def test_cdrom():
             expect(guest.monitor(f"change ide1-cd0 {other} raw") == "", "the disc is changed")
             command(guest, "head -c 5 /dev/sr0; echo", rb"other\r")
             command(guest, "exec 3</dev/sr0; echo open$?", rb"open0\r")
-            expect_in("is locked", guest.monitor("eject ide1-cd0"))
+            expect_in("has locked the tray", guest.monitor("eject ide1-cd0"))
+            client.call("blockdev-open-tray", device="ide1-cd0")  # asks the guest, no more
             expect_in(": locked, tray closed", guest.monitor("info block"))
             command(guest, "exec 3<&-; echo closed$?", rb"closed0\r")
             expect(guest.monitor("eject -f ide1-cd0") == "", "the disc is out")
