@@ -155,7 +155,7 @@ static Bus *find_named_bus(const Type *type, const BusDeviceInfo *info, const ch
         return NULL;
     }
     if (!bus_has_room(search.found, info)) {
-        error_set(err, "bus '%s' is full", name);
+        error_set(err, "no place is left on bus '%s'", name);
         return NULL;
     }
     return search.found;
@@ -231,8 +231,10 @@ bool device_hotplug(KeyVal *kv, Error **err)
     if (!type) {
         return false;
     }
-    return bus ? error_set(err, "Bus '%s' does not support hotplugging", bus->obj.name)
-               : error_set(err, "Device '%s' can not be hotplugged on this machine", type->name);
+    return bus ? error_set(err, "'%s' is a bus on which nothing changes while the machine runs",
+                           bus->obj.name)
+               : error_set(err, "no '%s' can be plugged into this machine while it runs",
+                           type->name);
 }
 
 bool device_unplug(const char *id, Error **err)
@@ -247,8 +249,9 @@ bool device_unplug(const char *id, Error **err)
     }
     const Device *dev = object_is_a(obj, &device_type) ? (const Device *)obj : NULL;
     return dev && dev->bus
-               ? error_set(err, "Bus '%s' does not support hotplugging", dev->bus->obj.name)
-               : error_set(err, "%s is not a hotpluggable device", id);
+               ? error_set(err, "'%s' is a bus on which nothing changes while the machine runs",
+                           dev->bus->obj.name)
+               : error_set(err, "'%s' is not a device that can be taken away", id);
 }
 
 Device *device_add(struct KeyVal *kv, Error **err)

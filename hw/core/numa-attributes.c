@@ -126,7 +126,7 @@ static bool get_rate(KeyVal *kv, bool is_latency, uint64_t *ret_value, Error **e
         return error_set(err, "Parameter '%s' is missing", wanted);
     }
     if (is_latency) {
-        return numa_get_number(kv, wanted, "a uint64 value", ret_value, err);
+        return numa_get_number(kv, wanted, "a whole number", ret_value, err);
     }
     if (!parse_size(text, 1, ret_value, NULL)) {
         return error_set(err, "Parameter 'bandwidth' expects a size value");

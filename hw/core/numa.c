@@ -48,7 +48,7 @@ bool numa_get_needed_number(KeyVal *kv, const char *key, uint64_t *ret_value, Er
     if (!keyval_get(kv, key)) {
         return error_set(err, "Parameter '%s' is missing", key);
     }
-    return numa_get_number(kv, key, "a uint64 value", ret_value, err);
+    return numa_get_number(kv, key, "a whole number", ret_value, err);
 }
 
 bool numa_has_cpus(const Numa *numa, const Machine *machine, unsigned node)
@@ -150,7 +150,7 @@ static bool add_node(NumaReader *r, KeyVal *kv, Error **err)
     static const char *const known[] = {"nodeid", "mem", "memdev", "cpus", "initiator", NULL};
     uint64_t id = r->numa->count;
 
-    if (!numa_get_number(kv, "nodeid", "a uint64 value", &id, err)) {
+    if (!numa_get_number(kv, "nodeid", "a whole number", &id, err)) {
         return false;
     }
     if (id >= NUMA_NODES_MAX) {
@@ -177,8 +177,7 @@ static bool get_distance_node(KeyVal *kv, const char *key, uint64_t *ret_node, E
         return false;
     }
     return *ret_node < NUMA_NODES_MAX ||
-           error_set(err, "Parameter '%s' expects an integer between 0 and %d", key,
-                     NUMA_NODES_MAX - 1);
+           error_set(err, "Parameter '%s' expects a node, 0 to %d", key, NUMA_NODES_MAX - 1);
 }
 
 static bool add_distance(NumaReader *r, KeyVal *kv, Error **err)
@@ -271,11 +270,11 @@ static bool add_cpu(NumaReader *r, KeyVal *kv, Error **err)
     if (!keyval_get(kv, "node-id")) {
         return error_set(err, "Parameter 'node-id' is missing");
     }
-    if (!numa_get_number(kv, "node-id", "an int64 value", &node, err)) {
+    if (!numa_get_number(kv, "node-id", "a whole number", &node, err)) {
         return false;
     }
     for (unsigned i = 0; i < PLACE_COUNT; i++) {
-        if (!numa_get_number(kv, place_keys[i], "an int64 value", &wanted[i], err)) {
+        if (!numa_get_number(kv, place_keys[i], "a whole number", &wanted[i], err)) {
             return false;
         }
     }

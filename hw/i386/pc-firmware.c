@@ -126,7 +126,7 @@ static bool add_boot_roms(const Machine *machine, const char *first, GString *or
     for (guint i = 0; i < roms->len; i++) {
         const MachineFwCfg *rom = roms->pdata[i];
         if (rom->boot_index == last) {
-            return error_set(err, "Two devices with same boot index %d", (int)last);
+            return error_set(err, "bootindex=%d was given to more than one device", (int)last);
         }
         last = rom->boot_index;
         g_string_append_printf(order, "/rom@%s\n", rom->name);

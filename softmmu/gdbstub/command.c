@@ -12,7 +12,7 @@ static bool run_gdbserver(Monitor *monitor, const MonitorValue *values, Error **
     const char *device = values[0].present ? values[0].text : DEFAULT_DEVICE;
 
     if (!gdbstub_start(device, err)) {
-        error_prefix(err, "Could not open gdbserver on device '%s': ", device);
+        error_prefix(err, "No debugger can connect by '%s': ", device);
         return false;
     }
     if (strcmp(device, "none") == 0) {

@@ -404,7 +404,7 @@ char *options_help(void)
 
     g_string_append_printf(text,
                            "%susage: %s [options] [disk_image]\n\n"
-                           "'disk_image' is a raw hard disk image for IDE hard disk 0\n\n",
+                           "disk_image: what the first hard disk holds, as -hda says it\n\n",
                            version, g_get_prgname());
     for (const OptionRow *row = option_rows; row->name; row++) {
         append_row_help(row, text);

@@ -55,11 +55,12 @@ static bool backend_realize(Object *obj, Error **err)
     }
     bool has_nodes = backend->host_nodes[0] || backend->host_nodes[1];
     if (has_nodes && backend->policy == MPOL_DEFAULT) {
-        return error_set(err, "host-nodes must be empty for policy default, or you should "
-                              "explicitly specify a policy other than default");
+        return error_set(err, "host-nodes= says nothing without a policy=: give one, or "
+                              "leave host-nodes= out");
     }
     if (!has_nodes && backend->policy != MPOL_DEFAULT) {
-        return error_set(err, "host-nodes must be set for policy %s", policies[backend->policy]);
+        return error_set(err, "policy=%s needs host-nodes=, the nodes that it is about",
+                         policies[backend->policy]);
     }
     return true;
 }
@@ -78,7 +79,8 @@ static void backend_unrealize(Object *obj)
 static bool add_nodes(uint64_t *nodes, uint64_t first, uint64_t last, Error **err)
 {
     if (last >= HOST_NODES_MAX) {
-        return error_set(err, "Invalid host-nodes value: %" G_GUINT64_FORMAT, (guint64)last);
+        return error_set(err, "host-nodes=%" G_GUINT64_FORMAT ": nodes are 0 to %d", (guint64)last,
+                         HOST_NODES_MAX - 1);
     }
     for (uint64_t node = first; node <= last; node++) {
         nodes[node / 64] |= 1ull << node % 64;

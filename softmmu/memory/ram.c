@@ -284,7 +284,7 @@ static bool bind_to_nodes(RamBlock *block, const RamDesc *desc, Error **err)
                 MPOL_MF_STRICT | MPOL_MF_MOVE) == 0) {
         return true;
     }
-    return error_set_errno(err, errno, "cannot bind memory to host NUMA nodes");
+    return error_set_errno(err, errno, "the kernel does not give memory of these host-nodes");
 }
 
 /* -- Preallocation ----------------------------------------------------------------------------- */

@@ -61,7 +61,7 @@ MONITOR_COMMAND(info_block_jobs_command);
 static bool run_query_rx_filter(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (values[0].present) {
-        return error_set(err, "invalid net client name: %s", values[0].text);
+        return error_set(err, "there is no network card '%s'", values[0].text);
     }
     return run_empty_list(monitor, values, err);
 }
@@ -210,7 +210,7 @@ MONITOR_COMMAND(stats_command);
 
 static bool run_balloon(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return error_set_class(err, ERROR_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    return error_set_class(err, ERROR_DEVICE_NOT_ACTIVE, "The machine has no balloon");
 }
 
 static const MonitorCommand balloon_command = {

@@ -16,11 +16,11 @@ static const FlatRange *find_ram(uint64_t address, Error **err)
     const FlatRange *range = address_space_lookup(&address_space_memory, address);
 
     if (!range || range->region->kind == REGION_RESERVED) {
-        error_set(err, "No memory is mapped at address 0x%" PRIx64, address);
+        error_set(err, "There is nothing at 0x%" PRIx64, address);
         return NULL;
     }
     if (!range->host) {
-        error_set(err, "Memory at address 0x%" PRIx64 " is not RAM", address);
+        error_set(err, "What is at 0x%" PRIx64 " is a device, not RAM", address);
         return NULL;
     }
     return range;
@@ -58,7 +58,7 @@ static bool find_host_physical(const uint8_t *host, uint64_t *ret_address, Error
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
-        return error_set_errno(err, errno, "cannot open /proc/self/pagemap");
+        return error_set_errno(err, errno, "/proc/self/pagemap, which knows, does not open");
     }
     ssize_t got = pread(fd, &entry, sizeof(entry), (off_t)(address / page * sizeof(entry)));
     close(fd);

@@ -119,7 +119,7 @@ static bool add_option(KeyVal *options, const char *name, const json_t *value, E
     } else if (json_is_string(value)) {
         keyval_add(options, name, json_string_value(value), KEYVAL_STRING);
     } else {
-        return error_set(err, "Invalid parameter type for '%s'", name);
+        return error_set(err, "Parameter '%s' takes no such value", name);
     }
     return true;
 }

@@ -99,7 +99,7 @@ static bool run_info_registers(Monitor *monitor, const MonitorValue *values, Err
     }
     int64_t index = values[1].present ? values[1].number : current_cpu;
     if (index < 0 || index >= vcpu_count()) {
-        return vcpu_count() ? error_set(err, "CPU#%" PRId64 " not available", index)
+        return vcpu_count() ? error_set(err, "there is no CPU %" PRId64, index)
                             : monitor_cpu(err) != NULL;
     }
     monitor_printf(monitor, "\nCPU#%" PRId64 "\n", index);
@@ -192,7 +192,7 @@ static bool run_info_jit(Monitor *monitor, const MonitorValue *values, Error **e
     const Accel *accel = accel_current();
 
     if (!accel || !accel->info_jit) {
-        return error_set(err, "JIT information is only available with accel=tcg");
+        return error_set(err, "nothing is translated: that needs accel=tcg");
     }
     g_autofree char *text = accel->info_jit();
     monitor_printf(monitor, "%s", text);

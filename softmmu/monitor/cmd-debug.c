@@ -91,7 +91,7 @@ static bool run_trace_get(Monitor *monitor, const MonitorValue *values, Error **
 
     if (!trace_foreach(values[0].text, add_point, list) && !strchr(values[0].text, '*')) {
         json_decref(list);
-        return error_set(err, "unknown event \"%s\"", values[0].text);
+        return error_set(err, "there is no trace point '%s'", values[0].text);
     }
     monitor_return(monitor, list);
     return true;

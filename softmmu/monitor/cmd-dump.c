@@ -45,7 +45,7 @@ EVENT(dump_completed_event);
 
 bool monitor_check_no_dump(Error **err)
 {
-    return !current || error_set(err, "There is a dump in process, please wait.");
+    return !current || error_set(err, "Memory is being dumped: wait until that has ended");
 }
 
 static json_t *describe_last(void)
@@ -186,7 +186,7 @@ static bool make_layout(Dump *dump, bool paging, const Filter *filter, Error **e
 
     layout->ranges = find_ranges(filter);
     if (layout->ranges->len == 0) {
-        return error_set(err, "dump: no guest memory to dump");
+        return error_set(err, "there is no memory to dump");
     }
     const DumpRange *highest = &g_array_index(layout->ranges, DumpRange, layout->ranges->len - 1);
     layout->is_64 = highest->address + highest->size > UINT32_MAX + 1ull;
@@ -275,7 +275,7 @@ static bool start_job(const char *protocol, const SaveSource *source, Error **er
     }
     int fd = fd_name_take(protocol + strlen("fd:"));
     if (fd < 0) {
-        return error_set(err, "File descriptor named '%s' has not been found",
+        return error_set(err, "there is no descriptor '%s': getfd gives it its name",
                          protocol + strlen("fd:"));
     }
     save_job_start_fd(fd, protocol, source);

@@ -12,7 +12,7 @@ static int take_fd(const Monitor *monitor, Error **err)
     int fd = monitor->chardev ? chardev_take_fd(monitor->chardev) : -1;
 
     if (fd < 0) {
-        error_set(err, "No file descriptor supplied via SCM_RIGHTS");
+        error_set(err, "no descriptor came with the request (SCM_RIGHTS)");
     }
     return fd;
 }

@@ -356,7 +356,7 @@ MONITOR_COMMAND(info_mice_command);
 static bool run_mouse_set(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     return (values[0].number == MOUSE_INDEX && find_mouse(NULL)) ||
-           error_set(err, "Mouse at index '%" PRId64 "' not found", values[0].number);
+           error_set(err, "there is no mouse %" PRId64, values[0].number);
 }
 
 static const MonitorCommand mouse_set_command = {
@@ -466,7 +466,7 @@ static bool handle_input_event(const json_t *event, bool test, Error **err)
         index++;
     }
     if (index >= G_N_ELEMENTS(input_events)) {
-        return error_set(err, "Input handler not found for event type %s", kind);
+        return error_set(err, "no device takes events of the type '%s'", kind);
     }
     const InputEvent *row = &input_events[index];
     Object *device = json_type_check(row->shape, data, "data", err) ? row->find(err) : NULL;

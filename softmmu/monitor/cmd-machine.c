@@ -150,7 +150,7 @@ MONITOR_COMMAND(info_numa_command);
 
 static bool run_info_balloon(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return error_set_class(err, ERROR_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    return error_set_class(err, ERROR_DEVICE_NOT_ACTIVE, "The machine has no balloon");
 }
 
 static const JsonMember balloon_members[] = {{"actual", &json_type_int}, {NULL}};
@@ -254,7 +254,7 @@ MONITOR_COMMAND(announce_self_command);
 
 static bool run_system_wakeup(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return error_set(err, "Unable to wake up: guest is not in suspended state");
+    return error_set(err, "the guest does not sleep");
 }
 
 static const MonitorCommand system_wakeup_command = {
@@ -267,7 +267,7 @@ MONITOR_COMMAND(system_wakeup_command);
 
 static bool run_exit_preconfig(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return error_set(err, "The command is permitted only before machine initialization");
+    return error_set(err, "the machine has been made: that was to be said before");
 }
 
 static const MonitorCommand exit_preconfig_command = {

@@ -79,7 +79,7 @@ MONITOR_COMMAND(stop_command);
 static bool run_cont(Monitor *monitor, const MonitorValue *values, Error **err)
 {
     if (run_state_needs_reset()) {
-        return error_set(err, "Resetting the Virtual Machine is required");
+        return error_set(err, "the machine has ended and runs again only after system_reset");
     }
     if (!monitor_check_no_dump(err)) {
         return false;

@@ -71,8 +71,8 @@ static bool next_piece(void *opaque, SavePiece *piece, Error **err)
     }
     uint64_t run = find_run(save, &physical);
     if (run == 0) {
-        return error_set(err, "Invalid addr 0x%016" PRIx64 "/size %" PRIu64 " specified",
-                         save->begin, save->size);
+        return error_set(err, "not all of the %" PRIu64 " bytes from 0x%" PRIx64 " on are memory",
+                         save->size, save->begin);
     }
     save_piece_of_memory(piece, physical, run);
     uint64_t before = save->address / TARGET_PAGE_SIZE;
@@ -130,8 +130,8 @@ static bool check_size(const MonitorValue *values, Error **err)
         return error_set(err, "Parameter 'size' expects a number of bytes");
     }
     return (uint64_t)values[1].number <= UINT64_MAX - address ||
-           error_set(err, "Invalid addr 0x%016" PRIx64 "/size %" PRId64 " specified", address,
-                     values[1].number);
+           error_set(err, "%" PRId64 " bytes from 0x%" PRIx64 " on go beyond the last address",
+                     values[1].number, address);
 }
 
 static bool run_memsave(Monitor *monitor, const MonitorValue *values, Error **err)

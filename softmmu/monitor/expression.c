@@ -139,7 +139,7 @@ static bool parse_number(Parser *parser, uint64_t *ret_value)
     if (!g_ascii_isdigit(*parser->p)) {
         g_autofree char *shown = g_utf8_make_valid(parser->p, -1);
         return *parser->p ? error_set(parser->err, "'%s' is not an expression", shown)
-                          : error_set(parser->err, "unexpected end of expression");
+                          : error_set(parser->err, "the expression ends too early");
     }
     errno = 0;
     *ret_value = strtoull(parser->p, &end, 0);
@@ -147,7 +147,7 @@ static bool parse_number(Parser *parser, uint64_t *ret_value)
         return error_set(parser->err, "number too large");
     }
     if (g_ascii_isalnum(*end) || *end == '_') {
-        return error_set(parser->err, "invalid char '%c' in expression", *end);
+        return error_set(parser->err, "a number cannot go on with '%c'", *end);
     }
     parser->p = end;
     return true;
@@ -169,7 +169,7 @@ static bool parse_parenthesis(Parser *parser, uint64_t *ret_value)
 static bool parse_character(Parser *parser, uint64_t *ret_value)
 {
     if (!parser->p[1] || parser->p[2] != '\'') {
-        return error_set(parser->err, "character constant expected");
+        return error_set(parser->err, "one character and ' have to follow a '");
     }
     *ret_value = (uint8_t)parser->p[1];
     parser->p += 3;

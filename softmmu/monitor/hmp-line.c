@@ -92,7 +92,7 @@ static bool take_format(Monitor *monitor, const char **text, MonitorValue *value
                 monitor->size = *p;
                 has_size = true;
             } else {
-                return error_set(err, "invalid char in format: '%c'",
+                return error_set(err, "no format has the letter '%c'",
                                  g_ascii_isprint(*p) ? *p : '?');
             }
         }

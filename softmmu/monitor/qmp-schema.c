@@ -102,7 +102,7 @@ static bool run_query_options(Monitor *monitor, const MonitorValue *values, Erro
             return true;
         }
     }
-    return error_set(err, "invalid option name: %s", values[0].text);
+    return error_set(err, "there is no option -%s that takes keys", values[0].text);
 }
 
 static const MonitorCommand query_options_command = {

@@ -126,7 +126,7 @@ static void on_event(const EventType *type, const json_t *data, int64_t host_us,
 
 static bool unexpected_member(const char *name, Error **err)
 {
-    return error_set(err, "QMP input member '%s' is unexpected", name);
+    return error_set(err, "a request has no member '%s'", name);
 }
 
 static bool read_member(const QmpSession *session, Request *request, const char *key, json_t *value,
@@ -136,10 +136,10 @@ static bool read_member(const QmpSession *session, Request *request, const char 
 
     if (strcmp(key, "execute") == 0 || (is_oob && session->has_oob)) {
         if (!json_is_string(value)) {
-            return error_set(err, "QMP input member '%s' must be a string", key);
+            return error_set(err, "'%s' in a request is a string, the name of a command", key);
         }
         if (request->name) {
-            return error_set(err, "QMP input member 'exec-oob' clashes with 'execute'");
+            return error_set(err, "a request has 'execute' or 'exec-oob', not both");
         }
         request->name = json_string_value(value);
         request->is_oob = is_oob;
@@ -147,8 +147,7 @@ static bool read_member(const QmpSession *session, Request *request, const char 
     }
     if (strcmp(key, "arguments") == 0) {
         request->arguments = value;
-        return json_is_object(value) ||
-               error_set(err, "QMP input member 'arguments' must be an object");
+        return json_is_object(value) || error_set(err, "'arguments' in a request is an object");
     }
     return strcmp(key, "id") == 0 || unexpected_member(key, err);
 }
@@ -167,7 +166,7 @@ static bool read_request(const QmpSession *session, Request *request, const char
         return false;
     }
     if (!json_is_object(request->object)) {
-        return error_set(err, "QMP input must be a JSON object");
+        return error_set(err, "a request is a JSON object");
     }
     request->id = json_incref(json_object_get(request->object, "id"));
     json_object_foreach(request->object, key, value)
@@ -176,7 +175,7 @@ static bool read_request(const QmpSession *session, Request *request, const char
             return false;
         }
     }
-    return request->name || error_set(err, "QMP input lacks member 'execute'");
+    return request->name || error_set(err, "a request needs 'execute', which names a command");
 }
 
 /* -- Running ----------------------------------------------------------------------------------- */
@@ -203,14 +202,14 @@ static bool check_turn(const QmpSession *session, const MonitorCommand *command,
 
     if (!session->is_negotiated && !negotiates) {
         return error_set_class(err, ERROR_COMMAND_NOT_FOUND,
-                               "Expecting capabilities negotiation with 'qmp_capabilities'");
+                               "'qmp_capabilities' has to come first");
     }
     if (session->is_negotiated && negotiates) {
         return error_set_class(err, ERROR_COMMAND_NOT_FOUND,
-                               "Capabilities negotiation is already complete, command ignored");
+                               "the capabilities have been agreed on, once and for all");
     }
     if (request->is_oob && !(command->flags & MONITOR_OOB)) {
-        return error_set(err, "The command %s does not support OOB", command->qmp);
+        return error_set(err, "the command '%s' cannot be run out of band", command->qmp);
     }
     return true;
 }

@@ -402,7 +402,7 @@ def test_monitor_server():
         expect_in("paused", guest.monitor("info status"))
         client.close()
         expect_in("Disabled gdbserver", guest.monitor("gdbserver none"))
-        expect_in("Could not open gdbserver", guest.monitor("gdbserver nonsense"))
+        expect_in("No debugger can connect by 'nonsense'", guest.monitor("gdbserver nonsense"))
         for _ in range(2):
             guest.monitor(f"gdbserver tcp:127.0.0.1:{port}")
             attach(("127.0.0.1", port)).close()

@@ -112,7 +112,7 @@ def test_own_commands():
                                 ("info memory_size_summary", "base memory: 67108864"),
                                 ("info mice", "* Mouse #2"), ("info history", "0: 'stop'"),
                                 ("info registers -a", "CPU#0"), ("info registers 0", "CPU#0"),
-                                ("info balloon", "No balloon device"),
+                                ("info balloon", "no balloon"),
                                 ("gpa2hva 0", "Host virtual address for 0x0 (pc.ram) is 0x"),
                                 ("gva2gpa 0x7c00", "gpa: 0x7c00"), ("sum 0x7c00 512", ""),
                                 ("i 0x71", "portb[0x0071] = 0x"), ("o 0x80 1", ""),
@@ -158,7 +158,7 @@ def test_save():
         expect(path.read_bytes()[0] == 0xea, "the jump at the reset vector")
         expect_in("No space left on device", guest.monitor("pmemsave 0 512 /dev/full"))
         expect_in("cannot open", guest.monitor("pmemsave 0 512 /nowhere/file"))
-        expect_in("Invalid addr", guest.monitor(f"memsave 0xfffffffffffffff0 32 {path}"))
+        expect_in("go beyond the last address", guest.monitor(f"memsave 0xfffffffffffffff0 32 {path}"))
         expect_in("VM status: running", guest.monitor("info status"))
 
 
@@ -197,7 +197,7 @@ def test_dump():
         expect([load[2:] for load in loads] == [(0x7c00, 0x7c00, 512)], str(loads))
         expect_in("not offered", guest.monitor(f"dump-guest-memory -z {path}"))
         expect_in("Parameter 'length' is missing", guest.monitor(f"dump-guest-memory {path} 0"))
-        expect_in("no guest memory", guest.monitor(f"dump-guest-memory {path} 0x100000000 4096"))
+        expect_in("no memory to dump", guest.monitor(f"dump-guest-memory {path} 0x100000000 4096"))
         expect_in("No space left on device", guest.monitor("dump-guest-memory /dev/full"))
         expect_in("Status: failed", guest.monitor("info dump"))
         expect_in("VM status: running", guest.monitor("info status"))

@@ -454,7 +454,7 @@ static void test_drives(void)
     g_assert_true(drive_get("ide", 0, 0, true) == disk);
     g_assert_null(drive_get("ide", 0, 1, true));
     g_assert_false(drive_take(disk, &err));
-    g_assert_nonnull(strstr(error_message(err), "'ide0-hd0' is already in use"));
+    g_assert_nonnull(strstr(error_message(err), "the drive 'ide0-hd0' already"));
     g_clear_pointer(&err, error_free);
     g_assert_false(drive_check_orphans(&err));
     g_assert_nonnull(strstr(error_message(err), "ide1-cd0"));

@@ -136,13 +136,13 @@ static void test_negotiation(void)
 
     g_assert_cmpint(greeting[0], ==, '{');
     ask(&client, "{\"execute\":\"query-status\"}",
-        NOT_FOUND("Expecting capabilities negotiation with 'qmp_capabilities'"));
+        NOT_FOUND("'qmp_capabilities' has to come first"));
     ask(&client, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"fast\"]}}",
         GENERIC("QMP capability 'fast' is not offered; 'oob' is"));
     ask(&client, "{\"execute\":\"qmp_capabilities\",\"id\":[1]}",
         "{\"return\": {}, \"id\": [1]}\r\n");
     ask(&client, "{\"execute\":\"qmp_capabilities\"}",
-        NOT_FOUND("Capabilities negotiation is already complete, command ignored"));
+        NOT_FOUND("the capabilities have been agreed on, once and for all"));
     end_client(&client);
 }
 
@@ -150,12 +150,13 @@ static void test_errors(void)
 {
     Client client = negotiated_client("e", "{\"execute\":\"qmp_capabilities\"}");
 
-    ask(&client, "[]", GENERIC("QMP input must be a JSON object"));
-    ask(&client, "{}", GENERIC("QMP input lacks member 'execute'"));
-    ask(&client, "{\"execute\":1}", GENERIC("QMP input member 'execute' must be a string"));
-    ask(&client, "{\"exec-oob\":\"stop\"}", GENERIC("QMP input member 'exec-oob' is unexpected"));
+    ask(&client, "[]", GENERIC("a request is a JSON object"));
+    ask(&client, "{}", GENERIC("a request needs 'execute', which names a command"));
+    ask(&client, "{\"execute\":1}",
+        GENERIC("'execute' in a request is a string, the name of a command"));
+    ask(&client, "{\"exec-oob\":\"stop\"}", GENERIC("a request has no member 'exec-oob'"));
     ask(&client, "{\"execute\":\"stop\",\"arguments\":[]}",
-        GENERIC("QMP input member 'arguments' must be an object"));
+        GENERIC("'arguments' in a request is an object"));
     ask(&client, "{\"execute\":\"stop\",\"arguments\":{\"x\":1}}",
         GENERIC("Parameter 'x' is unexpected"));
     ask(&client, "{\"execute\":\"stpo\",\"id\":\"a\"}",
@@ -164,7 +165,7 @@ static void test_errors(void)
     ask(&client, "{\"execute\":\"human-monitor-command\"}",
         GENERIC("Parameter 'command-line' is missing"));
     ask(&client, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":1}}",
-        GENERIC("Invalid parameter type for 'command-line', expected: string"));
+        GENERIC("Parameter 'command-line' takes a value of another type: string"));
     g_autofree char *twice = answer_of(&client, "{\"execute\":\"stop\",\"execute\":\"stop\"}");
     g_assert_nonnull(strstr(twice, "JSON parse error at character "));
     g_assert_nonnull(strstr(twice, "duplicate object key"));
@@ -180,9 +181,10 @@ static void test_out_of_band(void)
     Client client = negotiated_client(
         "o", "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}");
 
-    ask(&client, "{\"exec-oob\":\"stop\"}", GENERIC("The command stop does not support OOB"));
+    ask(&client, "{\"exec-oob\":\"stop\"}",
+        GENERIC("the command 'stop' cannot be run out of band"));
     ask(&client, "{\"exec-oob\":\"stop\",\"execute\":\"stop\"}",
-        GENERIC("QMP input member 'exec-oob' clashes with 'execute'"));
+        GENERIC("a request has 'execute' or 'exec-oob', not both"));
     end_client(&client);
 }
 

@@ -118,7 +118,7 @@ void log_printf(const char *format, ...)
 
 char *log_help(void)
 {
-    GString *out = g_string_new("Log items (comma separated):\n");
+    GString *out = g_string_new("What -d can log, with commas between:\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
         g_string_append_printf(out, "%-15s %s\n", log_items[i].name, log_items[i].help);

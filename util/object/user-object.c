@@ -134,7 +134,7 @@ bool user_object_del(const char *id, Error **err)
         return error_set(err, "object '%s' not found", id);
     }
     if (is_used(obj)) {
-        return error_set(err, "object '%s' is in use, can not be deleted", id);
+        return error_set(err, "something uses the object '%s': it has to stay", id);
     }
     object_unrealize(obj);
     object_free(obj);
