@@ -10,6 +10,7 @@
 
 #define ROUNDS 200
 #define WARM_UP 10
+#define PATIENCE_US (10 * G_USEC_PER_SEC)
 #define MEMORY_SLACK (32 * 1024) /* less than 200 bytes a round */
 
 static unsigned count_fds(void)
@@ -57,10 +58,15 @@ static void check_rounds(void (*round)(void))
         round();
         turn(2);
     }
-    if (count_fds() != fds) {
+    /* A connection that was given up is closed by its worker, a little later. */
+    gint64 end = g_get_monotonic_time() + PATIENCE_US;
+    while (count_fds() > fds && g_get_monotonic_time() < end) {
+        turn(1);
+    }
+    if (count_fds() > fds) {
         list_fds();
     }
-    g_assert_cmpuint(count_fds(), ==, fds);
+    g_assert_cmpuint(count_fds(), <=, fds);
     g_assert_cmpuint(used_memory(), <, memory + MEMORY_SLACK);
 }
 
