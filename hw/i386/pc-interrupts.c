@@ -46,10 +46,27 @@ static void set_gsi(void *owner, unsigned n, bool level)
     irq_set(pc->ioapic[TIMER_IOAPIC_PIN], level);
 }
 
+/* Of the ways that are not masked an edge takes all. */
+static IrqState gsi_state(void *owner, unsigned n)
+{
+    const PcMachine *pc = owner;
+    IrqState pic, ioapic;
+
+    if (kvm_has_kernel_apic()) {
+        return IRQ_FREE;
+    }
+    pic = n < PC_ISA_IRQ_COUNT ? irq_state(pc->pic[n]) : IRQ_DEAF;
+    if (pic == IRQ_STARVED && !vcpu_is_starved(&cpu_get(0)->vcpu)) {
+        pic = IRQ_FREE; /* the chip does not know whom it serves */
+    }
+    ioapic = irq_state(pc->ioapic[n == TIMER_GSI ? TIMER_IOAPIC_PIN : n]);
+    return pic == IRQ_DEAF ? ioapic : ioapic == IRQ_DEAF ? pic : MIN(pic, ioapic);
+}
+
 Irq pc_gsi(PcMachine *pc, unsigned gsi)
 {
     assert(gsi < PC_GSI_COUNT);
-    return (Irq){.set = set_gsi, .owner = pc, .n = gsi};
+    return (Irq){.set = set_gsi, .state = gsi_state, .owner = pc, .n = gsi};
 }
 
 static void set_pic_output(void *owner, unsigned n, bool level)

@@ -134,6 +134,24 @@ static void send_to_kernel(uint8_t destination, bool logical, ApicDelivery mode,
     kvm_send_msi(apic_msi_address(destination, logical), apic_msi_data(mode, vector, level));
 }
 
+bool apic_is_starved(uint8_t destination, bool logical, uint8_t vector)
+{
+    Message message = {
+        .destination = destination == 0xff && !logical ? BROADCAST : destination,
+        .logical = logical,
+        .vector = vector,
+    };
+
+    for (guint i = 0; i < member_count(); i++) {
+        const Apic *apic = members->pdata[i];
+
+        if (matches(apic, &message) && apic->irr[vector / 32] >> vector % 32 & 1) {
+            return vcpu_is_starved(&apic->cpu->vcpu);
+        }
+    }
+    return false;
+}
+
 uint64_t apic_msi_address(uint8_t destination, bool logical)
 {
     return APIC_DEFAULT_BASE | (uint64_t)destination << 12 | (logical ? MSI_LOGICAL : 0);

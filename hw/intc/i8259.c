@@ -311,10 +311,17 @@ static void elcr_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     pic->elcr = (uint8_t)value & pic->elcr_mask;
 }
 
+static IrqState pin_state(void *owner, unsigned n)
+{
+    const I8259 *pic = owner;
+
+    return pic->imr >> n & 1 ? IRQ_DEAF : pic->latched >> n & 1 ? IRQ_STARVED : IRQ_FREE;
+}
+
 Irq i8259_pin(I8259 *pic, unsigned pin)
 {
     g_assert(pin < PIN_COUNT);
-    return (Irq){.set = set_pin, .owner = pic, .n = pin};
+    return (Irq){.set = set_pin, .state = pin_state, .owner = pic, .n = pin};
 }
 
 void i8259_set_output(I8259 *pic, Irq output)

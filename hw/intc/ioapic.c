@@ -145,10 +145,24 @@ static void set_pin(void *owner, unsigned n, bool level)
     }
 }
 
+static IrqState pin_state(void *owner, unsigned n)
+{
+    const IoApic *ioapic = owner;
+    uint64_t entry = ioapic->entries[n];
+
+    if (entry & ENTRY_MASKED) {
+        return IRQ_DEAF;
+    }
+    return !is_level(entry) && delivery_mode(entry) <= APIC_LOWEST_PRIORITY &&
+                   apic_is_starved((uint8_t)(entry >> 56), entry & ENTRY_LOGICAL, (uint8_t)entry)
+               ? IRQ_STARVED
+               : IRQ_FREE;
+}
+
 Irq ioapic_pin(IoApic *ioapic, unsigned pin)
 {
     g_assert(pin < IOAPIC_PIN_COUNT);
-    return (Irq){.set = set_pin, .owner = ioapic, .n = pin};
+    return (Irq){.set = set_pin, .state = pin_state, .owner = ioapic, .n = pin};
 }
 
 void ioapic_set_memory(IoApic *ioapic, Region *memory)

@@ -51,8 +51,12 @@ enum {
 /* Periodic interrupts closer than this are merged, so that a guest cannot keep the main loop busy
  * with them. */
 #define MIN_PERIOD_NS 20000
-/* Periodic edges that a busy host made late come at twice the rate until none is owed, as those of
- * the 8254 do. Not more of them than this time is worth. */
+/* Periodic edges that a busy host made late, or for whose CPU it had no time, come at LATE_RATE
+ * times the rate until none is owed, as those of the 8254 do: a CPU that runs for moments only has
+ * to get them in these. Not more of them than MAX_OWED_NS is worth. */
+#define LATE_RATE 16
+/* How often within a period it is tried whether a starved CPU has taken the last one. */
+#define RETRY_RATE 4
 #define MAX_OWED_NS NS_PER_SECOND
 
 typedef struct HpetChannel {
@@ -62,7 +66,7 @@ typedef struct HpetChannel {
     uint64_t route;  /* of messages: address above, data below */
     bool raised;     /* edge: the line was raised, and stays up until the next match */
     uint32_t owed;   /* matches whose edge is still to come; see owes_edges() */
-    int64_t edge_ns; /* when the last of them came */
+    int64_t late_ns; /* before this none of them comes */
 } HpetChannel;
 
 struct Hpet {
@@ -177,11 +181,6 @@ static bool owes_edges(const HpetChannel *c)
            c->period >= 2 * MIN_PERIOD_NS / TICK_NS;
 }
 
-static int64_t next_owed_ns(const HpetChannel *c)
-{
-    return c->edge_ns + (int64_t)(c->period * TICK_NS / 2);
-}
-
 /* How often `c` matches in `passed` ticks behind the count `from`. */
 static uint64_t count_matches(HpetChannel *c, uint64_t from, uint64_t passed)
 {
@@ -197,6 +196,15 @@ static uint64_t count_matches(HpetChannel *c, uint64_t from, uint64_t passed)
     return matches;
 }
 
+/* Another edge would be lost, and not by the guest's doing. */
+static bool is_starved(const Hpet *hpet, unsigned n)
+{
+    unsigned line = channel_line(hpet, n);
+
+    return !(hpet->channels[n].config & CHANNEL_FSB) && line < HPET_OUTPUT_COUNT &&
+           irq_state(hpet->outputs[line]) == IRQ_STARVED;
+}
+
 static void run_channel(Hpet *hpet, unsigned n, uint64_t matches, int64_t now)
 {
     HpetChannel *c = &hpet->channels[n];
@@ -209,10 +217,15 @@ static void run_channel(Hpet *hpet, unsigned n, uint64_t matches, int64_t now)
     }
     uint64_t most = MAX(MAX_OWED_NS / TICK_NS / c->period, 1);
     c->owed = (uint32_t)MIN(c->owed + matches, most);
-    if (c->owed && now >= next_owed_ns(c)) {
-        c->owed--;
-        c->edge_ns = now;
-        match(hpet, n);
+    if (c->owed && now >= c->late_ns) {
+        bool is_lost = is_starved(hpet, n);
+        int64_t spacing = (int64_t)(c->period * TICK_NS / (is_lost ? RETRY_RATE : LATE_RATE));
+
+        c->late_ns = now + MAX(spacing, MIN_PERIOD_NS);
+        if (!is_lost) {
+            c->owed--;
+            match(hpet, n);
+        }
     }
 }
 
@@ -285,7 +298,7 @@ static int64_t next_deadline_ns(const Hpet *hpet, int64_t now)
     }
     for (unsigned n = 0; n < hpet->timers; n++) {
         const HpetChannel *c = &hpet->channels[n];
-        deadline = c->owed ? MIN(deadline, next_owed_ns(c)) : deadline;
+        deadline = c->owed ? MIN(deadline, c->late_ns) : deadline;
     }
     return deadline;
 }
@@ -527,9 +540,18 @@ unsigned hpet_timer_count(const Hpet *hpet)
     return hpet->timers;
 }
 
+static IrqState legacy_state(void *owner, unsigned n)
+{
+    const Hpet *hpet = owner;
+
+    return hpet->config & CONFIG_LEGACY
+               ? IRQ_DEAF
+               : irq_state(hpet->outputs[n == HPET_LEGACY_PIT ? LEGACY_PIT_LINE : LEGACY_RTC_LINE]);
+}
+
 Irq hpet_legacy_input(Hpet *hpet, HpetLegacy which)
 {
-    return (Irq){.set = set_legacy_input, .owner = hpet, .n = which};
+    return (Irq){.set = set_legacy_input, .state = legacy_state, .owner = hpet, .n = which};
 }
 
 static const RegionOps window_ops = {.read = window_read,
@@ -578,7 +600,7 @@ static const Field channel_fields[] = {
     STATE(HpetChannel, config),  STATE(HpetChannel, comparator, .init = -1),
     STATE(HpetChannel, period),  STATE(HpetChannel, route),
     STATE(HpetChannel, raised),  STATE(HpetChannel, owed),
-    STATE(HpetChannel, edge_ns), FIELDS_END};
+    STATE(HpetChannel, late_ns), FIELDS_END};
 
 static const Field hpet_fields[] = {
     PROP(Hpet, timers, .init = CHANNELS_MIN, .desc = "number of timers, 3 to 24"),

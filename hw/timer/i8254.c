@@ -28,9 +28,13 @@ enum {
 
 /* Interrupts of a periodic channel closer than this are merged: no guest can take them. */
 #define MIN_PERIOD_NS 20000
-/* Edges that a busy host made late come at twice the rate until none is owed: a guest that counts
- * them for time, or waits for the fourth to believe in the timer, needs them all. Not more of them
- * than this time is worth. */
+/* Edges that a busy host made late, or for whose CPU it had no time, come at LATE_RATE times the
+ * rate until none is owed: a guest that counts them for time, or waits for the fourth to believe in
+ * the timer, needs them all, and a CPU that runs for moments only has to get them in these. Not
+ * more of them than MAX_OWED_NS is worth. */
+#define LATE_RATE 16
+/* How often within a period it is tried whether a starved CPU has taken the last one. */
+#define RETRY_RATE 4
 #define MAX_OWED_NS NS_PER_SECOND
 
 typedef struct Channel {
@@ -39,7 +43,7 @@ typedef struct Channel {
     int64_t start_ns;
     uint64_t frozen;      /* ticks elapsed while not counting */
     uint64_t edges;       /* rising edges of OUT since start that the output has seen */
-    int64_t edge_ns;      /* when it saw the last one */
+    int64_t late_ns;      /* before this none that is late comes */
     uint64_t reload_tick; /* since start, at which `reload` takes over; 0: it has */
     bool counting, gate, bcd, null_count;
     bool has_count; /* one was written since the control word */
@@ -174,7 +178,7 @@ static void start_counting(Channel *c, int64_t now, uint64_t elapsed)
     c->counting = true;
     c->reload_tick = 0;
     c->edges = edges_until(c, now);
-    c->edge_ns = now;
+    c->late_ns = now;
 }
 
 static void stop_counting(Channel *c, int64_t now)
@@ -216,32 +220,30 @@ static bool apply_reload(Channel *c, int64_t now)
     return is_end;
 }
 
-/* Time between edges that come late. */
-static int64_t late_spacing_ns(const Channel *c)
-{
-    return MAX(ticks_to_ns(c->count) / 2, MIN_PERIOD_NS);
-}
-
 /* True when the output sees an edge now: the next one owed, if it is not too close to the last. */
-static bool take_edge(Channel *c, int64_t now)
+static bool take_edge(Channel *c, Irq output, int64_t now)
 {
     uint64_t edges, most = ns_to_ticks(MAX_OWED_NS) / c->count;
 
     if (apply_reload(c, now)) { /* what was owed of the old count is forgotten */
         c->edges = edges_until(c, now);
-        c->edge_ns = now;
+        c->late_ns = now;
         return true;
     }
     edges = edges_until(c, now);
-    if (!c->counting || edges <= c->edges ||
-        (is_periodic(c) && now < c->edge_ns + late_spacing_ns(c))) {
+    if (!c->counting || edges <= c->edges || (is_periodic(c) && now < c->late_ns)) {
+        return false;
+    }
+    bool is_lost = is_periodic(c) && irq_state(output) == IRQ_STARVED;
+    int64_t spacing = ticks_to_ns(c->count) / (is_lost ? RETRY_RATE : LATE_RATE);
+    c->late_ns = now + MAX(spacing, MIN_PERIOD_NS);
+    if (is_lost) {
         return false;
     }
     c->edges++;
     if (is_periodic(c) && edges - c->edges > most) {
         c->edges = edges - most;
     }
-    c->edge_ns = now;
     return true;
 }
 
@@ -256,7 +258,7 @@ static int64_t next_deadline_ns(const Channel *c)
         return INT64_MAX;
     }
     deadline = c->start_ns + ticks_to_ns(next);
-    return is_periodic(c) ? MAX(deadline, c->edge_ns + late_spacing_ns(c)) : deadline;
+    return is_periodic(c) ? MAX(deadline, c->late_ns) : deadline;
 }
 
 /* Nobody listens: edges go by, and nothing is owed. */
@@ -277,11 +279,12 @@ static void i8254_sync(Object *obj)
         timer_del(&pit->timer);
         return;
     }
-    if (take_edge(c, now)) {
+    if (take_edge(c, pit->output, now)) {
         irq_lower(pit->output);
     }
     /* Only edges are visible to the receivers, so the timer sleeps through the falling ones. */
-    irq_set(pit->output, out_level(c, now) || (c->counting && is_periodic(c) && c->edges));
+    irq_set(pit->output,
+            out_level(c, now) || (c->counting && is_periodic(c) && edges_until(c, now)));
     deadline = next_deadline_ns(c);
     if (deadline == INT64_MAX) {
         timer_del(&pit->timer);
@@ -541,7 +544,7 @@ static const Field channel_fields[] = {STATE(Channel, count, .init = 0x10000),
                                        STATE(Channel, start_ns),
                                        STATE(Channel, frozen),
                                        STATE(Channel, edges),
-                                       STATE(Channel, edge_ns),
+                                       STATE(Channel, late_ns),
                                        STATE(Channel, reload_tick),
                                        STATE(Channel, counting),
                                        STATE(Channel, gate, .init = true),

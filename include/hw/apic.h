@@ -47,6 +47,10 @@ void apic_set_memory(Region *view, Region *system);
 /* A message from an I/O APIC or by MSI: 8-bit destination, physical (0xff: all) or logical. */
 void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector, bool level);
 
+/* Has an addressed APIC got this vector, and its CPU not taken it as the host does not run it?
+ * Never those of a kernel. */
+bool apic_is_starved(uint8_t destination, bool logical, uint8_t vector);
+
 /* The same as what a device would write: where, and which value. */
 uint64_t apic_msi_address(uint8_t destination, bool logical);
 uint32_t apic_msi_data(ApicDelivery mode, uint8_t vector, bool level);

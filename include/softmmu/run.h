@@ -79,6 +79,7 @@ struct Vcpu {
     bool end_requested;   /* under the lock: the thread shall end */
     uint64_t quiescent_epoch;     /* atomic: see vcpu_quiescent(); 0: outside run() */
     bool waits_for_others;        /* under the lock: in vcpu_wait_safe_points(), vcpu_run_on() */
+    int64_t seen_ns, seen_run_ns; /* under the lock: vcpu_is_starved() */
     GQueue work;                  /* posted by vcpu_post() */
     bool (*has_work)(Vcpu *vcpu); /* target: an unmasked event would end the halt; under the lock */
 };
@@ -95,6 +96,9 @@ Vcpu *vcpu_self(void);
 void vcpu_kick(Vcpu *vcpu);
 /* The same, and makes it leave run(). */
 void vcpu_exit(Vcpu *vcpu);
+/* Did the host run its thread for less than half of the time since this was asked last? Under the
+ * lock. */
+bool vcpu_is_starved(Vcpu *vcpu);
 /* For VcpuOps.kick: ends a system call that its thread is in. Any thread; async-signal-safe. */
 void vcpu_interrupt_thread(const Vcpu *vcpu);
 /* Runs fn(vcpu, opaque) on the vCPU's thread under the lock at its next safe point;

@@ -44,6 +44,23 @@ void vcpu_exit(Vcpu *vcpu)
     vcpu_kick(vcpu);
 }
 
+bool vcpu_is_starved(Vcpu *vcpu)
+{
+    int64_t now = clock_now_ns(CLOCK_TYPE_REALTIME), passed = now - vcpu->seen_ns;
+    struct timespec run = {0};
+    clockid_t clock;
+
+    if (!vcpu->host || pthread_getcpuclockid(vcpu->thread, &clock) != 0 ||
+        clock_gettime(clock, &run) != 0) {
+        return false;
+    }
+    int64_t run_ns = run.tv_sec * NS_PER_SECOND + run.tv_nsec;
+    bool is_starved = (run_ns - vcpu->seen_run_ns) * 2 < passed;
+    vcpu->seen_ns = now;
+    vcpu->seen_run_ns = run_ns;
+    return is_starved;
+}
+
 static void post(Vcpu *vcpu, Work work)
 {
     g_queue_push_tail(&vcpu->work, g_memdup2(&work, sizeof(work)));

@@ -6,6 +6,10 @@
 #include "hw/ioapic.h"
 #include "target/i386/cpu.h"
 
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
 enum { CPU_COUNT = 2, IOREGSEL = 0x00, IOWIN = 0x10 };
 
 static X86Cpu *cpus[CPU_COUNT];
@@ -434,6 +438,45 @@ static void test_directed_eoi(void)
     tear_down();
 }
 
+static void *sleep_until_told(void *semaphore)
+{
+    sem_wait(semaphore);
+    return NULL;
+}
+
+/* A second edge is lost behind one that waits; timers are told if that is the host's doing. */
+static void test_starved(void)
+{
+    Irq pin;
+    sem_t semaphore;
+    pthread_t thread;
+
+    set_up();
+    set(0xf0, 0x1ff);
+    pin = ioapic_pin(ioapic, 11);
+    io_set(0x26, 0x10045);
+    g_assert_cmpint(irq_state(pin), ==, IRQ_DEAF);
+    io_set(0x26, 0x45);
+    g_assert_cmpint(irq_state(pin), ==, IRQ_FREE);
+    irq_raise(pin);
+    irq_lower(pin);
+    g_assert_cmpint(irq_state(pin), ==, IRQ_FREE); /* nobody runs this CPU */
+    sem_init(&semaphore, 0, 0);
+    g_assert_cmpint(pthread_create(&thread, NULL, sleep_until_told, &semaphore), ==, 0);
+    cpus[0]->vcpu.thread = thread;
+    cpus[0]->vcpu.host = (VcpuThread *)&thread; /* not looked into */
+    irq_state(pin);
+    usleep(2000);
+    g_assert_cmpint(irq_state(pin), ==, IRQ_STARVED);
+    cpus[0]->vcpu.host = NULL;
+    g_assert_cmphex(ack(0), ==, 0x45);
+    g_assert_cmpint(irq_state(pin), ==, IRQ_FREE);
+    sem_post(&semaphore);
+    pthread_join(thread, NULL);
+    sem_destroy(&semaphore);
+    tear_down();
+}
+
 static void test_extint_message(void)
 {
     set_up();
@@ -596,6 +639,7 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/msi", test_msi);
     g_test_add_func("/apic/moved-page", test_moved_page);
     g_test_add_func("/apic/directed-eoi", test_directed_eoi);
+    g_test_add_func("/apic/starved", test_starved);
     g_test_add_func("/apic/extint-message", test_extint_message);
     g_test_add_func("/apic/lowest-priority-others", test_lowest_priority_others);
     g_test_add_func("/apic/lint-modes", test_lint_modes);

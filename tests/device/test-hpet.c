@@ -267,9 +267,9 @@ static void test_late(void)
     g_assert_cmpuint(rises[20], ==, 2);
     g_assert_cmpuint(get(TIMER0 + COMPARATOR), ==, 700000);
     g_assert_cmpuint(rises[20], ==, 2);
-    advance_ticks(50000);
+    advance_ticks(7000);
     g_assert_cmpuint(rises[20], ==, 3);
-    advance_ticks(1000000);
+    advance_ticks(1043000);
     g_assert_cmpuint(rises[20], ==, 17);
     clock_virtual_set_ns(clock_now_ns(CLOCK_TYPE_VIRTUAL) + 100 * NS_PER_SECOND);
     rises[20] = 0;
@@ -283,6 +283,38 @@ static void test_late(void)
     advance_ticks(49000);
     g_assert_cmpuint(rises[20], ==, 0);
     advance_ticks(1000);
+    g_assert_cmpuint(rises[20], ==, 1);
+    drop();
+}
+
+static IrqState state;
+
+static IrqState say_state(void *owner, unsigned n)
+{
+    return state;
+}
+
+/* Edges for a CPU that the host does not run come when it does. */
+static void test_starved(void)
+{
+    make("3", "off");
+    hpet_set_output(hpet, 20, (Irq){.set = record, .state = say_state, .n = 20});
+    set(TIMER0, ENABLE | PERIODIC | SET_VALUE | 20 << 9);
+    set(TIMER0 + COMPARATOR, 100000); /* 1 ms */
+    set(CONFIG, 1);
+    state = IRQ_STARVED;
+    advance_ticks(550000);
+    g_assert_cmpuint(rises[20], ==, 0);
+    state = IRQ_FREE;
+    advance_ticks(25000);
+    g_assert_cmpuint(rises[20], >=, 1);
+    advance_ticks(35000);
+    g_assert_cmpuint(rises[20], ==, 6);
+    set(TIMER0, ENABLE | PERIODIC | LEVEL | 20 << 9); /* a level waits by itself */
+    state = IRQ_STARVED;
+    set(STATUS, 1);
+    rises[20] = 0;
+    advance_ticks(100000);
     g_assert_cmpuint(rises[20], ==, 1);
     drop();
 }
@@ -431,6 +463,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/periodic-32", test_periodic_32);
     g_test_add_func("/hpet/flood", test_flood);
     g_test_add_func("/hpet/late", test_late);
+    g_test_add_func("/hpet/starved", test_starved);
     g_test_add_func("/hpet/far", test_far);
     g_test_add_func("/hpet/level", test_level);
     g_test_add_func("/hpet/routes", test_routes);

@@ -17,6 +17,7 @@ typedef struct Dummy {
     bool event;     /* ends a halt */
     bool fail, ended;
     bool deaf; /* atomic: does not leave run(), nor pass a safe point */
+    bool busy; /* atomic: never sleeps */
 } Dummy;
 
 #define DUMMY_COUNT 2
@@ -96,7 +97,9 @@ static void dummy_run(Vcpu *vcpu)
         if (dummy_act(dummy)) {
             return;
         }
-        usleep(20);
+        if (!LOAD(dummy->busy)) {
+            usleep(20);
+        }
     }
 }
 
@@ -364,6 +367,23 @@ static void test_halt(void)
     WAIT_FOR(LOAD(dummies[0].runs) == runs + 1);
     g_assert_false(dummies[0].vcpu.halted);
     end_dummies();
+}
+
+/* How much a busy thread runs is up to the host, but it gets a millisecond at some time. */
+static void test_starved(void)
+{
+    start_dummies();
+    g_assert_true(vcpu_is_starved(&dummies[0].vcpu));
+    vm_start();
+    STORE(dummies[0].busy, true);
+    WAIT_FOR(!vcpu_is_starved(&dummies[0].vcpu));
+    STORE(dummies[0].busy, false);
+    STORE(dummies[0].act, ACT_HALT);
+    WAIT_FOR(dummies[0].vcpu.halted);
+    WAIT_FOR(LOAD(dummies[0].act) == ACT_NONE);
+    WAIT_FOR(vcpu_is_starved(&dummies[0].vcpu));
+    end_dummies();
+    g_assert_false(vcpu_is_starved(&dummies[0].vcpu)); /* no thread */
 }
 
 static unsigned released;
@@ -677,6 +697,7 @@ int main(int argc, char **argv)
     g_test_add_func("/run/vcpu/init-fails", test_init_fails);
     g_test_add_func("/run/vcpu/run-on", test_run_on);
     g_test_add_func("/run/vcpu/halt", test_halt);
+    g_test_add_func("/run/vcpu/starved", test_starved);
     g_test_add_func("/run/vcpu/safe-points", test_safe_points);
     g_test_add_func("/run/vcpu/wait-safe-points", test_wait_safe_points);
     g_test_add_func("/run/vcpu/shared-thread", test_shared_thread);
