@@ -64,6 +64,20 @@ void kvm_events_save(KvmVcpu *kv)
     save_mp_state(kv);
 }
 
+/* #MC goes before an exception that was to be delivered: that instruction meets it again. */
+static void add_machine_check(KvmVcpu *kv, struct kvm_vcpu_events *events)
+{
+    if (__atomic_load_n(&kv->cpu->events, __ATOMIC_SEQ_CST) & CPU_EVENT_MCE) {
+        cpu_clear_event(kv->cpu, CPU_EVENT_MCE);
+        kv->cpu->halted = false;
+        events->exception.injected = 1;
+        events->exception.pending = 0;
+        events->exception.nr = VECTOR_MC;
+        events->exception.has_error_code = 0;
+        events->exception_has_payload = 0;
+    }
+}
+
 void kvm_events_load(KvmVcpu *kv)
 {
     const X86Cpu *cpu = kv->cpu;
@@ -89,6 +103,7 @@ void kvm_events_load(KvmVcpu *kv)
     if (kvm.has_triple_fault_event) {
         events.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
     }
+    add_machine_check(kv, &events);
     result = kvm_vcpu_ioctl(kv, KVM_SET_VCPU_EVENTS, &events);
     if (result < 0) {
         kvm_complain("loading pending events", result);

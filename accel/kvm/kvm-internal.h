@@ -21,7 +21,8 @@ typedef struct KvmVm {
     KvmIrqchip irqchip;
     unsigned slot_count, space_count; /* memory slots there may be, address spaces */
     size_t xsave_size;
-    unsigned mce_banks;
+    unsigned mce_banks;        /* 0: no machine checks */
+    uint64_t mce_capability;   /* bits of MCG_CAP that a CPU may have */
     unsigned dirty_ring_bytes; /* of each vCPU; 0: a log per slot */
     bool has_smm, has_sregs2, has_debugregs, has_xcrs, has_kvmclock_control;
     bool has_exception_payload, has_triple_fault_event, has_ioeventfd_any_length;
@@ -43,8 +44,8 @@ typedef struct KvmVcpu {
     bool was_stopped;    /* the machine was, since it ran last */
     bool has_tsc;        /* tsc_base: the time stamp counter when it parked, less its offset */
     uint64_t tsc_base;
-    bool access_open;    /* an access the guest made completes in the next KVM_RUN */
-    int in_run;          /* atomic: in KVM_RUN, or about to: a kick takes a signal */
+    bool access_open; /* an access the guest made completes in the next KVM_RUN */
+    int in_run;       /* atomic: in KVM_RUN, or about to: a kick takes a signal */
     bool (*target_has_work)(Vcpu *vcpu);
     /* Of the state: what X86Cpu has no place for, as it was saved. */
     struct kvm_vcpu_events events;

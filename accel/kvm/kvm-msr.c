@@ -88,7 +88,10 @@ static bool is_listed(uint32_t msr)
 
 static bool is_offered(const KvmVcpu *kv, const KvmMsrRow *row)
 {
-    if (row->first >= MSR_MCG_STATUS && row->first <= MSR_MCG_CTL && !kvm.mce_banks) {
+    if (row->first == MSR_MCG_STATUS && !kvm.mce_banks) {
+        return false;
+    }
+    if (row->first == MSR_MCG_CTL && !(kvm.mce_capability & MCG_CAP_CTL_P)) {
         return false;
     }
     return row->feature ? cpu_has(kv->cpu, row->feature) : is_listed(row->first);

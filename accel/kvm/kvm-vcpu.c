@@ -410,7 +410,8 @@ static void destroy(KvmVcpu *kv)
 
 static void set_up_mce(KvmVcpu *kv)
 {
-    uint64_t capability = kv->cpu->mcg_cap;
+    uint64_t banks = MIN(kv->cpu->mcg_cap & MCG_CAP_BANKS, kvm.mce_banks);
+    uint64_t capability = banks | (kv->cpu->mcg_cap & kvm.mce_capability & ~MCG_CAP_BANKS);
 
     if (kvm.mce_banks && cpu_has(kv->cpu, FEATURE_MCA)) {
         int result = kvm_vcpu_ioctl(kv, KVM_X86_SETUP_MCE, &capability);

@@ -106,6 +106,11 @@ static void read_capabilities(void)
     kvm.space_count = spaces ? (unsigned)spaces : 1;
     kvm.xsave_size = xsave_size ? (size_t)xsave_size : sizeof(struct kvm_xsave);
     kvm.has_smm = kvm_check(KVM_CAP_X86_SMM) && spaces > 1;
+    kvm.mce_banks = (unsigned)MAX(kvm_check(KVM_CAP_MCE), 0);
+    if (!kvm.mce_banks ||
+        kvm_ioctl(kvm.device, KVM_X86_GET_MCE_CAP_SUPPORTED, &kvm.mce_capability) < 0) {
+        kvm.mce_capability = 0;
+    }
     kvm.has_sregs2 = kvm_check(KVM_CAP_SREGS2);
     kvm.has_debugregs = kvm_check(KVM_CAP_DEBUGREGS);
     kvm.has_xcrs = kvm_check(KVM_CAP_XCRS);

@@ -24,7 +24,6 @@
 #define RESET_DR7 0x400u
 #define RESET_MXCSR 0x1f80
 #define RESET_FCW 0x0040
-#define MCG_CTL_P 0x100u
 
 static X86Cpu *cpus[MAX_CPUS];
 
@@ -71,7 +70,7 @@ static void reset_power_on(X86Cpu *cpu)
     memset(cpu->mtrr_fixed, 0, sizeof(cpu->mtrr_fixed));
     memset(cpu->mtrr_base, 0, sizeof(cpu->mtrr_base));
     memset(cpu->mtrr_mask, 0, sizeof(cpu->mtrr_mask));
-    cpu->mcg_cap = MCE_BANK_COUNT | MCG_CTL_P;
+    cpu->mcg_cap = MCE_BANK_COUNT | MCG_CAP_CTL_P;
     cpu->mcg_status = 0;
     cpu->mcg_ctl = UINT64_MAX;
     memset(cpu->mce_bank, 0, sizeof(cpu->mce_bank));
@@ -162,7 +161,7 @@ static bool cpu_has_work(Vcpu *vcpu)
     if (cpu->wait_for_sipi) {
         return events & (CPU_EVENT_INIT | CPU_EVENT_SIPI);
     }
-    if ((events & (CPU_EVENT_INIT | CPU_EVENT_SMI)) && !cpu->smm) {
+    if (events & CPU_EVENT_MCE || ((events & (CPU_EVENT_INIT | CPU_EVENT_SMI)) && !cpu->smm)) {
         return true;
     }
     if ((events & CPU_EVENT_NMI) && !cpu->nmi_masked) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events between instructions: NMI, interrupts, INIT and SIPI, SMI, in order of priority. */
+/* Events between instructions: INIT and SIPI, machine checks, SMI, NMI, interrupts. */
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/exceptions.h"
@@ -61,11 +61,23 @@ void cpu_take_reset_events(X86Cpu *cpu, int events)
 
 static bool mwait_ends(const X86Cpu *cpu, int events)
 {
-    int ending = CPU_EVENT_LINE | (cpu->smm ? 0 : CPU_EVENT_SMI) |
+    int ending = CPU_EVENT_LINE | CPU_EVENT_MCE | (cpu->smm ? 0 : CPU_EVENT_SMI) |
                  (cpu->nmi_masked ? 0 : CPU_EVENT_NMI) |
                  (cpu->eflags & EFLAGS_IF || cpu->monitor.masked_ends ? CPU_EVENT_INTR : 0);
 
     return events & ending;
+}
+
+/* The guest may have switched machine checks off in the one instruction of an interrupt shadow. */
+static void take_machine_check(X86Cpu *cpu)
+{
+    __atomic_and_fetch(&cpu->events, ~CPU_EVENT_MCE, __ATOMIC_SEQ_CST);
+    cpu->halted = false;
+    if (cpu->cr4 & CR4_MCE) {
+        interrupt_deliver(cpu, VECTOR_MC);
+    } else {
+        exception_shutdown(cpu);
+    }
 }
 
 bool target_process_events(X86Cpu *cpu)
@@ -88,6 +100,10 @@ bool target_process_events(X86Cpu *cpu)
     }
     if (cpu->debugger & DEBUGGER_NO_INTERRUPTS) {
         return false;
+    }
+    if (events & CPU_EVENT_MCE) {
+        take_machine_check(cpu);
+        return true;
     }
     if (events & CPU_EVENT_SMI && !cpu->smm) {
         __atomic_and_fetch(&cpu->events, ~CPU_EVENT_SMI, __ATOMIC_SEQ_CST);

@@ -55,6 +55,7 @@ void on_timer(void);
 void on_apic(void);
 void on_nmi(void);
 void on_serial(void);
+void on_mce(void);
 
 #define MMIO(type, address) (*(volatile type *)(uintptr_t)(address))
 

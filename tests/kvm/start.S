@@ -5,7 +5,7 @@
     .section .text.start, "ax"
     .code32
     .globl  main32, start_cpus_code, start_cpus_size
-    .weak   ap_main, on_timer, on_apic, on_nmi, on_serial   /* a guest has those it needs */
+    .weak   ap_main, on_timer, on_apic, on_nmi, on_serial, on_mce   /* a guest has those it needs */
 main32:
     movl    $stack_top, %esp
     cld
@@ -82,6 +82,7 @@ boot:
     entry   apic_entry, on_apic
     entry   nmi_entry, on_nmi
     entry   serial_entry, on_serial
+    entry   mce_entry, on_mce
 
     .section .reset, "ax"
     .code16

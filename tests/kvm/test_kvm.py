@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "guest"))
 
 from machine import (SCALE, Machine, Skip, boot_sector, emulator, expect,  # noqa: E402
                      expect_in, run_tests)
+from qmp_session import QmpClient  # noqa: E402
 from rsp import Client  # noqa: E402
 
 GUESTS = Path(os.environ.get("KVM_GUESTS", str(ROOT / "build" / "tests" / "kvm")))
@@ -214,6 +215,71 @@ def test_emulation_failure():
     """Code where there is no memory: no KVM fetches that."""
     need_kvm()
     check_failure("nowhere", rb"cannot emulate the instruction on CPU 0 at 0008:[0-9a-f]+ \(")
+
+
+def machine_checks(accel):
+    """mce: what the guest hears, what it may have switched off, what it cannot take."""
+    uncorrected, corrected, fatal = 0xbd80000000000134, 0x9c00000000000151, 0xbd8000000000dead
+    with tempfile.TemporaryDirectory() as folder:
+        console, qmp = Path(folder, "console"), os.path.join(folder, "qmp")
+        with guest("mce", "-cpu", "Nehalem", "-smp", "2", "-debugcon", f"file:{console}",
+                   "-qmp", f"unix:{qmp},server=on,wait=off", accel=accel) as machine, \
+                QmpClient(qmp) as client:
+            client.negotiate()
+            lines = ["ready"]
+
+            def inject(status, address, said, *flags):
+                line = " ".join(["mce", *flags, f"0 2 {status:#x} 1 {address:#x} 0x8c"])
+                expect(machine.monitor(line) == said, line)
+
+            def prints(line):
+                lines.append(line)
+                wait_console(machine, console, "\n".join(lines) + "\n")
+
+            def hears(status, address):
+                prints(f"mce 00000005 {status:016x} {address:016x} 000000000000008c")
+
+            def event(action, recursive=False):
+                data = client.wait_event("MEMORY_FAILURE")["data"]
+                expect(data["recipient"] == "guest" and data["action"] == action, f"{data}")
+                expect(data["flags"]["recursive"] == recursive, f"{data}")
+                return data["flags"]["action-required"]
+
+            wait_console(machine, console, "ready\n")
+            inject(uncorrected, 0x12345000, "")
+            hears(uncorrected, 0x12345000)
+            expect(event("inject"), "software has to act")
+            inject(corrected, 0x1000, "")
+            expect(not event("inject"), "it was corrected")
+            inject(uncorrected, 0x2000, "", "-b")  # the other waits for its SIPI
+            hears(uncorrected | 1 << 62, 0x2000)
+            event("inject")
+            for line, wanted in ((f"1 2 {uncorrected:#x} 1 0 0", "CPU 1: the guest has not switched"),
+                                 (f"0 3 {uncorrected:#x} 1 0 0", "errors of bank 3 are reported"),
+                                 (f"0 10 {uncorrected:#x} 1 0 0", "banks 0 to 9"),
+                                 (f"2 2 {uncorrected:#x} 1 0 0", "this machine has 2"),
+                                 ("0 2 7 1 0 0", "without bit 63")):
+                expect_in(wanted, machine.monitor("mce " + line))
+            inject(fatal, 0x3000, "")
+            hears(fatal, 0x3000)
+            event("inject")
+            inject(uncorrected, 0x4000, "CPU 0 cannot take a machine check now and shuts down\n")
+            expect(event("reset", recursive=True), "the first one was in progress")
+            prints("ready")
+
+
+def test_machine_checks_without_kvm():
+    machine_checks("tcg")
+
+
+def test_machine_checks():
+    need_kvm()
+    machine_checks("kvm")
+
+
+def test_machine_checks_without_irqchip():
+    need_kvm()
+    machine_checks("kvm,kernel-irqchip=off")
 
 
 def test_sse():

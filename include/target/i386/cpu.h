@@ -78,7 +78,8 @@ enum {
     CPU_EVENT_SMI = 1 << 2,
     CPU_EVENT_INIT = 1 << 3,
     CPU_EVENT_SIPI = 1 << 4,
-    CPU_EVENT_LINE = 1 << 5 /* of a CPU in MWAIT: the monitored line was written */
+    CPU_EVENT_LINE = 1 << 5, /* of a CPU in MWAIT: the monitored line was written */
+    CPU_EVENT_MCE = 1 << 6   /* machine_check_inject() */
 };
 
 struct X86Cpu {
