@@ -86,6 +86,9 @@ typedef struct ChardevInfo {
     /* Somebody writes while it is disconnected: reports CHARDEV_OPENED if that is over. */
     void (*check_open)(Chardev *chardev);
     int (*take_fd)(Chardev *chardev);
+    /* Takes a connected socket over, unless it fails; for one that is not connected. */
+    bool (*add_client)(Chardev *chardev, int fd, Error **err);
+    void (*hang_up)(Chardev *chardev); /* soon, as if the other side had */
     void (*set_line)(Chardev *chardev, const ChardevLine *line);
     bool (*get_modem)(Chardev *chardev, unsigned *ret_lines);
     void (*set_modem)(Chardev *chardev, unsigned lines);
@@ -117,6 +120,11 @@ bool chardev_remove(const char *id, Error **err);
  * an open; keys id and mux of `options` are ignored. The old one stays when that fails. */
 bool chardev_change(const char *id, KeyVal *options, Error **err);
 bool chardev_break(const char *id, Error **err);
+/* A socket that somebody has connected becomes the other side; taken over unless it fails. */
+bool chardev_add_client(const char *id, int fd, Error **err);
+/* Ends a connection whose other side may be stuck: soon, and not its label's last. */
+bool chardev_can_hang_up(const Chardev *chardev);
+void chardev_hang_up(Chardev *chardev);
 /* Those below /chardevs, in the order they were made. */
 void chardev_foreach(void (*fn)(const Chardev *chardev, void *opaque), void *opaque);
 /* Names for query-chardev-backends. */

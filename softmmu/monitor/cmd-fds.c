@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands about descriptors that a client hands over on its socket: sets and names of them. */
 #include "softmmu/monitor/monitor-private.h"
+#include "ui/chardev.h"
 #include "util/fd-sets.h"
 
 #include <limits.h>
@@ -146,3 +147,44 @@ static const MonitorCommand closefd_command = {
     .run = run_closefd,
 };
 MONITOR_COMMAND(closefd_command);
+
+/* -- A client that somebody else has let in ---------------------------------------------------- */
+
+/* "vnc", "spice", "dbus-display" are protocols of displays, any other name is a character
+ * device's. */
+static bool add_client(const char *protocol, int fd, Error **err)
+{
+    static const char *const displays[] = {"vnc", "spice", "@dbus-display", NULL};
+
+    if (g_strv_contains(displays, protocol)) {
+        return error_set(err, "there is no remote display that '%s' could join", protocol);
+    }
+    return chardev_add_client(protocol, fd, err);
+}
+
+static bool run_add_client(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    int fd = fd_name_take(values[1].text);
+
+    if (fd < 0) {
+        return error_set(err, "there is no descriptor '%s': getfd gives it its name",
+                         values[1].text);
+    }
+    if (!add_client(values[0].text, fd, err)) {
+        close(fd);
+        return false;
+    }
+    return true;
+}
+
+static const MonitorCommand add_client_command = {
+    .qmp = "add_client",
+    .help = "let a connected socket, as getfd has named it, be the other side of a character "
+            "device that has none",
+    .args = {{"protocol", MONITOR_ARG_WORD},
+             {"fdname", MONITOR_ARG_WORD},
+             {"skipauth", MONITOR_ARG_BOOL, .optional = true},
+             {"tls", MONITOR_ARG_BOOL, .optional = true}},
+    .run = run_add_client,
+};
+MONITOR_COMMAND(add_client_command);

@@ -318,6 +318,45 @@ def test_descriptors():
         expect(client.error_class("getfd", fdname="none") == "GenericError", "no descriptor came")
 
 
+def test_connections():
+    """A socket that somebody else has connected becomes a client; yank ends a connection."""
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder, \
+            host("-chardev", f"socket,id=line,path={folder}/line,server=on,wait=off",
+                 "-chardev", "null,id=null") as machine, QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+
+        def add_client(protocol, kind=socket.SOCK_STREAM):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+            with theirs:
+                request = compact({"execute": "getfd", "arguments": {"fdname": "it"}})
+                socket.send_fds(client.socket, [request], [theirs.fileno()])
+                client.answer(None)
+            ours.settimeout(60 * SCALE)
+            return ours, client.error_class("add_client", protocol=protocol, fdname="it") \
+                if protocol != "line" or kind != socket.SOCK_STREAM \
+                else client.call("add_client", protocol=protocol, fdname="it")
+
+        def filename():
+            return {entry["label"]: entry["filename"] for entry in client.call("query-chardev")}["line"]
+
+        for protocol in ("null", "vnc", "nobody"):
+            expect(add_client(protocol)[1] == "GenericError", f"{protocol} takes a client")
+        expect(add_client("line", socket.SOCK_DGRAM)[1] == "GenericError", "no stream")
+        first, answer = add_client("line")
+        expect(answer == {} and not filename().startswith("disconnected:"), filename())
+        line = {"type": "chardev", "id": "line"}
+        expect(line in client.call("query-yank") and len(client.call("query-yank")) == 2, "who can")
+        expect(client.error_class("yank", instances=[line, {"type": "chardev", "id": "null"}]) ==
+               "DeviceNotFound", "null has no connection")
+        expect(not filename().startswith("disconnected:"), "one of two was yanked")
+        client.answer(client.send("yank", {"instances": [line]}, oob=client.oob))
+        expect(first.recv(1) == b"" and filename().startswith("disconnected:"), "the end of it")
+        with socket.socket(socket.AF_UNIX) as second:
+            second.connect(f"{folder}/line")
+            while filename().startswith("disconnected:"):
+                time.sleep(0.01)
+
+
 # -- What libvirt asks first --
 
 

@@ -93,6 +93,43 @@ bool chardev_break(const char *id, Error **err)
     return chardev != NULL;
 }
 
+/* -- Connections ------------------------------------------------------------------------------- */
+
+/* Of a mux the one below it. */
+static Chardev *worker_of(const Chardev *chardev)
+{
+    return chardev_live(chardev->is_mux ? chardev_mux_base((Chardev *)chardev) : chardev);
+}
+
+static const ChardevInfo *info_of(const Chardev *chardev)
+{
+    return chardev->obj.type->info;
+}
+
+bool chardev_add_client(const char *id, int fd, Error **err)
+{
+    Chardev *chardev = chardev_find_or_suggest(id, err);
+
+    if (!chardev) {
+        return false;
+    }
+    chardev = worker_of(chardev);
+    return info_of(chardev)->add_client
+               ? info_of(chardev)->add_client(chardev, fd, err)
+               : error_set(err, "character device '%s' takes no clients: it is not a socket", id);
+}
+
+bool chardev_can_hang_up(const Chardev *chardev)
+{
+    return !chardev->is_mux && info_of(worker_of(chardev))->hang_up;
+}
+
+void chardev_hang_up(Chardev *chardev)
+{
+    chardev = worker_of(chardev);
+    info_of(chardev)->hang_up(chardev);
+}
+
 /* -- Asking ------------------------------------------------------------------------------------ */
 
 void chardev_foreach(void (*fn)(const Chardev *chardev, void *opaque), void *opaque)

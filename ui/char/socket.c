@@ -361,6 +361,40 @@ static void socket_acceptable(void *opaque)
     }
 }
 
+/* -- What a monitor does ----------------------------------------------------------------------- */
+
+static bool socket_add_client(Chardev *chardev, int fd, Error **err)
+{
+    SocketChardev *self = (SocketChardev *)chardev;
+    int type = 0, is_listening = 0;
+    socklen_t size = sizeof(type);
+
+    if (self->stream.fd >= 0) {
+        return error_set(err, "character device '%s' has a client", chardev->label);
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM) {
+        return error_set(err, "the descriptor is no stream socket");
+    }
+    size = sizeof(is_listening);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening) {
+        return error_set(err, "the descriptor is a socket that waits for clients itself");
+    }
+    connect_cancel(g_steal_pointer(&self->job)); /* whoever it was looking for is here */
+    timer_del(&self->reconnect_timer);
+    socket_connected(self, fd);
+    return true;
+}
+
+/* Later: what asks for it may have come in here. */
+static void socket_hang_up(Chardev *chardev)
+{
+    SocketChardev *self = (SocketChardev *)chardev;
+
+    if (self->stream.fd >= 0) {
+        bottom_half_post(self->hangup);
+    }
+}
+
 /* -- Start-up: until the first client is there ------------------------------------------------- */
 
 /* Through its handshakes, too. The loop does not run yet. */
@@ -585,6 +619,8 @@ static const ChardevInfo socket_info = {
     .update_read = socket_update_read,
     .watch_writable = socket_watch_writable,
     .take_fd = socket_take_fd,
+    .add_client = socket_add_client,
+    .hang_up = socket_hang_up,
 };
 
 static const Field socket_fields[] = {
