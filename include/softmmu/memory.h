@@ -23,11 +23,11 @@ typedef struct FlatView FlatView;
 typedef enum DirtyClient { DIRTY_VGA, DIRTY_MIGRATION, DIRTY_CODE, DIRTY_CLIENT_COUNT } DirtyClient;
 
 struct RamBlock {
-    char *name;    /* "pc.ram", unique */
-    uint8_t *host; /* page aligned, 2 MiB aligned when anonymous */
-    uint64_t size; /* bytes, a multiple of the page size */
-    int fd;        /* backing file or memfd, -1 when anonymous */
-    bool shared, read_only;
+    char *name;                       /* "pc.ram", unique */
+    uint8_t *host;                    /* page aligned, 2 MiB aligned when anonymous */
+    uint64_t size;                    /* bytes, a multiple of the page size */
+    int fd;                           /* backing file or memfd, -1 when anonymous */
+    bool shared, read_only, discards; /* `discards`: what is in it goes with it */
     unsigned references;
     /* A bit per page; for DIRTY_CODE a clear bit means "holds translated code". */
     uint64_t *dirty[DIRTY_CLIENT_COUNT];
@@ -43,9 +43,13 @@ typedef struct RamDesc {
     bool share;              /* memfd, or MAP_SHARED of the file */
     bool memfd;              /* a memfd even when not shared: mapped privately */
     uint64_t huge_page_size; /* memfd: 0 for pages of the ordinary size */
+    uint64_t align;          /* of the mapping, bytes: a power of two; 0: what suits the pages */
     bool prealloc, merge, read_only;
-    bool no_dump; /* left out of core dumps */
-    int policy;   /* MPOL_DEFAULT, or how to take it from these nodes of the host (bit N: node N) */
+    unsigned prealloc_threads; /* that share the work; 0: 1 */
+    bool no_reserve;           /* no swap is set aside for it: writing may find none */
+    bool no_dump;              /* left out of core dumps */
+    bool discards;             /* what a shared file holds is thrown away at the end */
+    int policy; /* MPOL_DEFAULT, or how to take it from these nodes of the host (bit N: node N) */
     uint64_t host_nodes[2];
 } RamDesc;
 

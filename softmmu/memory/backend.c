@@ -15,7 +15,8 @@ typedef struct FileBackend {
     MemoryBackend backend;
     bool share;
     char *mem_path;
-    bool read_only;
+    uint64_t align;
+    bool read_only, discard_data;
 } FileBackend;
 
 typedef struct MemfdBackend {
@@ -34,6 +35,8 @@ static RamDesc describe(const MemoryBackend *backend)
         .name = backend->obj.name ? backend->obj.name : backend->obj.type->name,
         .size = backend->size,
         .prealloc = backend->prealloc,
+        .prealloc_threads = backend->prealloc_threads,
+        .no_reserve = !backend->reserve,
         .merge = backend->merge,
         .no_dump = !backend->dump,
         .policy = backend->policy,
@@ -52,6 +55,13 @@ static bool backend_realize(Object *obj, Error **err)
         error_set(err, "%s needs a size", obj->type->name);
         error_hint(err, "for example size=512M");
         return false;
+    }
+    if (backend->prealloc && !backend->reserve) {
+        return error_set(err, "prealloc=on takes all of the memory, reserve=off as little as "
+                              "possible: leave one of them out");
+    }
+    if (backend->prealloc_threads == 0) {
+        return error_set(err, "prealloc-threads=0: somebody has to do it");
     }
     bool has_nodes = backend->host_nodes[0] || backend->host_nodes[1];
     if (has_nodes && backend->policy == MPOL_DEFAULT) {
@@ -125,6 +135,8 @@ static const FieldType field_type_nodes = {.name = "nodes",
 static const Field backend_fields[] = {
     PROP_SIZE(MemoryBackend, size, .desc = "bytes of guest memory (suffixes K M G T)"),
     PROP(MemoryBackend, prealloc, .desc = "allocate all pages at start"),
+    PROP(MemoryBackend, prealloc_threads, .init = 1, .desc = "so many threads do it"),
+    PROP(MemoryBackend, reserve, .init = true, .desc = "set swap aside for it"),
     PROP(MemoryBackend, merge, .init = true, .desc = "let the host merge equal pages"),
     PROP(MemoryBackend, dump, .init = true, .desc = "include it in core dumps"),
     PROP_ENUM(MemoryBackend, policy, .choices = policies,
@@ -210,8 +222,14 @@ static bool file_realize(Object *obj, Error **err)
     if (!file->mem_path) {
         return error_set(err, "%s needs mem-path, a file or a directory", obj->type->name);
     }
+    if (file->align % TARGET_PAGE_SIZE || file->align & (file->align - 1)) {
+        return error_set(err, "align=%" G_GUINT64_FORMAT ": a power of two, at least 4K",
+                         (guint64)file->align);
+    }
     desc.share = file->share;
     desc.path = file->mem_path;
+    desc.align = file->align;
+    desc.discards = file->discard_data;
     desc.read_only = file->read_only;
     file->backend.block = ram_block_new(&desc, err);
     return file->backend.block != NULL;
@@ -220,6 +238,8 @@ static bool file_realize(Object *obj, Error **err)
 static const Field file_fields[] = {
     PROP(FileBackend, share, .desc = "writes go to the file"),
     PROP(FileBackend, mem_path, .desc = "file, or directory for a file without a name"),
+    PROP_SIZE(FileBackend, align, .desc = "of the mapping; 0: what suits its pages"),
+    PROP(FileBackend, discard_data, .desc = "with share=on: throw its contents away at the end"),
     PROP(FileBackend, read_only, .prop_name = "readonly", .desc = "the guest cannot write"),
     FIELDS_END,
 };

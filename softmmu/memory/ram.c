@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #define HUGE_PAGE (2ull << 20)
-/* Populated in steps, so that what fits is not zeroed in vain for long before the rest fails. */
-#define POPULATE_STEP (256ull << 20)
+/* Populated in steps, so that what fits is not zeroed in vain for long before the rest fails, and
+ * that threads can share them. */
+#define POPULATE_STEP (64ull << 20)
 
 /* Guards `blocks`; a leaf: nothing is called while it is held. */
 static pthread_mutex_t blocks_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -252,10 +253,11 @@ static uint8_t *reserve(uint64_t size, uint64_t align)
 static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
 {
     uint64_t unused;
-    uint64_t align = MAX(HUGE_PAGE, block->fd >= 0 ? file_page_size(block->fd, &unused) : 0);
+    uint64_t pages = block->fd >= 0 ? file_page_size(block->fd, &unused) : TARGET_PAGE_SIZE;
+    uint64_t align = MAX(MAX(HUGE_PAGE, desc->align), pages);
     int protection = desc->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    int flags =
-        MAP_FIXED | (desc->share ? MAP_SHARED : MAP_PRIVATE) | (block->fd < 0 ? MAP_ANONYMOUS : 0);
+    int flags = MAP_FIXED | (desc->share ? MAP_SHARED : MAP_PRIVATE) |
+                (block->fd < 0 ? MAP_ANONYMOUS : 0) | (desc->no_reserve ? MAP_NORESERVE : 0);
 
     block->host = reserve(block->size, align);
     if (!block->host ||
@@ -290,6 +292,8 @@ static bool bind_to_nodes(RamBlock *block, const RamDesc *desc, Error **err)
 /* -- Preallocation ----------------------------------------------------------------------------- */
 
 static __thread sigjmp_buf *touch_failed;
+/* The handler is the process's: one thread at a time has it set. A leaf. */
+static pthread_mutex_t touch_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_sigbus(int signal_number)
 {
@@ -304,8 +308,9 @@ static bool touch_pages(uint8_t *start, uint64_t size)
 {
     struct sigaction action = {.sa_handler = on_sigbus}, saved;
     sigjmp_buf failed;
-    bool ok = false;
+    volatile bool ok = false;
 
+    pthread_mutex_lock(&touch_mutex);
     sigaction(SIGBUS, &action, &saved);
     if (sigsetjmp(failed, 1) == 0) {
         touch_failed = &failed;
@@ -318,37 +323,85 @@ static bool touch_pages(uint8_t *start, uint64_t size)
     }
     touch_failed = NULL;
     sigaction(SIGBUS, &saved, NULL);
+    pthread_mutex_unlock(&touch_mutex);
     return ok;
 }
 
-static bool populate(RamBlock *block, Error **err)
+/* The threads take step after step of the block, until all is there or one has failed. */
+typedef struct Populate {
+    const RamBlock *block;
+    uint64_t next;   /* atomic: offset of the first step that nobody has taken */
+    uint64_t failed; /* atomic: offset of the first that failed, UINT64_MAX: none */
+} Populate;
+
+static void note_failure(Populate *populate, uint64_t at)
 {
-    for (uint64_t at = 0, step; at < block->size; at += step) {
+    uint64_t before = __atomic_load_n(&populate->failed, __ATOMIC_SEQ_CST);
+
+    while (at < before && !__atomic_compare_exchange_n(&populate->failed, &before, at, false,
+                                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        continue;
+    }
+}
+
+static void *populate_steps(void *opaque)
+{
+    Populate *populate = opaque;
+    const RamBlock *block = populate->block;
+
+    while (__atomic_load_n(&populate->failed, __ATOMIC_SEQ_CST) == UINT64_MAX) {
+        uint64_t at = __atomic_fetch_add(&populate->next, POPULATE_STEP, __ATOMIC_SEQ_CST);
         int result;
 
-        step = MIN(POPULATE_STEP, block->size - at);
+        if (at >= block->size) {
+            break;
+        }
+        uint64_t step = MIN(POPULATE_STEP, block->size - at);
         do {
             result = madvise(block->host + at, step, MADV_POPULATE_WRITE);
         } while (result != 0 && errno == EINTR);
-        if (result != 0 && errno == EINVAL && touch_pages(block->host + at, step)) {
-            continue;
-        }
-        if (result != 0) {
-            error_set(err,
-                      "cannot preallocate %" PRIu64 " MiB of guest memory: no room after %" PRIu64
-                      " MiB",
-                      block->size >> 20, at >> 20);
-            error_hint(err, "make more memory or huge pages available, or leave prealloc off");
-            return false;
+        if (result != 0 && !(errno == EINVAL && touch_pages(block->host + at, step))) {
+            note_failure(populate, at);
         }
     }
-    return true;
+    return NULL;
+}
+
+/* The caller's thread works, too; with fewer threads than asked for it only takes longer. */
+static bool populate(RamBlock *block, unsigned thread_count, Error **err)
+{
+    Populate work = {.block = block, .failed = UINT64_MAX};
+    uint64_t steps = (block->size + POPULATE_STEP - 1) / POPULATE_STEP;
+    g_autoptr(GPtrArray) threads = g_ptr_array_new();
+
+    for (uint64_t i = 1; i < MIN(steps, thread_count); i++) {
+        GThread *thread = g_thread_try_new("prealloc", populate_steps, &work, NULL);
+        if (!thread) {
+            break;
+        }
+        g_ptr_array_add(threads, thread);
+    }
+    populate_steps(&work);
+    for (guint i = 0; i < threads->len; i++) {
+        g_thread_join(threads->pdata[i]);
+    }
+    if (work.failed == UINT64_MAX) {
+        return true;
+    }
+    error_set(err,
+              "cannot preallocate %" PRIu64 " MiB of guest memory: no room after %" PRIu64 " MiB",
+              block->size >> 20, work.failed >> 20);
+    error_hint(err, "make more memory or huge pages available, or leave prealloc off");
+    return false;
 }
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static void ram_block_free(RamBlock *block)
 {
+    if (block->host && block->discards) {
+        madvise(block->host, block->size, MADV_REMOVE); /* a wish: not all file systems can */
+    }
     if (block->host) {
         munmap(block->host, block->size + TARGET_PAGE_SIZE);
     }
@@ -371,6 +424,7 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err)
     block->fd = -1;
     block->shared = desc->share;
     block->read_only = desc->read_only;
+    block->discards = desc->discards && desc->share;
     block->references = 1;
     if (desc->size == 0 || desc->size % TARGET_PAGE_SIZE != 0 || desc->size >= 1ull << 52) {
         error_set(err, "memory size %" PRIu64 " of '%s' is not a multiple of 4096", desc->size,
@@ -379,7 +433,7 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err)
     }
     if (!open_backing(block, desc, err) || !map_block(block, desc, err) ||
         !bind_to_nodes(block, desc, err) ||
-        (desc->prealloc && !desc->read_only && !populate(block, err))) {
+        (desc->prealloc && !desc->read_only && !populate(block, desc->prealloc_threads, err))) {
         goto fail;
     }
     size_t bytes = BITMAP_WORDS(block->size / TARGET_PAGE_SIZE) * sizeof(uint64_t);

@@ -31,14 +31,13 @@ static json_t *list_nodes(const MemoryBackend *backend)
     return list;
 }
 
-/* All is reserved. */
 static json_t *describe_backend(const MemoryBackend *backend)
 {
     return json_pack("{s:o, s:I, s:b, s:b, s:b, s:b, s:b, s:o, s:s}", "id",
                      json_text(backend->obj.name), "size", (json_int_t)backend->size, "merge",
                      backend->merge, "dump", backend->dump, "prealloc", backend->prealloc, "share",
-                     backend->block && backend->block->shared, "reserve", true, "host-nodes",
-                     list_nodes(backend), "policy", policy_names[backend->policy]);
+                     backend->block && backend->block->shared, "reserve", backend->reserve,
+                     "host-nodes", list_nodes(backend), "policy", policy_names[backend->policy]);
 }
 
 static bool run_info_memdev(Monitor *monitor, const MonitorValue *values, Error **err)

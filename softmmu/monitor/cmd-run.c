@@ -9,7 +9,12 @@
 
 static bool run_help(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    return monitor_print_help(monitor, values[0].text, err);
+    Error *unknown = NULL;
+
+    if (!monitor_print_help(monitor, values[0].text, &unknown)) {
+        monitor_print_error(monitor, "", unknown);
+    }
+    return true;
 }
 
 static const MonitorCommand help_command = {

@@ -188,7 +188,7 @@ static bool take_arguments(Monitor *monitor, const MonitorCommand *command, cons
 
 /* -- Running ----------------------------------------------------------------------------------- */
 
-static void print_error(Monitor *monitor, const char *before, Error *error)
+void monitor_print_error(Monitor *monitor, const char *before, Error *error)
 {
     monitor_printf(monitor, "%s%s\n", before, error_message(error));
     if (error_hint_text(error)) {
@@ -201,7 +201,7 @@ void monitor_show_answer(Monitor *monitor, const MonitorCommand *command, json_t
                          Error *error)
 {
     if (error) {
-        print_error(monitor, "Error: ", error);
+        monitor_print_error(monitor, "Error: ", error);
     } else if (result && command->print) {
         command->print(monitor, result);
     }
@@ -221,7 +221,7 @@ void monitor_run_line(Monitor *monitor, const char *line)
         return;
     }
     if (!monitor_find_command(&arguments, &command, &error)) {
-        print_error(monitor, "", error);
+        monitor_print_error(monitor, "", error);
         return;
     }
     if (!command) {
@@ -232,7 +232,7 @@ void monitor_run_line(Monitor *monitor, const char *line)
         g_auto(GStrv) names = g_strsplit(command->name, "|", 2);
         error_prefix(&error, "%s: ", names[0]);
         error_hint(&error, "Try \"help %s\" for more information", names[0]);
-        print_error(monitor, "", error);
+        monitor_print_error(monitor, "", error);
         return;
     }
     json_t *result = NULL;

@@ -71,6 +71,7 @@ bool monitor_find_command(const char **text, const MonitorCommand **ret_command,
 const MonitorCommand *monitor_find_qmp(const char *name);
 /* Prints the help of a command ("info mem"), of a group ("info") or of all (NULL). */
 bool monitor_print_help(Monitor *monitor, const char *name, Error **err);
+
 /* -- complete.c -------------------------------------------------------------------------------- */
 
 /* See ReadlineOps.complete. */
@@ -93,6 +94,8 @@ const char *monitor_completed_argument(unsigned index);
 
 /* Runs one line; errors are printed. Afterwards monitor->pending may be set. */
 void monitor_run_line(Monitor *monitor, const char *line);
+/* The message and below it the hint; takes the error over. */
+void monitor_print_error(Monitor *monitor, const char *before, Error *error);
 /* Prints what a command has given: a result, or an error. Takes both over. */
 void monitor_show_answer(Monitor *monitor, const MonitorCommand *command, json_t *result,
                          Error *error);

@@ -78,7 +78,8 @@ static void test_errors(void)
     check("trace-event no_such on", "Error: no trace point matches 'no_such'\r\n");
     check("trace-event x maybe", "Error: 'maybe' is neither on nor off\r\n");
     check("nmi", "Error: this machine has no CPU\r\n");
-    check("help nope", "Error: unknown command: 'nope'\r\n");
+    check("help nope", "unknown command: 'nope'\r\n");
+    check("help info statsu", "unknown command: 'info statsu'\r\nDid you mean 'info status'?\r\n");
 }
 
 static void test_commands(void)
@@ -234,7 +235,8 @@ static void test_completion(void)
         {"watchdog_action p", "pause poweroff"},
         {"device_add isa-ser", "isa-serial"},
         {"device_add isa-serial,iob", "isa-serial,iobase="},
-        {"object_add memory-backend-memfd,id=a,prea", "memory-backend-memfd,id=a,prealloc="},
+        {"object_add memory-backend-memfd,id=a,prea",
+         "memory-backend-memfd,id=a,prealloc-threads= memory-backend-memfd,id=a,prealloc="},
         {"object_add memory-backend-memfd,prealloc=o",
          "memory-backend-memfd,prealloc=off memory-backend-memfd,prealloc=on"},
         {"chardev-add ring", "ringbuf,"},

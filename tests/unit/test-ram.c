@@ -72,10 +72,15 @@ static void test_ram_kinds(void)
     g_autofree char *dir = g_dir_make_tmp("test-memory-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "ram", NULL);
     g_autoptr(Error) err = NULL;
-    RamDesc descs[] = {
+    const RamDesc descs[] = {
         {.name = "anonymous", .size = 4 << 20, .merge = true, .prealloc = true},
         {.name = "memfd", .size = 4 << 20, .share = true, .prealloc = true},
-        {.name = "directory", .size = 1 << 20, .path = dir},
+        {.name = "threads",
+         .size = 132 << 20,
+         .share = true,
+         .prealloc = true,
+         .prealloc_threads = 3},
+        {.name = "directory", .size = 1 << 20, .path = dir, .no_reserve = true},
         {.name = "file", .size = 1 << 20, .path = path, .share = true},
     };
 
@@ -89,6 +94,19 @@ static void test_ram_kinds(void)
         ram_block_unref(block);
     }
     struct stat st;
+    RamDesc emptied = {.name = "emptied",
+                       .size = 1 << 20,
+                       .path = path,
+                       .share = true,
+                       .align = 16 << 20,
+                       .discards = true};
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_blocks, >, 0);
+    RamBlock *aligned = ram_block_new(&emptied, NULL);
+    g_assert_cmphex((uintptr_t)aligned->host % emptied.align, ==, 0);
+    ram_block_unref(aligned);
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_blocks, ==, 0);
     RamDesc longer = {.name = "longer", .size = 2 << 20, .path = path, .share = true};
 
     g_assert_cmpint(stat(path, &st), ==, 0);
@@ -210,6 +228,9 @@ static void test_backend_errors(void)
         {"memory-backend-file", "size=4M,mem-path=/nonexistent/x", "/nonexistent/x"},
         {"memory-backend-memfd", "size=4M,hugetlbsize=2M", "needs hugetlb=on"},
         {"memory-backend-memfd", "size=4M,hugetlb=on,hugetlbsize=3M", "power of two"},
+        {"memory-backend-ram", "size=4M,prealloc=on,reserve=off", "leave one of them out"},
+        {"memory-backend-ram", "size=4M,prealloc-threads=0", "somebody has to do it"},
+        {"memory-backend-file", "size=4M,mem-path=/tmp,align=12K", "a power of two, at least 4K"},
         {"memory-backend-ram", "szie=4M", "did you mean 'size'?"},
     };
 
