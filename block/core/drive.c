@@ -255,6 +255,10 @@ Drive *drive_new(const char *text, Error **err)
         return NULL;
     }
     id = keyval_get(kv, "id") ? g_strdup(keyval_get(kv, "id")) : default_id(&place);
+    if (!*id || strchr(id, '/')) {
+        error_set(err, "id '%s': a drive needs one without '/'", id);
+        return NULL;
+    }
     if (object_child(object_container("/drives"), id)) {
         error_set(err, "duplicate drive id '%s'", id);
         return NULL;

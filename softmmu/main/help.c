@@ -124,7 +124,7 @@ static char *answer(const ConfigItem *item)
 
     switch (id) {
     case OPT_HELP:
-        return options_help();
+        return item->text ? options_help_of(item->text) : options_help();
     case OPT_VERSION:
         return options_version();
     case OPT_CPU:

@@ -252,6 +252,19 @@ bool config_add(Config *config, const char *name, const char *text, const char *
 
 /* -- Command line ------------------------------------------------------------------------------ */
 
+/* "help" for an option that takes keys, or one of a few words, and has no list of its own. Where a
+ * name or a file comes first it may be called so. */
+static bool asks_for_keys(const OptionRow *row, const char *argument)
+{
+    if (!row->arg || !row->help || row->refused || strstr(row->help, "help lists") ||
+        (strcmp(argument, "help") != 0 && strcmp(argument, "?") != 0)) {
+        return false;
+    }
+    g_autofree char *first = g_strndup(row->arg, strcspn(row->arg, ","));
+    bool is_choice = !strpbrk(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return is_choice || (strchr(first, '=') && !strstr(first, "]NAME") && !strstr(first, "]FILE"));
+}
+
 static bool parse_option(Config *config, const char *name, const char *argument, bool *ret_taken,
                          Error **err)
 {
@@ -268,6 +281,9 @@ static bool parse_option(Config *config, const char *name, const char *argument,
     g_autofree char *origin = takes_argument && argument ? g_strdup_printf("-%s %s", name, argument)
                                                          : g_strdup_printf("-%s", name);
     *ret_taken = takes_argument;
+    if (takes_argument && argument && asks_for_keys(row, argument)) {
+        return config_add(config, "help", name, origin, err);
+    }
     if (!config_add(config, name, takes_argument ? argument : NULL, origin, err)) {
         error_prefix(err, "%s: ", origin);
         return false;
@@ -395,6 +411,17 @@ static void append_row_help(const OptionRow *row, GString *text)
 char *options_version(void)
 {
     return g_strdup("QEMU emulator version " QEMU_COMPAT_VERSION " (Mimus " MIMUS_VERSION ")\n");
+}
+
+char *options_help_of(const char *name)
+{
+    const OptionRow *row = find_row(name, NULL);
+    GString *text = g_string_new(NULL);
+
+    if (row) {
+        append_row_help(row, text);
+    }
+    return g_string_free(text, FALSE);
 }
 
 char *options_help(void)

@@ -127,6 +127,8 @@ char *config_text(const Config *config);
 
 /* Text of -help; caller frees. */
 char *options_help(void);
+/* What -help says of one option. */
+char *options_help_of(const char *name);
 char *options_version(void);
 
 /* Prints the answer to the first item that asks for help (-device help, -machine pc,help...); false

@@ -196,6 +196,7 @@ HELP = [
     ("-device isa-serial,help", "chardev"), ("-d help", "in_asm"), ("-trace help", "ide_command"),
     ("-chardev help", "socket"), ("-object help", "memory-backend-ram"),
     ("-machine pc,help", "memory.size"), ("-drive help", "format"),
+    ("-action help", "poweroff|pause"), ("-smp help", "cores=N"), ("-vga help", "display adapter"),
 ]
 
 

@@ -165,7 +165,7 @@ static void test_errors(void)
     ask(&client, "{\"execute\":\"human-monitor-command\"}",
         GENERIC("Parameter 'command-line' is missing"));
     ask(&client, "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":1}}",
-        GENERIC("Parameter 'command-line' takes a value of another type: string"));
+        GENERIC("Parameter 'command-line' wants a value of type string"));
     g_autofree char *twice = answer_of(&client, "{\"execute\":\"stop\",\"execute\":\"stop\"}");
     g_assert_nonnull(strstr(twice, "JSON parse error at character "));
     g_assert_nonnull(strstr(twice, "duplicate object key"));

@@ -122,7 +122,7 @@ static bool check_object(const JsonType *type, const json_t *value, const char *
 bool json_type_check(const JsonType *type, const json_t *value, const char *where, Error **err)
 {
     if (!is_of_kind(type->kind, value)) {
-        return error_set(err, "Parameter '%s' takes a value of another type: %s", where,
+        return error_set(err, "Parameter '%s' wants a value of type %s", where,
                          kind_names[type->kind]);
     }
     switch (type->kind) {
