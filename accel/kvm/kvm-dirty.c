@@ -6,6 +6,13 @@
  *
  * A ring entry names slot and page. The entries a vCPU has put there are taken, marked and handed
  * back; the kernel write-protects the pages anew when told so (KVM_RESET_DIRTY_RINGS).
+ *
+ * A ring is never full to its last entry: a vCPU leaves the guest before. But there are KVMs in
+ * software that note each store and look whether there is room only now and then. They write over
+ * what nobody has taken, so all pages count as written, and go on further on in the ring than we
+ * do: the entries between are handed back as if they were taken, up to the next that is written.
+ * A vCPU with so much in between that it never gets to write one has some handed back blindly:
+ * fewer than it is ahead, or its ring would not be full for it.
  */
 #include "accel/kvm/kvm-slots.h"
 
@@ -52,24 +59,95 @@ void kvm_dirty_collect(unsigned space, const KvmSlot *slot)
 
 /* -- Rings ------------------------------------------------------------------------------------- */
 
+static uint32_t ring_entries(void)
+{
+    return (uint32_t)(kvm.dirty_ring_bytes / sizeof(struct kvm_dirty_gfn));
+}
+
+static struct kvm_dirty_gfn *ring_entry(const KvmVcpu *kv, uint32_t number)
+{
+    return &kv->dirty_ring[number % ring_entries()];
+}
+
+static bool is_written(const struct kvm_dirty_gfn *entry)
+{
+    return __atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY;
+}
+
+static void hand_back(KvmVcpu *kv, uint32_t count)
+{
+    for (; count > 0; count--) {
+        __atomic_store_n(&ring_entry(kv, kv->dirty_next++)->flags, KVM_DIRTY_GFN_F_RESET,
+                         __ATOMIC_RELEASE);
+    }
+}
+
+/* Entries up to the next written one, of `count` that follow; 0: there is none. */
+static uint32_t find_written(const KvmVcpu *kv, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_written(ring_entry(kv, kv->dirty_next + i))) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void mark_all(void)
+{
+    for (unsigned space = 0; space < kvm.space_count; space++) {
+        GArray *slots = kvm_slots(space);
+
+        for (guint i = 0; i < slots->len; i++) {
+            const KvmSlot *slot = &g_array_index(slots, KvmSlot, i);
+
+            if (slot->size && slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
+                ram_block_mark_dirty(slot->block, slot->block_offset, slot->size);
+            }
+        }
+    }
+}
+
 static uint32_t collect_ring(KvmVcpu *kv)
 {
-    uint32_t size = (uint32_t)(kvm.dirty_ring_bytes / sizeof(*kv->dirty_ring)), count = 0;
+    uint32_t size = ring_entries(), count = 0;
 
-    for (;;) {
-        struct kvm_dirty_gfn *entry = &kv->dirty_ring[kv->dirty_next % size];
-        const KvmSlot *slot;
+    while (count < size) {
+        const struct kvm_dirty_gfn *entry = ring_entry(kv, kv->dirty_next);
+        uint32_t step = 1;
 
-        if (!(__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY)) {
-            return count;
+        if (is_written(entry)) {
+            const KvmSlot *slot = kvm_slot_find(entry->slot);
+
+            if (slot) {
+                mark_page(slot, entry->offset);
+            }
+        } else {
+            step = kv->dirty_overrun ? find_written(kv, size - count) : 0;
         }
-        slot = kvm_slot_find(entry->slot);
-        if (slot) {
-            mark_page(slot, entry->offset);
+        if (!step) {
+            break;
         }
-        __atomic_store_n(&entry->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
-        kv->dirty_next++;
-        count++;
+        hand_back(kv, step);
+        count += step;
+    }
+    if (count == size) {
+        kvm_complain("keeping within a ring of written pages", -ENOBUFS);
+        kv->dirty_overrun = true;
+        mark_all();
+    } else if (count) {
+        kv->dirty_overrun = false;
+    }
+    kv->dirty_stuck &= !count;
+    return count;
+}
+
+static void reset_rings(void)
+{
+    int result = kvm_ioctl(kvm.fd, KVM_RESET_DIRTY_RINGS, NULL);
+
+    if (result < 0) {
+        kvm_complain("handing ring entries back", result);
     }
 }
 
@@ -83,12 +161,23 @@ void kvm_dirty_ring_collect(void)
         count += kv && kv->dirty_ring ? collect_ring(kv) : 0;
     }
     if (count) {
-        int result = kvm_ioctl(kvm.fd, KVM_RESET_DIRTY_RINGS, NULL);
-
-        if (result < 0) {
-            kvm_complain("handing ring entries back", result);
-        }
+        reset_rings();
     }
+}
+
+/* Others may be in KVM_RUN: their rings are left alone. */
+void kvm_dirty_ring_full(KvmVcpu *kv)
+{
+    uint32_t count = collect_ring(kv);
+
+    if (!count && kv->dirty_overrun && kv->dirty_stuck) {
+        count = ring_entries() / 4;
+        hand_back(kv, count);
+    }
+    if (count) {
+        reset_rings();
+    }
+    kv->dirty_stuck = kv->dirty_overrun;
 }
 
 bool kvm_dirty_ring_init(KvmVcpu *kv, Error **err)

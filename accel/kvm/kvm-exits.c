@@ -140,7 +140,7 @@ static bool handle_msr(KvmVcpu *kv)
 
 static bool handle_dirty_ring(KvmVcpu *kv)
 {
-    kvm_dirty_ring_collect();
+    kvm_dirty_ring_full(kv);
     return true;
 }
 

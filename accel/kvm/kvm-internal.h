@@ -55,6 +55,8 @@ typedef struct KvmVcpu {
     void *xsave; /* when the kernel's image is larger than X86Cpu's */
     struct kvm_dirty_gfn *dirty_ring;
     uint32_t dirty_next;
+    bool dirty_overrun; /* the kernel is ahead of dirty_next by entries that are lost */
+    bool dirty_stuck;   /* ...and had no room for another, with nothing to take since */
     uint64_t exits[KVM_EXIT_REASONS], runs, interrupts, kicks; /* statistics */
 } KvmVcpu;
 
@@ -103,8 +105,10 @@ void kvm_slots_unfollow(void);
 /* The slots that show [start, end) of `block` to the guest are asked which pages were written. */
 bool kvm_dirty_init(Error **err);
 bool kvm_dirty_ring_init(KvmVcpu *kv, Error **err);
-/* Pages that the ring names become dirty ones of ours. Under the lock. */
+/* Pages that the rings name become dirty ones of ours. Under the lock, behind a closed gate. */
 void kvm_dirty_ring_collect(void);
+/* The kernel says that this vCPU cannot go on before its ring is emptied. Under the lock. */
+void kvm_dirty_ring_full(KvmVcpu *kv);
 
 /* -- kvm-posted.c ------------------------------------------------------------------------------ */
 

@@ -6,7 +6,8 @@
  *
  * A new view is compared with the slots there are. What stayed the same stays; the rest goes, then
  * what is new comes. A vCPU that ran in between would miss memory that only changed its bounds or
- * rights, which for an instruction fetch is fatal: then the others are kept out of KVM_RUN.
+ * rights, which for an instruction fetch is fatal: then the others are kept out of KVM_RUN. So they
+ * are while a slot whose written pages are logged goes, or their last stores would not be told.
  */
 #include "accel/kvm/kvm-slots.h"
 
@@ -171,7 +172,8 @@ static void replace_slots(unsigned space, GArray *wanted)
 
     for (guint i = 0; i < old->len; i++) {
         const KvmSlot *slot = &g_array_index(old, KvmSlot, i);
-        close_gate |= !find_same(wanted, slot) && is_split(slot, wanted);
+        close_gate |= !find_same(wanted, slot) &&
+                      (slot->flags & KVM_MEM_LOG_DIRTY_PAGES || is_split(slot, wanted));
     }
     if (close_gate) {
         kvm_gate_close();
@@ -217,7 +219,9 @@ void kvm_slots_update_flags(RamBlock *block)
                 continue;
             }
             if (!log) {
+                kvm_gate_close();
                 kvm_dirty_collect(space, slot);
+                kvm_gate_open();
             }
             slot->flags = (slot->flags & ~(unsigned)KVM_MEM_LOG_DIRTY_PAGES) | log;
             set_region(space, slot, false);
