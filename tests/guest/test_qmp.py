@@ -357,6 +357,38 @@ def test_connections():
                 time.sleep(0.01)
 
 
+def test_dirty_rate():
+    """Nothing changes; then all memory does, which is a file that is written from here."""
+    size = 64 << 20
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder:
+        path = os.path.join(folder, "ram")
+        with host("-machine", "pc,memory-backend=ram", "-object",
+                  f"memory-backend-file,id=ram,size={size},mem-path={path},share=on",
+                  "-m", "64") as machine, QmpClient(machine.paths[0]) as client:
+            client.negotiate()
+            expect(client.call("query-dirty-rate")["status"] == "unstarted", "before")
+            for arguments in ({"calc-time": 0}, {"calc-time": 61}, {"calc-time": 1, "sample-pages": 1}):
+                expect(client.error_class("calc-dirty-rate", **arguments) == "GenericError",
+                       f"{arguments}")
+
+            def measure(change):
+                client.call("calc-dirty-rate", **{"calc-time": 1, "sample-pages": 4096})
+                while (result := client.call("query-dirty-rate"))["status"] == "measuring":
+                    change()
+                expect(result["status"] == "measured" and result["calc-time"] == 1, f"{result}")
+                return result["dirty-rate"]
+
+            def write():
+                with open(path, "r+b") as file:
+                    for _ in range(size >> 20):
+                        file.write(os.urandom(4096) * 256)
+
+            rate = measure(lambda: time.sleep(0.05))
+            expect(rate == 0, f"{rate} MiB/s in a machine that stands still")
+            rate = measure(write)
+            expect(0 < rate <= size >> 20, f"{rate} MiB/s of {size >> 20}")
+
+
 # -- What libvirt asks first --
 
 
