@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Works until a byte has come on COM1, a timer's interrupt and a round of the second CPU, checking
- * each answer: ports, strings, memory of devices. What stops of the machine lose or double shows. */
+ * each answer: ports, strings, memory of devices. What stops of the machine lose or double shows.
+ */
 #include "kvm-guest.h"
 
 #define PCI_ADDRESS 0xcf8

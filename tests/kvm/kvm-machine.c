@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine that tests of accel/kvm share. */
+/* The machine that tests of vCPUs share. */
 #include "tests/kvm/kvm-machine.h"
 
 #include <string.h>
@@ -118,6 +118,9 @@ void load_code(unsigned index, const uint8_t *code, const uint8_t *code_end)
     cpu->gpr[R_RSP] = STACKS + (index + 1) * 4096;
     cpu->wait_for_sipi = cpu->halted = cpu->vcpu.halted = false;
     cpu_update_mode(cpu);
+    for (unsigned n = 0; n < SEG_COUNT; n++) {
+        cpu_update_segment(cpu, n);
+    }
 }
 
 void let_run(unsigned microseconds)
@@ -135,6 +138,11 @@ void run_to_halt(unsigned index)
         let_run(1000);
     }
     vm_stop(RUN_STATE_PAUSED);
+}
+
+bool machine_unusable(void)
+{
+    return unusable;
 }
 
 bool skipped(void)
@@ -191,10 +199,12 @@ static void look_for_kvm(void)
     }
 }
 
-void machine_init(void)
+void machine_init(bool needs_kvm)
 {
     main_loop_set(loop_new("main", &machine_loop_lock, NULL));
     machine_lock();
     make_memory();
-    look_for_kvm();
+    if (needs_kvm) {
+        look_for_kvm();
+    }
 }

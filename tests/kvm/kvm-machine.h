@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A machine for tests of accel/kvm: RAM, two CPUs that begin in flat 32-bit code, no devices. Under
- * the machine lock. */
+/* A machine for tests of accel/kvm and of what all accelerators do: RAM, two CPUs that begin in
+ * flat 32-bit code, no devices. Under the machine lock. */
 #ifndef TESTS_KVM_MACHINE_H
 #define TESTS_KVM_MACHINE_H
 
@@ -19,8 +19,10 @@
 extern RamBlock *ram;
 extern Region root, io_root, hole;
 
-/* Memory, and a look whether there is a KVM: else each test is skipped, as skipped() says. */
-void machine_init(void);
+/* Memory, and a look whether a KVM that is needed is there: else the machine is unusable and each
+ * test is skipped, as skipped() says. */
+void machine_init(bool needs_kvm);
+bool machine_unusable(void);
 bool skipped(void);
 
 /* Makes the machine's accelerator and CPUs anew. */

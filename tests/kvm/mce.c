@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes machine checks: has bank 2 reported, sleeps, and prints MCG_STATUS and the bank for each #MC.
- * It clears both then, but for the error code DEADh. */
+/* Takes machine checks: has bank 2 reported, sleeps, and prints MCG_STATUS and the bank for each
+ * #MC. It clears both then, but for the error code DEADh. */
 #include "kvm-guest.h"
 
 #define MCG_CAP 0x179

@@ -551,7 +551,7 @@ static void test_kvmclock(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    machine_init();
+    machine_init(true);
     g_test_add_func("/kvm/runs", test_runs);
     g_test_add_func("/kvm/events", test_events);
     g_test_add_func("/kvm/descriptors", test_descriptors);

@@ -176,7 +176,7 @@ static void test_machines(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    machine_init();
+    machine_init(true);
     g_test_add_func("/kvm/transfer", test_transfer);
     g_test_add_func("/kvm/machines", test_machines);
     return g_test_run();

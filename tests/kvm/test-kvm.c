@@ -207,7 +207,7 @@ static void test_splits(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    machine_init();
+    machine_init(true);
     g_test_add_func("/kvm/log", test_log);
     g_test_add_func("/kvm/rings", test_rings);
     g_test_add_func("/kvm/small-ring", test_small_ring);
