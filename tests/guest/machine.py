@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What guest tests share: the machine library of tools/vmtest, guests made on first use, TAP."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -28,13 +29,19 @@ def expect_in(wanted, text):
     expect(wanted in text, f"{wanted!r} is not in {text!r}")
 
 
-def need_kvm():
-    """A /dev/kvm that makes virtual machines, whatever they can run; else the test is skipped."""
+@functools.cache
+def kvm_refusal():
+    """Why KVM makes no virtual machine here; None: it does. Asked once for all."""
     done = subprocess.run([emulator(), "-accel", "kvm", "-display", "none", "-nodefaults", "-S",
                            "-monitor", "stdio"], input="quit\n", capture_output=True, text=True,
                           timeout=60 * SCALE, check=False)
-    if done.returncode:
-        raise Skip(f"no usable /dev/kvm: {done.stderr.strip()}")
+    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else None
+
+
+def need_kvm():
+    """A /dev/kvm that makes virtual machines, whatever they can run; else the test is skipped."""
+    if kvm_refusal():
+        raise Skip(f"no usable /dev/kvm: {kvm_refusal()}")
 
 
 def made(make, *arguments):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "guest"))
 
 from machine import (SCALE, Machine, Skip, boot_sector, emulator, expect,  # noqa: E402
-                     expect_in, run_tests)
+                     expect_in, need_kvm, run_tests)
 from qmp_session import QmpClient  # noqa: E402
 from rsp import Client  # noqa: E402
 
@@ -35,19 +35,6 @@ def run(accel, *arguments, end="quit"):
     done = subprocess.run(command, input="quit\n", capture_output=True, text=True, check=False,
                           timeout=60 * SCALE)
     return done.returncode, done.stdout, done.stderr
-
-
-@functools.cache
-def kvm_refusal():
-    status, _, errors = run("kvm")
-    return errors.strip() or "it does not start" if status else None
-
-
-def need_kvm():
-    """A /dev/kvm that makes virtual machines, whatever they can run."""
-    refusal = kvm_refusal()
-    if refusal:
-        raise Skip(f"no usable /dev/kvm: {refusal}")
 
 
 @functools.cache

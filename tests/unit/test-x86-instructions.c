@@ -18,17 +18,9 @@ static void tear_down(void)
     mock_cpu_free(cpu);
 }
 
-static Insn make_insn(unsigned operand_bits)
-{
-    return (Insn){.length = 2,
-                  .operand_bits = (uint8_t)operand_bits,
-                  .address_bits = 32,
-                  .memory_operand = INSN_NO_REG};
-}
-
 static InsnResult run(InsnHelper *helper, unsigned operand_bits)
 {
-    Insn insn = make_insn(operand_bits);
+    Insn insn = mock_insn(operand_bits);
 
     return helper(cpu, &insn);
 }
@@ -220,7 +212,7 @@ static void test_pusha_popa(void)
 
 static void test_enter_leave(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -303,7 +295,7 @@ static void test_daa_das(void)
 
 static void test_ascii(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -342,7 +334,7 @@ static void test_ascii(void)
 
 static Insn port_insn(uint8_t opcode, unsigned operand_bits)
 {
-    Insn insn = make_insn(operand_bits);
+    Insn insn = mock_insn(operand_bits);
 
     insn.opcode = opcode;
     insn.bytes[0] = opcode;

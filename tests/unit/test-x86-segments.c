@@ -14,12 +14,6 @@ static void tear_down(void)
     mock_cpu_free(cpu);
 }
 
-static Insn make_insn(unsigned operand_bits)
-{
-    return (Insn){
-        .length = 2, .operand_bits = (uint8_t)operand_bits, .memory_operand = INSN_NO_REG};
-}
-
 static uint64_t stacked(unsigned n, unsigned size)
 {
     return mock_peek(cpu->gpr[R_RSP] + n * size, size);
@@ -125,7 +119,7 @@ static void test_null_stack(void)
 
 static void test_mov_pop_segment(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -155,7 +149,7 @@ static void test_mov_pop_segment(void)
 
 static void test_load_far_pointer(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -191,7 +185,7 @@ static void test_queries(void)
         {SEL_CONFORMING0 | 3, 0xcf9e00, 0xffffffff, true, false},
         {SEL_TSS | 3, 0, 0, false, false}, /* DPL 0 */
     };
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     insn.operands[0] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RDX, .size = 4};
     insn.operands[1] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RCX, .size = 2};
@@ -224,7 +218,7 @@ static void test_queries(void)
 
 static void test_arpl(void)
 {
-    Insn insn = make_insn(16);
+    Insn insn = mock_insn(16);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -244,7 +238,7 @@ static void test_arpl(void)
 
 static void test_bases(void)
 {
-    Insn insn = make_insn(64);
+    Insn insn = mock_insn(64);
 
     set_up();
     mock_enter_long(cpu, 0);
@@ -272,7 +266,7 @@ static void test_long_queries(void)
 {
     static const uint16_t seen_by_lar = 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12;
     static const uint16_t seen_by_lsl = 1 << 2 | 1 << 9 | 1 << 11;
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     insn.operands[0] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RDX, .size = 4};
     insn.operands[1] = (InsnOperand){.kind = OPERAND_REG, .reg = R_RCX, .size = 2};

@@ -18,15 +18,9 @@ static void tear_down(void)
     mock_cpu_free(cpu);
 }
 
-static Insn make_insn(unsigned operand_bits)
-{
-    return (Insn){
-        .length = 2, .operand_bits = (uint8_t)operand_bits, .memory_operand = INSN_NO_REG};
-}
-
 static InsnResult run_int(unsigned vector)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     insn.immediate = vector;
     return helper_int(cpu, &insn);
@@ -34,7 +28,7 @@ static InsnResult run_int(unsigned vector)
 
 static InsnResult run_iret(unsigned operand_bits)
 {
-    Insn insn = make_insn(operand_bits);
+    Insn insn = mock_insn(operand_bits);
 
     return helper_iret(cpu, &insn);
 }
@@ -561,7 +555,7 @@ static void test_debug(void)
 /* Traps push RF clear whatever it was; INT1 asks no DPL and marks its errors external. */
 static void test_traps(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 3);
@@ -606,7 +600,7 @@ static void test_idt_limit(void)
 
 static void test_into_bound_ud(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);

@@ -18,15 +18,9 @@ static void tear_down(void)
     mock_cpu_free(cpu);
 }
 
-static Insn make_insn(unsigned operand_bits)
-{
-    return (Insn){
-        .length = 2, .operand_bits = (uint8_t)operand_bits, .memory_operand = INSN_NO_REG};
-}
-
 static Insn far_insn(unsigned operand_bits, uint16_t selector, uint64_t offset)
 {
-    Insn insn = make_insn(operand_bits);
+    Insn insn = mock_insn(operand_bits);
 
     insn.immediate = (int64_t)offset;
     insn.immediate2 = selector;
@@ -49,7 +43,7 @@ static InsnResult run_call(uint16_t selector, uint64_t offset)
 
 static InsnResult run_ret(unsigned operand_bits, unsigned release)
 {
-    Insn insn = make_insn(operand_bits);
+    Insn insn = mock_insn(operand_bits);
 
     insn.opcode = release ? 0xca : 0xcb;
     insn.immediate = release;
@@ -135,7 +129,7 @@ static void test_jumps(void)
 
 static void test_long_jump(void)
 {
-    Insn insn = make_insn(64);
+    Insn insn = mock_insn(64);
 
     set_up();
     mock_enter_compatibility(cpu, 0);
@@ -288,7 +282,7 @@ static void test_ret_errors(void)
 
 static void test_syscall(void)
 {
-    Insn insn = make_insn(64);
+    Insn insn = mock_insn(64);
 
     set_up();
     mock_enter_long(cpu, 3);
@@ -324,7 +318,7 @@ static void test_syscall(void)
 
 static void test_sysret_canonical(void)
 {
-    Insn insn = make_insn(64);
+    Insn insn = mock_insn(64);
 
     for (unsigned is_amd = 0; is_amd < 2; is_amd++) {
         set_up();
@@ -340,7 +334,7 @@ static void test_sysret_canonical(void)
 
 static void test_sysret_compatibility(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_long(cpu, 0);
@@ -366,7 +360,7 @@ static void test_sysret_compatibility(void)
 /* Outside of long mode only AMD has it. */
 static void test_syscall_legacy(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 3);
@@ -390,7 +384,7 @@ static void test_syscall_legacy(void)
 
 static void test_sysenter(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 3);
@@ -483,7 +477,7 @@ static void test_task_jmp(void)
 
 static void test_task_call_iret(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -532,7 +526,7 @@ static void test_task_gate_interrupt(void)
 /* A 16-bit TSS has 16-bit registers and four segments; FS and GS become null. */
 static void test_task_16bit(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     set_up();
     mock_enter_protected(cpu, 0);
@@ -587,7 +581,7 @@ static void test_task_trap_and_v8086(void)
 /* A return to a 16-bit stack writes SP only: the upper half of ESP stays the inner ring's. */
 static void test_outer_16bit_stack(void)
 {
-    Insn insn = make_insn(32);
+    Insn insn = mock_insn(32);
 
     for (unsigned is_iret = 0; is_iret < 2; is_iret++) {
         uint64_t pointer = MOCK_STACK + (is_iret ? 12 : 8);

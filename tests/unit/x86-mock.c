@@ -366,6 +366,14 @@ void mock_cpu_free(X86Cpu *cpu)
     g_free(cpu);
 }
 
+Insn mock_insn(unsigned operand_bits)
+{
+    return (Insn){.length = 2,
+                  .operand_bits = (uint8_t)operand_bits,
+                  .address_bits = 32,
+                  .memory_operand = INSN_NO_REG};
+}
+
 void mock_enter_real(X86Cpu *cpu)
 {
     cpu->cr0 = 0;

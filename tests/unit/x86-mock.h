@@ -59,6 +59,9 @@ extern uint16_t mock_port_last;
 X86Cpu *mock_cpu_new(void);
 void mock_cpu_free(X86Cpu *cpu);
 
+/* Two bytes long, 32-bit addresses, no operand in memory: the test fills in the rest. */
+Insn mock_insn(unsigned operand_bits);
+
 /* Modes, running at CS:0x100 with the stack at MOCK_STACK. */
 void mock_enter_real(X86Cpu *cpu);
 void mock_enter_v8086(X86Cpu *cpu, unsigned iopl);
