@@ -181,10 +181,51 @@ static KeyVal *backend_options(const char *id, const json_t *backend, Error **er
 
 /* -- chardev-add, chardev-change --------------------------------------------------------------- */
 
+typedef struct InfoSearch {
+    const char *name;
+    size_t length;
+    const ChardevInfo *found;
+} InfoSearch;
+
+static void match_info(const Type *type, void *opaque)
+{
+    InfoSearch *search = opaque;
+    const ChardevInfo *info = type->info;
+
+    if (info && info->backend && strlen(info->backend) == search->length &&
+        memcmp(info->backend, search->name, search->length) == 0) {
+        search->found = info;
+    }
+}
+
+/* The part behind the last comma. */
+static void offer_options(const char *const *names, const char *prefix, GPtrArray *words)
+{
+    const char *typed = strrchr(prefix, ',') + 1;
+
+    for (; names && *names; names++) {
+        if (g_str_has_prefix(*names, typed)) {
+            g_ptr_array_add(words,
+                            g_strdup_printf("%.*s%s=", (int)(typed - prefix), prefix, *names));
+        }
+    }
+}
+
+/* A back end, then its options: "socket,path=". */
 static void complete_backend(const char *prefix, GPtrArray *words)
 {
+    static const char *const common[] = {"id", "mux", "logfile", "logappend", NULL};
+    const char *comma = strrchr(prefix, ',');
     g_autoptr(json_t) list = json_array();
 
+    if (comma) {
+        InfoSearch search = {prefix, strcspn(prefix, ","), NULL};
+
+        type_foreach(&chardev_type, match_info, &search);
+        offer_options(search.found ? common : NULL, prefix, words);
+        offer_options(search.found ? search.found->options : NULL, prefix, words);
+        return;
+    }
     chardev_foreach_backend(name_backend, list);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
@@ -195,23 +236,14 @@ static void complete_backend(const char *prefix, GPtrArray *words)
     }
 }
 
-typedef struct Offer {
-    const char *prefix;
-    GPtrArray *words;
-} Offer;
-
 static void offer_label(const Chardev *chardev, void *opaque)
 {
-    Offer *offer = opaque;
-
-    if (g_str_has_prefix(chardev->label, offer->prefix)) {
-        g_ptr_array_add(offer->words, g_strdup(chardev->label));
-    }
+    monitor_offer(opaque, chardev->label);
 }
 
-static void complete_label(const char *prefix, GPtrArray *words)
+void monitor_complete_chardev(const char *prefix, GPtrArray *words)
 {
-    chardev_foreach(offer_label, &(Offer){prefix, words});
+    chardev_foreach(offer_label, &(MonitorOffer){prefix, words});
 }
 
 static bool run_add_line(Monitor *monitor, const MonitorValue *values, Error **err)
@@ -307,7 +339,7 @@ static bool run_change_line(Monitor *monitor, const MonitorValue *values, Error 
 static const MonitorCommand chardev_change_line_command = {
     .name = "chardev-change",
     .help = "put another back end behind a character device",
-    .args = {{"id", MONITOR_ARG_WORD, .complete = complete_label},
+    .args = {{"id", MONITOR_ARG_WORD, .complete = monitor_complete_chardev},
              {"options", MONITOR_ARG_REST, .complete = complete_backend}},
     .run = run_change_line,
 };
@@ -341,7 +373,7 @@ static const MonitorCommand chardev_remove_command = {
     .name = "chardev-remove",
     .qmp = "chardev-remove",
     .help = "remove a character device that nothing uses",
-    .args = {{"id", MONITOR_ARG_WORD, .complete = complete_label}},
+    .args = {{"id", MONITOR_ARG_WORD, .complete = monitor_complete_chardev}},
     .run = run_remove,
 };
 MONITOR_COMMAND(chardev_remove_command);
@@ -355,7 +387,7 @@ static const MonitorCommand chardev_send_break_command = {
     .name = "chardev-send-break",
     .qmp = "chardev-send-break",
     .help = "send a break on a character device",
-    .args = {{"id", MONITOR_ARG_WORD, .complete = complete_label}},
+    .args = {{"id", MONITOR_ARG_WORD, .complete = monitor_complete_chardev}},
     .run = run_send_break,
 };
 MONITOR_COMMAND(chardev_send_break_command);
@@ -386,7 +418,7 @@ static const MonitorCommand ringbuf_write_command = {
     .name = "ringbuf_write",
     .qmp = "ringbuf-write",
     .help = "write to a ring buffer",
-    .args = {{"device", MONITOR_ARG_WORD, .complete = complete_label},
+    .args = {{"device", MONITOR_ARG_WORD, .complete = monitor_complete_chardev},
              {"data", MONITOR_ARG_REST},
              {"format", MONITOR_ARG_JSON, .optional = true, .type = &format_type}},
     .run = run_ringbuf_write,
@@ -433,7 +465,7 @@ static const MonitorCommand ringbuf_read_command = {
     .name = "ringbuf_read",
     .qmp = "ringbuf-read",
     .help = "take so many bytes out of a ring buffer",
-    .args = {{"device", MONITOR_ARG_WORD, .complete = complete_label},
+    .args = {{"device", MONITOR_ARG_WORD, .complete = monitor_complete_chardev},
              {"size", MONITOR_ARG_INT},
              {"format", MONITOR_ARG_JSON, .optional = true, .type = &format_type}},
     .returns = &json_type_string,

@@ -16,10 +16,30 @@ static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
     return log_enable(values[0].text, err);
 }
 
+/* The item behind the last comma. The names stand first in the lines of the help but its title. */
+static void complete_items(const char *prefix, GPtrArray *words)
+{
+    const char *comma = strrchr(prefix, ',');
+    int before = comma ? (int)(comma + 1 - prefix) : 0;
+    g_autofree char *help = log_help();
+    g_auto(GStrv) lines = g_strsplit(help, "\n", -1);
+
+    for (char **line = lines + 1; *line; line++) {
+        g_autofree char *name = g_strndup(*line, strcspn(*line, " "));
+
+        if (*name && g_str_has_prefix(name, prefix + before)) {
+            g_ptr_array_add(words, g_strdup_printf("%.*s%s", before, prefix, name));
+        }
+    }
+    if (!comma) {
+        monitor_offer(&(MonitorOffer){prefix, words}, "none");
+    }
+}
+
 static const MonitorCommand log_command = {
     .name = "log",
     .help = "log these items too, as -d does, or none",
-    .args = {{"items", MONITOR_ARG_WORD}},
+    .args = {{"items", MONITOR_ARG_WORD, .complete = complete_items}},
     .run = run_log,
 };
 MONITOR_COMMAND(log_command);
@@ -32,40 +52,51 @@ static bool run_logfile(Monitor *monitor, const MonitorValue *values, Error **er
 static const MonitorCommand logfile_command = {
     .name = "logfile",
     .help = "send the log to this file",
-    .args = {{"path", MONITOR_ARG_WORD}},
+    .args = {{"path", MONITOR_ARG_WORD, .complete = monitor_complete_file}},
     .run = run_logfile,
 };
 MONITOR_COMMAND(logfile_command);
 
+static void offer_point(const TracePoint *point, void *opaque)
+{
+    monitor_offer(opaque, point->name);
+}
+
+static void complete_point(const char *prefix, GPtrArray *words)
+{
+    trace_foreach("*", offer_point, &(MonitorOffer){prefix, words});
+}
+
 static bool run_trace_event(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    bool on;
-
-    if (!parse_bool(values[1].text, &on, err)) {
-        return false;
-    }
-    return on ? trace_enable(values[0].text, err) : trace_disable(values[0].text, err);
+    return values[1].number ? trace_enable(values[0].text, err)
+                            : trace_disable(values[0].text, err);
 }
 
 static const MonitorCommand trace_event_command = {
     .name = "trace-event",
     .help = "switch the trace points that match a pattern on or off",
-    .args = {{"pattern", MONITOR_ARG_WORD}, {"on|off", MONITOR_ARG_WORD}},
+    .args = {{"pattern", MONITOR_ARG_WORD, .complete = complete_point},
+             {"on|off", MONITOR_ARG_BOOL}},
     .run = run_trace_event,
 };
 MONITOR_COMMAND(trace_event_command);
 
+static void print_point(const TracePoint *point, void *opaque)
+{
+    monitor_printf(opaque, "%s : state %d\n", point->name, point->enabled);
+}
+
 static bool run_info_trace_events(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    g_autofree char *names = trace_help();
-
-    monitor_printf(monitor, "%s", names);
+    trace_foreach(values[0].present ? values[0].text : "*", print_point, monitor);
     return true;
 }
 
 static const MonitorCommand info_trace_events_command = {
     .name = "info trace-events",
-    .help = "list the trace points",
+    .help = "list the trace points, or those that match a pattern, and which are on",
+    .args = {{"pattern", MONITOR_ARG_WORD, .optional = true, .complete = complete_point}},
     .run = run_info_trace_events,
 };
 MONITOR_COMMAND(info_trace_events_command);

@@ -369,7 +369,7 @@ static const MonitorCommand dump_line_command = {
              {"lzo", MONITOR_ARG_FLAG, .flag = 'l'},
              {"snappy", MONITOR_ARG_FLAG, .flag = 's'},
              {"windmp", MONITOR_ARG_FLAG, .flag = 'w'},
-             [LINE_FILENAME] = {"filename", MONITOR_ARG_WORD},
+             [LINE_FILENAME] = {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file},
              [LINE_BEGIN] = {"begin", MONITOR_ARG_INT, .optional = true},
              [LINE_LENGTH] = {"length", MONITOR_ARG_INT, .optional = true}},
     .run = run_dump_line,

@@ -173,7 +173,7 @@ static const MonitorCommand change_line_command = {
     .help = "put another medium into a drive (-f: even if the guest has locked it)",
     .args = {{"device", MONITOR_ARG_WORD, .complete = complete_removable},
              {"force", MONITOR_ARG_FLAG, .flag = 'f'},
-             {"filename", MONITOR_ARG_WORD},
+             {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file},
              {"format", MONITOR_ARG_WORD, .optional = true},
              {"read-only-mode", MONITOR_ARG_WORD, .optional = true, .type = &mode_type}},
     .run = run_change_line,

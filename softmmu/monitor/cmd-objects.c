@@ -37,6 +37,21 @@ static void offer_value(const PropertyOffer *offer, const char *name, const char
     }
 }
 
+static void offer_children(const char *path, const char *prefix, GPtrArray *words);
+
+/* Of a property that names one of the objects that have ids: a character device, a drive. */
+static void offer_ids(const Field *field, const PropertyOffer *offer, const char *name)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+
+    if (field->link_type && field->link_type->id_container) {
+        offer_children(field->link_type->id_container, "", ids);
+    }
+    for (guint i = 0; i < ids->len; i++) {
+        offer_value(offer, name, ids->pdata[i]);
+    }
+}
+
 /* The name of a property, then its values where there are but a few. */
 static void offer_property(const Field *field, void *opaque)
 {
@@ -58,6 +73,7 @@ static void offer_property(const Field *field, void *opaque)
         offer_value(offer, name, "on");
         offer_value(offer, name, "off");
     }
+    offer_ids(field, offer, name);
 }
 
 static void complete_options(const char *prefix, GPtrArray *words,

@@ -157,7 +157,7 @@ static const MonitorCommand memsave_command = {
     .help = "save linear memory to a file",
     .args = {{"val", MONITOR_ARG_INT},
              {"size", MONITOR_ARG_INT},
-             {"filename", MONITOR_ARG_WORD},
+             {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file},
              {"cpu-index", MONITOR_ARG_INT, .optional = true}},
     .run = run_memsave,
 };
@@ -172,7 +172,9 @@ static const MonitorCommand pmemsave_command = {
     .name = "pmemsave",
     .qmp = "pmemsave",
     .help = "save physical memory to a file",
-    .args = {{"val", MONITOR_ARG_INT}, {"size", MONITOR_ARG_INT}, {"filename", MONITOR_ARG_WORD}},
+    .args = {{"val", MONITOR_ARG_INT},
+             {"size", MONITOR_ARG_INT},
+             {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file}},
     .run = run_pmemsave,
 };
 MONITOR_COMMAND(pmemsave_command);

@@ -41,6 +41,29 @@ void monitor_complete_path(const char *prefix, GPtrArray *words)
     }
 }
 
+/* -- Files ------------------------------------------------------------------------------------- */
+
+void monitor_complete_file(const char *prefix, GPtrArray *words)
+{
+    const char *slash = strrchr(prefix, '/');
+    size_t above_length = slash ? (size_t)(slash + 1 - prefix) : 0;
+    g_autofree char *above = above_length ? g_strndup(prefix, above_length) : g_strdup(".");
+    const char *typed = prefix + above_length;
+    GDir *folder = g_dir_open(above, 0, NULL);
+
+    for (const char *name; folder && (name = g_dir_read_name(folder));) {
+        bool is_hidden = *name == '.' && *typed != '.';
+
+        if (is_hidden || !g_str_has_prefix(name, typed) || strpbrk(name, " \t\"\\")) {
+            continue; /* the last would need quotes */
+        }
+        g_autofree char *path = g_strdup_printf("%.*s%s", (int)above_length, prefix, name);
+        bool is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+        g_ptr_array_add(words, g_strconcat(path, is_folder ? "/" : "", NULL));
+    }
+    g_clear_pointer(&folder, g_dir_close);
+}
+
 /* -- Arguments --------------------------------------------------------------------------------- */
 
 /* Words of the line under completion that stand before the last one, by argument; only while a

@@ -87,6 +87,10 @@ typedef struct MonitorOffer {
 void monitor_offer(MonitorOffer *offer, const char *word);
 /* Paths of objects. */
 void monitor_complete_path(const char *prefix, GPtrArray *words);
+/* Files and folders of the host. */
+void monitor_complete_file(const char *prefix, GPtrArray *words);
+/* The ids of character devices. */
+void monitor_complete_chardev(const char *prefix, GPtrArray *words);
 /* What stands on the line for that argument of the command; NULL: nothing yet. */
 const char *monitor_completed_argument(unsigned index);
 

@@ -76,7 +76,9 @@ static void test_errors(void)
     check("mouse_set 2", "Error: there is no mouse 2\r\n");
     check("log in_asn", "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n");
     check("trace-event no_such on", "Error: no trace point matches 'no_such'\r\n");
-    check("trace-event x maybe", "Error: 'maybe' is neither on nor off\r\n");
+    check("trace-event x maybe",
+          "trace-event: 'maybe' is neither on nor off\r\nTry \"help trace-event\" "
+          "for more information\r\n");
     check("nmi", "Error: this machine has no CPU\r\n");
     check("help nope", "unknown command: 'nope'\r\n");
     check("help info statsu", "unknown command: 'info statsu'\r\nDid you mean 'info status'?\r\n");
@@ -247,6 +249,15 @@ static void test_completion(void)
         {"qom-get /nowhere ty", ""},
         {"qom-set -j /chardevs ty", "type"},
         {"object_del ", ""},
+        {"log out_asm,ex", "out_asm,exec"},
+        {"log no", "nochain none"},
+        {"trace-event ide_com", "ide_command"},
+        {"chardev-add ringbuf,si", "ringbuf,size="},
+        {"chardev-add socket,path=/x,serv", "socket,path=/x,server="},
+        {"chardev-add nope,", ""},
+        {"logfile /dev/nul", "/dev/null"},
+        {"memsave 0 16 /de", "/dev/"},
+        {"change d0 /nowhere/", ""},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
