@@ -201,6 +201,16 @@ bool cpu_topology_set(const CpuTopology *topology, unsigned count, Error **err)
     return true;
 }
 
+/* For good. Much of it are tables of the translator: calloc() hands out fresh pages that nothing
+ * has touched yet. */
+static X86Cpu *allocate(void)
+{
+    uint8_t *memory = calloc(1, sizeof(X86Cpu) + CPU_ALIGNMENT);
+    uintptr_t excess = (uintptr_t)memory % CPU_ALIGNMENT;
+
+    return memory ? (X86Cpu *)(memory + (excess ? CPU_ALIGNMENT - excess : 0)) : NULL;
+}
+
 X86Cpu *cpu_new(unsigned index, Error **err)
 {
     X86Cpu *cpu;
@@ -211,13 +221,11 @@ X86Cpu *cpu_new(unsigned index, Error **err)
     }
     assert(!cpus[index]);
     tsc_calibration_begin();
-    cpu = aligned_alloc(CPU_ALIGNMENT,
-                        (sizeof(*cpu) + CPU_ALIGNMENT - 1) & ~(size_t)(CPU_ALIGNMENT - 1));
+    cpu = allocate();
     if (!cpu) {
         error_set(err, "CPU %u: out of memory", index);
         return NULL;
     }
-    memset(cpu, 0, sizeof(*cpu));
     cpu->model = cpu_model_current();
     tsc_set_frequency(cpu->model->tsc_hz);
     cpu->apic_id = cpu_apic_id(index);
