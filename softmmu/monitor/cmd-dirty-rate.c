@@ -146,7 +146,7 @@ static bool run_calc_dirty_rate(Monitor *monitor, const MonitorValue *values, Er
                          PAGES_MAX);
     }
     begin(seconds, pages);
-    monitor_printf(monitor, "'info dirty_rate' tells it after %" PRId64 " seconds\n", seconds);
+    monitor_printf(monitor, "'info dirty_rate' tells it after %" PRId64 " s\n", seconds);
     return true;
 }
 

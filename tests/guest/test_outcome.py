@@ -182,7 +182,7 @@ def test_pvpanic():
         run.tell("v")
         while state not in run.guest.monitor("info status"):
             pass
-        expect_in("Resetting", run.guest.monitor("cont"))
+        expect_in("only after system_reset", run.guest.monitor("cont"))
         run.guest.monitor_send("quit")
         record = run.end(0)
         expect(record["outcome"] == "quit" and record["panic"]["found"] == "pvpanic", record)
