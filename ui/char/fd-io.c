@@ -34,17 +34,10 @@ int fd_open_own(int fd, FdKind *ret_kind)
     return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-ssize_t fd_write_some(int fd, FdKind kind, const uint8_t *bytes, size_t count)
+static ssize_t write_once(int fd, FdKind kind, const uint8_t *bytes, size_t count)
 {
     ssize_t written;
 
-    if (kind == FD_KIND_SHARED) {
-        struct pollfd room = {.fd = fd, .events = POLLOUT};
-        if (poll(&room, 1, 0) <= 0) {
-            return 0;
-        }
-        count = MIN(count, SHARED_CHUNK);
-    }
     do {
         written = kind == FD_KIND_SOCKET ? send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL)
                                          : write(fd, bytes, count);
@@ -53,4 +46,28 @@ ssize_t fd_write_some(int fd, FdKind kind, const uint8_t *bytes, size_t count)
         return 0;
     }
     return written;
+}
+
+/* As much as there is room for: who is about to end has no second turn. */
+static ssize_t write_shared(int fd, const uint8_t *bytes, size_t count)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    size_t done = 0;
+
+    while (done < count && poll(&room, 1, 0) > 0) {
+        size_t chunk = MIN(count - done, SHARED_CHUNK);
+        ssize_t written = write_once(fd, FD_KIND_SHARED, bytes + done, chunk);
+
+        if (written <= 0) {
+            return done ? (ssize_t)done : written;
+        }
+        done += (size_t)written;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t fd_write_some(int fd, FdKind kind, const uint8_t *bytes, size_t count)
+{
+    return kind == FD_KIND_SHARED ? write_shared(fd, bytes, count)
+                                  : write_once(fd, kind, bytes, count);
 }
