@@ -54,10 +54,25 @@ static bool no_permission(Error **err)
                      group ? group->gr_name : "?");
 }
 
+static bool check_version(int fd, Error **err)
+{
+    int version = kvm_ioctl(fd, KVM_GET_API_VERSION, NULL);
+
+    if (version < 0) {
+        return error_set_errno(err, -version, DEVICE " does not answer as KVM does");
+    }
+    return version == KVM_API_VERSION ||
+           error_set(err, DEVICE " speaks version %d, %d is needed", version, KVM_API_VERSION);
+}
+
 int kvm_open_device(Error **err)
 {
     int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
+    if (fd >= 0 && !check_version(fd, err)) {
+        close(fd);
+        return -1;
+    }
     if (fd >= 0) {
         return fd;
     }

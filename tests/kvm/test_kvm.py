@@ -412,6 +412,45 @@ def test_fallback_for_model():
         expect("requested features" not in done.stderr, done.stderr)
 
 
+def check_refusal(change, reason, *wrapper):
+    """What -enable-kvm and -accel kvm say where /dev is changed, in a mount namespace of its own."""
+    for accel in ["-enable-kvm"], ["-accel", "kvm"]:
+        command = [*wrapper, emulator(), *accel, "-nodefaults", "-display", "none", "-S",
+                   "-monitor", "stdio"]
+        done = subprocess.run(["unshare", "--mount", "sh", "-ec", f'{change} || exit 77; exec "$@"',
+                               "sh", *command], input="info kvm\nquit\n", capture_output=True,
+                              text=True, check=False, timeout=60 * SCALE)
+        if done.returncode in (77, 126, 127) or "unshare" in done.stderr:
+            raise Skip(f"mounts or users cannot be changed here: {done.stderr.strip()}")
+        expect_in(reason, done.stderr)
+        if accel == ["-enable-kvm"]:
+            expect(done.returncode == 0, done.stderr)
+            expect(done.stderr.count("\n") == 1, done.stderr)
+            expect_in("; using tcg", done.stderr)
+            expect_in("kvm support: disabled", done.stdout)
+        else:
+            expect(done.returncode == 1, f"{done.returncode}: {done.stderr}")
+
+
+def test_no_device():
+    check_refusal("mount -t tmpfs none /dev", "there is no /dev/kvm: ")
+
+
+def test_device_that_is_none():
+    if not os.path.exists("/dev/kvm"):
+        raise Skip("there is no /dev/kvm to hide")
+    check_refusal("mount --bind /dev/null /dev/kvm", "/dev/kvm does not answer as KVM does")
+
+
+def test_no_permission():
+    """The group that would help is named."""
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    check_refusal("mount -t tmpfs none /dev; touch /dev/kvm; chown 0:1 /dev/kvm; chmod 660 /dev/kvm",
+                  "no permission to use /dev/kvm; members of group 'daemon' have it", *as_nobody)
+    check_refusal("mount -t tmpfs none /dev; touch /dev/kvm; chmod 600 /dev/kvm",
+                  "no permission to use /dev/kvm, which no group may", *as_nobody)
+
+
 def test_options():
     need_kvm()
     status, _, errors = run("kvm,kernel-irqchip=maybe", "-machine", "pc")
