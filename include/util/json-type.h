@@ -28,12 +28,19 @@ typedef struct JsonMember {
     bool optional;
 } JsonMember;
 
+typedef struct JsonVariant {
+    const char *name; /* NULL ends the table */
+    const JsonType *type;
+} JsonVariant;
+
 struct JsonType {
     JsonKind kind;
-    const char *const *values; /* ENUM: NULL-terminated */
-    const JsonType *element;   /* ARRAY */
-    const JsonMember *members; /* OBJECT */
-    bool open;                 /* OBJECT: may have other members besides */
+    const char *const *values;   /* ENUM: NULL-terminated */
+    const JsonType *element;     /* ARRAY */
+    const JsonMember *members;   /* OBJECT */
+    bool open;                   /* OBJECT: may have other members besides */
+    const char *tag;             /* OBJECT: a member that says which of... */
+    const JsonVariant *variants; /* ...these OBJECTs' members there are besides; NULL: none */
 };
 
 extern const JsonType json_type_any, json_type_string, json_type_int, json_type_number,

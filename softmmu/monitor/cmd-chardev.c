@@ -83,12 +83,6 @@ MONITOR_COMMAND(query_backends_command);
 
 /* -- Options out of a ChardevBackend of QMP ---------------------------------------------------- */
 
-static const JsonType open_type = {.kind = JSON_KIND_OBJECT, .open = true};
-static const JsonMember chardev_backend_members[] = {
-    {"type", &json_type_string}, {"data", &open_type, true}, {NULL}};
-static const JsonType chardev_backend_type = {.kind = JSON_KIND_OBJECT,
-                                              .members = chardev_backend_members};
-
 /* QMP's member of a backend's data, where -chardev has another name for it. */
 static const struct {
     const char *backend, *member, *option;
@@ -290,7 +284,7 @@ static const MonitorCommand chardev_add_command = {
     .qmp = "chardev-add",
     .help = "add a character device",
     .args = {{"id", MONITOR_ARG_WORD},
-             {"backend", MONITOR_ARG_JSON, .type = &chardev_backend_type}},
+             {"backend", MONITOR_ARG_JSON, .type = &monitor_chardev_backend_type}},
     .returns = &pty_type,
     .run = run_add,
 };
@@ -356,7 +350,7 @@ static const MonitorCommand chardev_change_command = {
     .qmp = "chardev-change",
     .help = "put another back end behind a character device",
     .args = {{"id", MONITOR_ARG_WORD},
-             {"backend", MONITOR_ARG_JSON, .type = &chardev_backend_type}},
+             {"backend", MONITOR_ARG_JSON, .type = &monitor_chardev_backend_type}},
     .returns = &pty_type,
     .run = run_change,
 };

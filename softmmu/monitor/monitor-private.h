@@ -89,6 +89,8 @@ void monitor_offer(MonitorOffer *offer, const char *word);
 void monitor_complete_path(const char *prefix, GPtrArray *words);
 /* Files and folders of the host. */
 void monitor_complete_file(const char *prefix, GPtrArray *words);
+/* chardev-backend.c: as chardev-add takes a back end. */
+extern const JsonType monitor_chardev_backend_type;
 /* The ids of character devices. */
 void monitor_complete_chardev(const char *prefix, GPtrArray *words);
 /* What stands on the line for that argument of the command; NULL: nothing yet. */

@@ -172,6 +172,18 @@ static void add_enum(Schema *schema, const char *name, const JsonType *type)
     add_info(schema, name, "enum", json_pack("{s:o, s:o}", "values", values, "members", members));
 }
 
+static json_t *list_variants(Schema *schema, const JsonType *type)
+{
+    json_t *list = json_array();
+    char name[32];
+
+    for (const JsonVariant *variant = type->variants; variant->name; variant++) {
+        json_array_append_new(list, json_pack("{s:s, s:s}", "case", variant->name, "type",
+                                              add_type(schema, variant->type, name)));
+    }
+    return list;
+}
+
 static void add_object(Schema *schema, const char *name, const JsonType *type)
 {
     json_t *members = json_array();
@@ -180,7 +192,12 @@ static void add_object(Schema *schema, const char *name, const JsonType *type)
         json_array_append_new(members,
                               member_info(schema, member->name, member->type, member->optional));
     }
-    add_info(schema, name, "object", json_pack("{s:o}", "members", members));
+    json_t *info = json_pack("{s:o}", "members", members);
+    if (type->variants) {
+        json_object_set_new(info, "tag", json_string(type->tag));
+        json_object_set_new(info, "variants", list_variants(schema, type));
+    }
+    add_info(schema, name, "object", info);
 }
 
 static void add_described(Schema *schema, const char *name, const JsonType *type)

@@ -67,8 +67,13 @@ class Schema:
         if kind == "array":
             return [self.make(entry["element-type"], rng) for _ in range(rng.randrange(4))]
         if kind == "object":
-            return {member["name"]: self.make(member["type"], rng) for member in entry["members"]
+            made = {member["name"]: self.make(member["type"], rng) for member in entry["members"]
                     if rng.random() < (0.5 if "default" in member else 0.97)}
+            for variant in entry.get("variants", []):
+                if made.get(entry["tag"]) == variant["case"]:
+                    more = self.make(variant["type"], rng)
+                    made.update(more if isinstance(more, dict) else {})
+            return made
         makers = {"string": lambda: rng.choice(WORDS), "int": lambda: rng.choice(INTEGERS),
                   "number": lambda: rng.choice(INTEGERS) / 3, "null": lambda: None,
                   "boolean": lambda: rng.random() < 0.5, "value": lambda: anything(rng)}

@@ -357,6 +357,39 @@ def test_connections():
                 time.sleep(0.01)
 
 
+def test_chardev_backends():
+    """The schema tells what each takes, as programs look it up; other things are refused."""
+    with tempfile.TemporaryDirectory(prefix="qmp-") as folder, host() as machine, \
+            QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        entries = {entry["name"]: entry for entry in client.call("query-qmp-schema")}
+
+        def member(entry, name):
+            found = [item for item in entry["members"] if item["name"] == name]
+            return found and entries[found[0]["type"]]
+
+        backend = member(entries[entries["chardev-add"]["arg-type"]], "backend")
+        expect(backend["tag"] == "type", f"{backend}")
+        variants = {item["case"]: entries[item["type"]] for item in backend["variants"]}
+        expect(set(variants) == set(member(backend, "type")["values"]), "kinds and variants")
+        expect(set(variants) == {item["name"] for item in client.call("query-chardev-backends")} |
+               {"memory"}, "kinds and back ends")
+        expect(member(member(variants["socket"], "data"), "reconnect"), "no reconnect")
+        address = {"type": "unix", "data": {"path": f"{folder}/socket"}}
+        for number, backend in enumerate([
+                {"type": "null"}, {"type": "null", "data": {}}, {"type": "pty", "data": {}},
+                {"type": "file", "data": {"out": f"{folder}/file", "append": True}},
+                {"type": "ringbuf", "data": {"size": 4096}},
+                {"type": "socket", "data": {"addr": address, "server": True, "wait": False}}]):
+            client.call("chardev-add", id=f"c{number}", backend=backend)
+        for backend in ({}, {"type": 1}, {"type": "nosuch"}, {"type": "file"}, {"data": {}},
+                        {"type": "file", "data": {}}, {"type": "null", "more": 1},
+                        {"type": "null", "data": {"more": 1}},
+                        {"type": "socket", "data": {"addr": address, "server": "yes"}}):
+            expect(client.error_class("chardev-add", id="c", backend=backend) == "GenericError",
+                   f"{backend} is taken")
+
+
 def test_dirty_rate():
     """Nothing changes; then all memory does, which is a file that is written from here."""
     size = 64 << 20

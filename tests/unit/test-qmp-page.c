@@ -33,7 +33,8 @@ static void append_members(GString *out, const JsonType *type)
         append_type(out, member->type);
         comma = ", ";
     }
-    g_string_append_printf(out, "%s}", type->open ? (*comma ? ", ..." : "...") : "");
+    g_string_append_printf(out, "%s}",
+                           type->open || type->variants ? (*comma ? ", ..." : "...") : "");
 }
 
 static void append_type(GString *out, const JsonType *type)

@@ -93,8 +93,33 @@ static bool unexpected(const JsonType *type, const char *where, const char *name
                      suggest_text(&suggest));
 }
 
+/* What the tag says; NULL: nothing. */
+static const JsonType *variant_of(const JsonType *type, const json_t *value)
+{
+    const char *tag = type->tag ? json_string_value(json_object_get(value, type->tag)) : NULL;
+
+    for (const JsonVariant *variant = type->variants; tag && variant && variant->name; variant++) {
+        if (strcmp(variant->name, tag) == 0) {
+            return variant->type;
+        }
+    }
+    return NULL;
+}
+
+static bool check_needed(const JsonType *type, const json_t *value, const char *where, Error **err)
+{
+    for (const JsonMember *member = type->members; member && member->name; member++) {
+        if (!member->optional && !json_object_get(value, member->name)) {
+            return error_set(err, "Parameter '%s%s%s' is missing", where, *where ? "." : "",
+                             member->name);
+        }
+    }
+    return true;
+}
+
 static bool check_object(const JsonType *type, const json_t *value, const char *where, Error **err)
 {
+    const JsonType *variant = variant_of(type, value);
     const char *key;
     json_t *child;
 
@@ -103,20 +128,19 @@ static bool check_object(const JsonType *type, const json_t *value, const char *
         const JsonMember *member = find_member(type, key);
         g_autofree char *path = g_strconcat(where, *where ? "." : "", key, NULL);
 
-        if (!member && !type->open) {
+        if (!member && variant) {
+            member = find_member(variant, key);
+        }
+        /* Without a variant the tag is wrong or missing: that is to be said. */
+        if (!member && !type->open && (variant || !type->variants)) {
             return unexpected(type, where, key, err);
         }
         if (member && !json_type_check(member->type, child, path, err)) {
             return false;
         }
     }
-    for (const JsonMember *member = type->members; member && member->name; member++) {
-        if (!member->optional && !json_object_get(value, member->name)) {
-            return error_set(err, "Parameter '%s%s%s' is missing", where, *where ? "." : "",
-                             member->name);
-        }
-    }
-    return true;
+    return check_needed(type, value, where, err) &&
+           (!variant || check_needed(variant, value, where, err));
 }
 
 bool json_type_check(const JsonType *type, const json_t *value, const char *where, Error **err)
