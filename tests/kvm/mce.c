@@ -43,11 +43,11 @@ void on_mce(void)
         print_hex(high);
         print_hex(low);
     }
-    print("\n");
     if ((status & 0xffff) != 0xdead) {
         write_msr(BANK + 1, 0, 0);
         write_msr(MCG_STATUS, 0, 0);
     }
+    print("\n"); /* last: who has read the line may send the next */
 }
 
 void main(void)
