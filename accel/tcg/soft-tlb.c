@@ -163,18 +163,34 @@ static unsigned context_select(TcgCpu *own, uint64_t key)
     return oldest;
 }
 
-static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64_t context_epoch)
+static bool is_key_of(const JumpKeySlot *slot, uint64_t mode, uint64_t cs_key,
+                      uint64_t context_epoch)
+{
+    return slot->key && slot->mode == mode && slot->cs_key == cs_key &&
+           slot->context_epoch == context_epoch;
+}
+
+static uint64_t find_jump_key(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64_t context_epoch)
 {
     uint64_t hash = (mode ^ mode >> 7 ^ cs_key >> 4 ^ context_epoch ^ context_epoch >> 32) *
                     0x9e3779b97f4a7c15ull;
     JumpKeySlot *slot = &own->jump_keys[hash >> 58];
 
-    if (slot->key && slot->mode == mode && slot->cs_key == cs_key &&
-        slot->context_epoch == context_epoch) {
-        return slot->key;
+    if (!is_key_of(slot, mode, cs_key, context_epoch)) {
+        *slot = (JumpKeySlot){mode, cs_key, context_epoch, ++own->next_jump_key};
     }
-    *slot = (JumpKeySlot){mode, cs_key, context_epoch, ++own->next_jump_key};
     return slot->key;
+}
+
+static uint64_t jump_key_for(TcgCpu *own, uint64_t mode, uint64_t cs_key, uint64_t context_epoch)
+{
+    JumpKeySlot *recent = &own->recent_keys[(mode & CPU_MODE_CPL_MASK) >> CPU_MODE_CPL_SHIFT];
+
+    if (!is_key_of(recent, mode, cs_key, context_epoch)) {
+        uint64_t key = find_jump_key(own, mode, cs_key, context_epoch);
+        *recent = (JumpKeySlot){mode, cs_key, context_epoch, key};
+    }
+    return recent->key;
 }
 
 /* The context without the bits of rights; implicit accesses do without the TLB while there is none.

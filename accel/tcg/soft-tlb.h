@@ -67,6 +67,7 @@ typedef struct TcgCpu {
     bool key_is_global;  /* tcg.jump_key is such a key */
     int16_t global_lead; /* how many more jumps of rings 0-2 were to global pages than not */
     JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
+    JumpKeySlot recent_keys[4]; /* of each ring the last one */
     uint64_t turns;        /* atomic: odd within a turn, see regions.c */
     uint64_t seen_flushes; /* flush_count at the begin of the last turn */
     int waits_empty;       /* atomic: in code_lock(), with no pointer that will be used unchecked */

@@ -129,6 +129,40 @@ static void syscalls(void)
           "SDM 4 2");
 }
 
+/* Flags that only the ring goes with: no AC, no DF. */
+static void plain_syscalls(void)
+{
+    Regs in = at(syscall_64, SEL_USER);
+    Trap trap;
+
+    write_msr(MSR_FMASK, 0x40601);
+    in.flags = 0x204ad7;
+    trap = run(&in);
+    check_arrival("plain-syscall", &trap, STAR_KERNEL, STAR_KERNEL + 8, (word)arrival,
+                  "SDM 2B SYSCALL");
+    check("plain-syscall-rcx", trap.regs.cx, (word)syscall_64 + 2, "SDM 2B SYSCALL");
+    check("plain-syscall-r11", trap.regs.r11, 0x204ad7, "SDM 2B SYSCALL");
+    check("plain-syscall-flags", trap.regs.flags, 0x2048d6, "SDM 2B SYSCALL");
+    check("plain-syscall-rsp", trap.regs.sp, in.sp, "SDM 2B SYSCALL");
+    in = at(sysret_64, SEL_CODE);
+    in.cx = (word)arrival;
+    in.r11 = 0xffffffff0028e8d7; /* with VIF, and bits that do not exist */
+    trap = run(&in);
+    check_arrival("plain-sysret", &trap, STAR_USER + 19, STAR_USER + 11, (word)arrival,
+                  "SDM 2B SYSRET");
+    check("plain-sysret-flags", trap.regs.flags & ~0x10000u, 0x2868d7, "SDM 2B SYSRET");
+    in.r11 = 0x102;
+    trap = run(&in);
+    check("sysret-tf", trap.vector << 16 | trap.regs.cs, 1 << 16 | (STAR_USER + 19),
+          "SDM 3B 17.3.1.4");
+    check("sysret-tf-ip", trap.regs.ip, (word)arrival, "SDM 3B 17.3.1.4");
+    in = at(syscall_64, SEL_USER);
+    in.flags = 0x102;
+    trap = run(&in);
+    check("syscall-tf", trap.vector << 16 | trap.regs.cs, 1 << 16 | STAR_KERNEL, "SDM 3B 17.3.1.4");
+    check("syscall-tf-r11", trap.regs.r11, 0x102, "SDM 2B SYSCALL");
+}
+
 static void sysenters(void)
 {
     write_msr(MSR_SYSENTER_CS, 0);
@@ -341,6 +375,7 @@ int main(void)
     enter[0] = kernel64, enter[1] = data0, enter[2] = user32, enter[3] = data3;
     enter[4] = user64, enter[5] = data3;
     syscalls();
+    plain_syscalls();
     sysenters();
     dropped_instructions();
     compatibility();

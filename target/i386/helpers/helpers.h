@@ -9,6 +9,9 @@
 /* far-transfer.c: near transfers are the translator's */
 InsnHelper helper_jmp_far, helper_call_far, helper_ret_far, helper_iret, helper_syscall,
     helper_sysret, helper_sysenter, helper_sysexit;
+/* SYSCALL or SYSRET between rings 0 and 3 of 64-bit code, if nothing else is to be seen to; false:
+ * nothing was done. */
+bool syscall_run_plain(X86Cpu *cpu, const Insn *insn);
 /* exceptions.c */
 InsnHelper helper_int, helper_int3, helper_into, helper_int1, helper_bound, helper_ud;
 /* segments.c */

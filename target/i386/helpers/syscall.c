@@ -6,6 +6,8 @@
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
 
+#include <Zydis/Mnemonic.h>
+
 #define CODE_ATTRIBUTES (SEG_P | SEG_S | SEG_CODE | SEG_READABLE | SEG_ACCESSED | SEG_G)
 #define DATA_ATTRIBUTES (SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_G | SEG_DB)
 #define SYSRET_FLAGS 0x3c7fd7u
@@ -23,6 +25,59 @@ static void enter_flat(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, boo
                      .limit = 0xffffffffu};
 
     code_commit_with_stack(cpu, &code, &stack, ring, rip);
+}
+
+/* Flags that would mean more than a new ring. */
+#define SELDOM_FLAGS (EFLAGS_TF | EFLAGS_DF | EFLAGS_AC | EFLAGS_RF | EFLAGS_VM)
+#define SELDOM_MODES                                                                               \
+    (CPU_MODE_VM | CPU_MODE_SMM | CPU_MODE_TF | CPU_MODE_DF | CPU_MODE_AC | CPU_MODE_BREAKPOINTS)
+
+/* Base and limits that code checks against are so in all 64-bit code. */
+static void set_flat(Segment *segment, uint16_t selector, uint16_t attributes, unsigned ring)
+{
+    segment->selector = (uint16_t)((selector & 0xfffc) | ring);
+    segment->attributes = (uint16_t)(attributes | ring << SEG_DPL_SHIFT);
+    segment->limit = 0xffffffffu;
+    segment->base = 0;
+}
+
+/* From 64-bit code to 64-bit code: of the mode only the ring changes. */
+static void change_ring(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, uint64_t rip)
+{
+    set_flat(&cpu->seg[SEG_CS], cs, CODE_ATTRIBUTES | SEG_L, ring);
+    set_flat(&cpu->seg[SEG_SS], ss, DATA_ATTRIBUTES, ring);
+    cpu->cpl = (uint8_t)ring;
+    cpu->mode = (cpu->mode & ~CPU_MODE_CPL_MASK) | ring << CPU_MODE_CPL_SHIFT;
+    cpu->rip = rip;
+    tcg_context_changed(cpu);
+}
+
+bool syscall_run_plain(X86Cpu *cpu, const Insn *insn)
+{
+    bool is_call = insn->mnemonic == ZYDIS_MNEMONIC_SYSCALL;
+    uint32_t mode = CPU_MODE_CS_L | (is_call ? CPU_MODE_CPL_MASK : 0);
+    uint64_t flags = cpu->eflags, rip = cpu->gpr[R_RCX];
+
+    if ((cpu->mode & (CPU_MODE_CS_L | CPU_MODE_CPL_MASK | SELDOM_MODES)) != mode ||
+        flags & SELDOM_FLAGS || !(cpu->efer & EFER_SCE) || cpu->interrupt_shadow ||
+        cpu->debug_pending) {
+        return false;
+    }
+    if (is_call) {
+        cpu->gpr[R_RCX] = insn_next_rip(cpu, insn);
+        cpu->gpr[R_R11] = flags;
+        cpu->eflags = (flags & ~cpu->fmask) | EFLAGS_FIXED;
+        change_ring(cpu, (uint16_t)(cpu->star >> 32), (uint16_t)((cpu->star >> 32) + 8), 0,
+                    cpu->lstar);
+        return true;
+    }
+    flags = (cpu->gpr[R_R11] & SYSRET_FLAGS) | EFLAGS_FIXED;
+    if (insn->operand_bits != 64 || flags & SELDOM_FLAGS || !paging_is_canonical(cpu, rip)) {
+        return false;
+    }
+    cpu->eflags = flags;
+    change_ring(cpu, (uint16_t)((cpu->star >> 48) + 16), (uint16_t)((cpu->star >> 48) + 8), 3, rip);
+    return true;
 }
 
 static InsnResult undefined(X86Cpu *cpu)

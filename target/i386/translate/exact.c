@@ -11,6 +11,7 @@
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
+#include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
 #include "target/i386/translate/decode.h"
@@ -277,12 +278,20 @@ void target_exact_step(X86Cpu *cpu)
     finish(cpu, insn, insn ? run_repeats(cpu, insn) : INSN_FAULT, had_shadow, &start);
 }
 
+static bool changes_ring(const Insn *insn)
+{
+    return insn->mnemonic == ZYDIS_MNEMONIC_SYSCALL || insn->mnemonic == ZYDIS_MNEMONIC_SYSRET;
+}
+
 void target_run_insn(X86Cpu *cpu, const void *insn)
 {
     bool had_shadow = cpu->interrupt_shadow; /* STI begins one */
     DebugStart start = debug_regs_start(cpu);
 
     jit_info_run_by_c(cpu, insn);
+    if (changes_ring(insn) && tcg_options.opt_rings && syscall_run_plain(cpu, insn)) {
+        return;
+    }
     finish(cpu, insn, run_repeats(cpu, insn), had_shadow, &start);
 }
 
