@@ -11,6 +11,8 @@
 #define COMPACTED BIT(63)
 #define CR0_EM BIT(2)
 #define CR0_TS BIT(3)
+#define CR0_NE BIT(5)
+#define X87_BYTES 10u
 #define CR4_OSXSAVE BIT(18)
 #define CR4_PKE BIT(22)
 #define MSR_XSS 0xda0u
@@ -611,6 +613,32 @@ static void check_reserved(void)
     clear_registers();
 }
 
+/* What is saved stays as it is, an x87 error that waits too; what is not restored does. */
+static void check_unmoved(void)
+{
+    uint16_t control = 0x37b; /* #Z is not masked */
+    uint64_t high[4];
+
+    write_cr0(read_cr0() | CR0_NE);
+    __asm__ volatile("fninit; fldcw %0; fld1" : : "m"(control));
+    DO("xsave64", area, 7);
+    control = 0;
+    __asm__ volatile("fnstcw %0" : "=m"(control));
+    check("saved-control-stays", control, 0x37b, "SDM 1 13.7");
+    __asm__ volatile("fldz; fxch; fdiv %%st(1), %%st" : :);
+    DO("xsave64", area, 7);
+    check("saved-error", *(uint16_t *)(area + 2) & 0x8084, 0x8084, "SDM 1 13.5.1");
+    check("saved-error-waits", CATCH("fwait", ), 16, "SDM 1 8.7");
+    make_area(7, 0);
+    set_registers();
+    DO("xrstor64", area, X87);
+    __asm__ volatile("vmovdqu %%ymm9, (%0)" : : "r"(high) : "memory");
+    check("not-restored-stays", !memcmp(high, pattern, 32), true, "SDM 1 13.8");
+    DO("xsave64", other, X87);
+    check("restored-x87", !memcmp(other + AT_ST, area + AT_ST, X87_BYTES), true, "SDM 1 13.8");
+    clear_registers();
+}
+
 /* Outside of 64-bit code there are eight vector registers. */
 static void check_32_bit(void)
 {
@@ -725,6 +753,7 @@ int main(void)
     check_reserved();
     check_32_bit();
     check_supervisor_state();
+    check_unmoved();
     check_pkru();
     return 0;
 }

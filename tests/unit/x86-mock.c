@@ -8,6 +8,7 @@
 #include "softmmu/memory.h"
 #include "softmmu/run-end.h"
 #include "target/i386/cpu-model.h"
+#include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/paging.h"
 
 #define FLAT 0xfffffu
@@ -184,6 +185,20 @@ void physical_write(X86Cpu *cpu, uint64_t physical, const void *buffer, unsigned
 void fpu_park(X86Cpu *cpu)
 {
     cpu->fpu_live = false;
+}
+
+void fpu_copy(X86Cpu *cpu)
+{
+    fpu_park(cpu);
+}
+
+void fpu_begin_load(X86Cpu *cpu, bool has_all_registers)
+{
+    fpu_park(cpu);
+}
+
+void fpu_load(X86Cpu *cpu, uint64_t loaded)
+{
 }
 
 /* -- paging.h, tcg.h --------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest FPU state between the host's registers and cpu->fpu. Intel SDM vol. 1 ch. 13. */
+#include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/fpu-state.h"
 
@@ -64,6 +65,56 @@ void fpu_park(X86Cpu *cpu)
     fpu_put16(cpu, FX_FOP, 0);
     fpu_put64(cpu, FX_FIP, 0);
     fpu_put64(cpu, FX_FDP, 0);
+}
+
+void fpu_copy(X86Cpu *cpu)
+{
+    HostPointers pointers;
+    uint16_t status;
+
+    if (!cpu->fpu_live) {
+        return;
+    }
+    __asm__ volatile("fnstsw %0" : "=a"(status));
+    if (!tcg_options.opt_xsave || status & FSW_ERROR_SUMMARY) {
+        fpu_park(cpu); /* an error that waits has to be left alone */
+        return;
+    }
+    __asm__ volatile("xsave64 %0" : "+m"(cpu->fpu) : "a"(host_components()), "d"(0) : "memory");
+    /* FNSTENV masks all exceptions */
+    __asm__ volatile("fnstenv %0; fldcw %1"
+                     : "=m"(pointers)
+                     : "m"(*(const uint16_t *)&cpu->fpu[FX_FCW]));
+    take_pointers(cpu, &pointers);
+    fpu_put16(cpu, FX_FOP, 0);
+    fpu_put64(cpu, FX_FIP, 0);
+    fpu_put64(cpu, FX_FDP, 0);
+}
+
+void fpu_begin_load(X86Cpu *cpu, bool has_all_registers)
+{
+    uint32_t mxcsr;
+
+    if (!tcg_options.opt_xsave || !has_all_registers) {
+        fpu_park(cpu);
+    } else if (cpu->fpu_live) {
+        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+        fpu_put32(cpu, FX_MXCSR, mxcsr);
+    }
+}
+
+void fpu_load(X86Cpu *cpu, uint64_t loaded)
+{
+    if (!cpu->fpu_live) {
+        return;
+    }
+    if (loaded & XCR0_X87) {
+        __asm__ volatile("fninit"); /* the pointers, which AMD's XRSTOR leaves alone */
+    }
+    __asm__ volatile("xrstor64 %0"
+                     :
+                     : "m"(cpu->fpu), "a"((uint32_t)loaded & host_components()), "d"(0)
+                     : "memory");
 }
 
 void fpu_unpark(X86Cpu *cpu)

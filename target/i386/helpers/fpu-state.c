@@ -8,7 +8,8 @@
 #include <Zydis/Zydis.h>
 
 /*
- * After fpu_park() every component's bytes in cpu->fpu are valid, in the host's standard form. A
+ * After fpu_park() or fpu_copy() every component's bytes in cpu->fpu are valid, in the host's
+ * standard form. A
  * guest's area is written and read piece by piece between the two, once all of it has been probed:
  * a fault changes nothing. PKRU is not in the host's registers; it is kept in cpu->pkru.
  */
@@ -151,7 +152,7 @@ InsnResult helper_fxsave(X86Cpu *cpu, const Insn *insn)
         !access_probe(cpu, linear, XSAVE_LEGACY_SIZE, ACCESS_WRITE)) {
         return INSN_FAULT;
     }
-    fpu_park(cpu);
+    fpu_copy(cpu);
     make_x87_header(cpu, wide, bytes);
     __builtin_memcpy(bytes + FX_MXCSR, cpu->fpu + FX_MXCSR, 4);
     __builtin_memcpy(bytes + FX_MXCSR_MASK, &cpu->model->mxcsr_mask, 4);
@@ -176,7 +177,7 @@ InsnResult helper_fxrstor(X86Cpu *cpu, const Insn *insn)
         !mxcsr_is_valid(cpu, get32(bytes + FX_MXCSR))) {
         return INSN_FAULT;
     }
-    fpu_park(cpu);
+    fpu_begin_load(cpu, end == FX_END);
     take_x87_header(cpu, wide, bytes);
     fpu_put32(cpu, FX_MXCSR, get32(bytes + FX_MXCSR));
     take_x87_registers(cpu, bytes);
@@ -184,6 +185,7 @@ InsnResult helper_fxrstor(X86Cpu *cpu, const Insn *insn)
         __builtin_memcpy(cpu->fpu + i, bytes + i, 16);
     }
     fpu_mark_valid(cpu, XCR0_X87 | XCR0_SSE);
+    fpu_load(cpu, XCR0_X87 | XCR0_SSE);
     return INSN_NEXT;
 }
 
@@ -326,7 +328,7 @@ static bool save_area(Area *area, bool skips_initial)
     X86Cpu *cpu = area->cpu;
     uint64_t in_use, written, header[2] = {0, area->layout | XCOMP_COMPACTED};
 
-    fpu_park(cpu);
+    fpu_copy(cpu);
     in_use = components_in_use(cpu) & area->components;
     if (area->compacted && fpu_get32(cpu, FX_MXCSR) != MXCSR_INITIAL) {
         in_use |= area->components & XCR0_SSE;
@@ -461,13 +463,18 @@ static void restore_pkru(X86Cpu *cpu, uint32_t pkru)
     }
 }
 
-static bool restore_extended(const Area *area, uint64_t xstate_bv)
+/* What lies behind the header, as far as it is asked for, at its place in cpu->fpu. */
+typedef struct Extended {
+    uint8_t bytes[sizeof(((X86Cpu *)0)->fpu)];
+    uint32_t pkru;
+} Extended;
+
+static bool read_extended(const Area *area, uint64_t xstate_bv, Extended *ret_extended)
 {
     X86Cpu *cpu = area->cpu;
-    uint32_t pkru;
 
     for (unsigned i = XSAVE_AVX; i < XSAVE_PKRU; i++) {
-        uint8_t *to = cpu->fpu + cpu->model->xsave[i].offset;
+        uint8_t *to = ret_extended->bytes + cpu->model->xsave[i].offset;
         unsigned size = component_size(cpu, i);
 
         if (!(area->components >> i & 1) || size == 0) {
@@ -480,19 +487,23 @@ static bool restore_extended(const Area *area, uint64_t xstate_bv)
             return false;
         }
     }
-    if (!(area->components & XCR0_PKRU)) {
-        return true;
+    ret_extended->pkru = 0;
+    return !(area->components & xstate_bv & XCR0_PKRU) ||
+           access_read_u32(cpu, area->linear + component_offset(area, XSAVE_PKRU),
+                           &ret_extended->pkru, ACCESS_READ);
+}
+
+static void restore_extended(const Area *area, const Extended *extended)
+{
+    X86Cpu *cpu = area->cpu;
+
+    for (unsigned i = XSAVE_AVX; i < XSAVE_PKRU; i++) {
+        unsigned first = cpu->model->xsave[i].offset, end = first + component_size(cpu, i);
+
+        for (unsigned at = first; area->components >> i & 1 && at < end; at += 8) {
+            __builtin_memcpy(cpu->fpu + at, extended->bytes + at, 8);
+        }
     }
-    if (!(xstate_bv & XCR0_PKRU)) {
-        restore_pkru(cpu, 0);
-        return true;
-    }
-    if (!access_read_u32(cpu, area->linear + component_offset(area, XSAVE_PKRU), &pkru,
-                         ACCESS_READ)) {
-        return false;
-    }
-    restore_pkru(cpu, pkru);
-    return true;
 }
 
 InsnResult helper_xrstor(X86Cpu *cpu, const Insn *insn)
@@ -501,6 +512,7 @@ InsnResult helper_xrstor(X86Cpu *cpu, const Insn *insn)
     bool supervisor =
         insn->mnemonic == ZYDIS_MNEMONIC_XRSTORS || insn->mnemonic == ZYDIS_MNEMONIC_XRSTORS64;
     uint8_t legacy[AREA_MINIMUM];
+    Extended extended;
     uint64_t xstate_bv;
     uint32_t mxcsr;
 
@@ -513,16 +525,22 @@ InsnResult helper_xrstor(X86Cpu *cpu, const Insn *insn)
         !check_header(&area, legacy, supervisor)) {
         return INSN_FAULT;
     }
-    fpu_park(cpu);
+    fpu_begin_load(cpu, mode_is_64bit(cpu));
     xstate_bv = get64(legacy + FX_XSTATE_BV);
     if (!mxcsr_to_load(&area, legacy, &mxcsr) ||
         !access_probe(cpu, area.linear, area_size(&area, area.components & xstate_bv),
                       ACCESS_READ) ||
-        !restore_extended(&area, xstate_bv)) {
+        !read_extended(&area, xstate_bv, &extended)) {
         return INSN_FAULT;
     }
+    /* Nothing from here on parks the state, which would undo what is put into cpu->fpu. */
+    restore_extended(&area, &extended);
     restore_legacy(&area, legacy, mxcsr);
     fpu_mark_valid(cpu, area.components & ~(uint64_t)XCR0_PKRU);
+    fpu_load(cpu, area.components);
+    if (area.components & XCR0_PKRU) {
+        restore_pkru(cpu, extended.pkru);
+    }
     return INSN_NEXT;
 }
 

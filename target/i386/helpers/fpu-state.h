@@ -23,6 +23,14 @@ enum {
     FX_XCOMP_BV = 520
 };
 
+/* If the state is in the registers it stays there (fpu-live.c): cpu->fpu becomes a copy of it,
+ * unless an x87 error waits. */
+void fpu_copy(X86Cpu *cpu);
+/* Before components are put into cpu->fpu, whose MXCSR is right then; parks the state unless all of
+ * their registers are replaced. Then these components are loaded, if it is not parked. */
+void fpu_begin_load(X86Cpu *cpu, bool has_all_registers);
+void fpu_load(X86Cpu *cpu, uint64_t loaded);
+
 #define FCW_INITIAL 0x37f
 #define FSW_ERROR_SUMMARY 0x80u
 #define FSW_BUSY 0x8000u
