@@ -33,6 +33,7 @@ TcgOptions tcg_options = {
     .opt_strings = true,
     .opt_system = true,
     .opt_windows = true,
+    .opt_xadd = true,
     .opt_xsave = true,
 };
 
@@ -83,6 +84,7 @@ const AccelOption tcg_option_rows[] = {
     FLAG("opt-strings", opt_strings, "REP MOVS and STOS within a page in place"),
     FLAG("opt-system", opt_system, "CLI, STI, PUSHF, SWAPGS, RDTSC and such in translated code"),
     FLAG("opt-windows", opt_windows, "accesses of a trace share TLB checks"),
+    FLAG("opt-xadd", opt_xadd, "XADD in plain instructions where nobody can come between"),
     FLAG("opt-xsave", opt_xsave, "XSAVE and XRSTOR leave the rest of the FPU state where it is"),
     {NULL},
 };

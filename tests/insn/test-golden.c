@@ -43,6 +43,7 @@ static const char *const samples[] = {
     "f00103",
     "f0830c2400",
     "f0480fb10b",
+    "f0480fc113",
     "48ff03",
     "ffc0",
     "fec4",

@@ -88,6 +88,30 @@ static bool is_barrier(const Insn *insn)
            insn->operands[1].kind == OPERAND_IMM && !insn->immediate;
 }
 
+/* XADD in four plain instructions, where LOCK is not asked for or not needed: the silicon's takes
+ * many times as long, and in a row its loads wait for its stores. */
+static bool emit_xadd(Translator *t, bool drop_lock)
+{
+    const Insn *insn = t->insn;
+    unsigned host = host_of(insn->operands[1].reg), bits = insn->operands[1].size * 8;
+    int32_t displacement = windows_displacement(t);
+    Emitter *e = t->e;
+
+    if (!tcg_options.opt_xadd || host == INSN_NO_REG || bits < 32 || (insn->lock && !drop_lock)) {
+        return false;
+    }
+    emit_memory_operand(t);
+    flags_before(t);
+    translate_mark(t);
+    t->t2_gpr = INSN_NO_REG;
+    emit_load(e, bits, HOST_T2, HOST_T1, displacement);
+    emit_rr(e, bits, 0x03, host, HOST_T2);
+    emit_store(e, bits, host, HOST_T1, displacement);
+    emit_mov_rr(e, bits, host, HOST_T2);
+    flags_after(t);
+    return true;
+}
+
 static void emit_native(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -106,6 +130,9 @@ static void emit_native(Translator *t)
     }
     map.memory_displacement = windows_displacement(t);
     map.drop_lock = tcg_options.opt_lock && !tcg_parallel && !is_barrier(insn);
+    if (has_memory && insn->mnemonic == ZYDIS_MNEMONIC_XADD && emit_xadd(t, map.drop_lock)) {
+        return;
+    }
     if (!(size = rehost_encode(insn, &map, code))) {
         control_exit_insn(t);
         return;
