@@ -279,12 +279,18 @@ static void emit_call_push(Translator *t)
 {
     const Insn *insn = t->insn;
     Emitter *e = t->e;
-    uint64_t next = truncate_target(insn, insn->rip + insn->length);
+    uint64_t next = truncate_target(insn, MUTANT(30, insn->rip + insn->length, insn->rip));
     unsigned size = stack_operand_size(t);
+    bool fits = size == 4 || (size == 8 && (int64_t)next == (int32_t)next);
 
     stack_check_push(t, size);
-    emit_mov_imm(e, HOST_T2, MUTANT(30, next, insn->rip));
-    emit_store(e, size * 8, HOST_T2, HOST_T1, windows_displacement(t));
+    if (tcg_options.opt_scratch && fits) {
+        emit_op_mem(e, size * 8, 0xc7, 0, HOST_T1, HOST_NO_INDEX, 0, windows_displacement(t));
+        emit_u32(e, (uint32_t)next);
+    } else {
+        emit_mov_imm(e, HOST_T2, next);
+        emit_store(e, size * 8, HOST_T2, HOST_T1, windows_displacement(t));
+    }
     stack_move(t, -(int32_t)size);
 }
 
@@ -435,6 +441,12 @@ static void emit_followed_ret(Translator *t, uint64_t expected)
     add_cold(t, COLD_LOOKUP, emit_jcc(e, CC_NE));
 }
 
+static bool spares_t1(const Insn *insn)
+{
+    return tcg_options.opt_scratch && insn->mnemonic != ZYDIS_MNEMONIC_CALL &&
+           insn->mnemonic != ZYDIS_MNEMONIC_RET;
+}
+
 void control_follow(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -445,7 +457,7 @@ void control_follow(Translator *t)
     uint64_t to = is_loop ? t->block->rip : t->insns[t->at + 1].rip;
 
     t->t2_gpr = INSN_NO_REG;
-    if (!windows_has(t)) {
+    if (!windows_has(t) && !spares_t1(insn)) {
         windows_forget_t1(t);
     }
     switch (insn->mnemonic) {

@@ -89,6 +89,26 @@ bool registers_may_fail(const Insn *insn)
     return !registers_assign(insn, insn->memory_operand == INSN_NO_REG ? 2 : 1, &map, &spills);
 }
 
+bool registers_leave_t1(const Insn *insn)
+{
+    RehostMap map;
+    Spills spills;
+
+    if (!tcg_options.opt_scratch || !insn->row) {
+        return false;
+    }
+    switch (insn->row->carry) {
+    case CARRY_NATIVE:
+        return insn->memory_operand == INSN_NO_REG && registers_assign(insn, 1, &map, &spills);
+    case CARRY_LEA:
+        return insn->address_bits == 64 && insn->operands[0].size >= 4 &&
+               (insn->base == INSN_NO_REG || insn->base == INSN_RIP ||
+                host_of(insn->base) != INSN_NO_REG);
+    default:
+        return insn->row->carry == CARRY_NOTHING;
+    }
+}
+
 void registers_bring(Translator *t, const Spills *spills)
 {
     for (unsigned i = spills->count; i-- > 0;) { /* T1 before T2, which may hold either */

@@ -95,12 +95,23 @@ static void emit_push(Translator *t, unsigned size)
     stack_move(t, MUTANT(41, -(int32_t)size, -8));
 }
 
+/* Into its register, which is not written before the access has been checked. */
+static bool pops_directly(unsigned reg, unsigned size)
+{
+    return tcg_options.opt_scratch && size >= 4 && reg != R_RSP && host_of(reg) != INSN_NO_REG;
+}
+
 static void emit_pop(Translator *t, unsigned size)
 {
     unsigned reg = t->insn->operands[0].reg;
     Emitter *e = t->e;
 
     stack_check_pop(t, size);
+    if (pops_directly(reg, size)) {
+        emit_load(e, size * 8, host_of(reg), HOST_T1, windows_displacement(t));
+        stack_move(t, (int32_t)size);
+        return;
+    }
     emit_load(e, size * 8, HOST_T1, HOST_T1, windows_displacement(t));
     windows_forget_t1(t);
     stack_move(t, MUTANT(44, (int32_t)size, 8));

@@ -216,7 +216,7 @@ static void emit_insn(Translator *t)
 {
     const Insn *insn = t->insn;
 
-    if (!windows_has(t)) {
+    if (!windows_has(t) && !registers_leave_t1(insn)) {
         windows_forget_t1(t); /* most of what follows uses it */
     }
     if (!insn->row || !trace_gate_is_open(t, insn)) {

@@ -96,6 +96,8 @@ void registers_bring(Translator *t, const Spills *spills);
 void registers_take(Translator *t, const Spills *spills);
 /* The register's new value is in T2. */
 void registers_store_t2(Translator *t, unsigned gpr);
+/* Is the instruction emitted without T1? */
+bool registers_leave_t1(const Insn *insn);
 /* A MOV between registers one of which has no host register; false: it is something else. */
 bool registers_move(Translator *t);
 
