@@ -186,6 +186,7 @@ static void find_by_slot(Translator *t, TlbSlotUse use, unsigned access, unsigne
     cold->target = greatest_offset;
     cold->slot_use = use;
     cold->retry = t->e->p;
+    translate_mark(t); /* an access by an empty slot faults, and not all make a mark of their own */
 }
 
 void address_slot_miss(Translator *t, const Cold *cold)
