@@ -14,11 +14,14 @@ import sys
 
 SECONDS = 120
 NO_SUCH_BUILD = 2
+IN_TRACES = (101,)
 
 
 def is_caught(program, mutant, cases):
     """A difference, a crash or a hang; and how it showed."""
     command = [program, "--mutant", str(mutant), "--seed", str(1000 + mutant), "--cases", str(cases)]
+    if mutant in IN_TRACES:
+        command += ["--tcg", "hot=1"]
     try:
         run = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

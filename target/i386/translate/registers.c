@@ -99,7 +99,8 @@ bool registers_leave_t1(const Insn *insn)
     }
     switch (insn->row->carry) {
     case CARRY_NATIVE:
-        return insn->memory_operand == INSN_NO_REG && registers_assign(insn, 1, &map, &spills);
+        return MUTANT(101, insn->memory_operand == INSN_NO_REG, true) &&
+               registers_assign(insn, 1, &map, &spills);
     case CARRY_LEA:
         return insn->address_bits == 64 && insn->operands[0].size >= 4 &&
                (insn->base == INSN_NO_REG || insn->base == INSN_RIP ||

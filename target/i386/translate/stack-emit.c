@@ -98,7 +98,8 @@ static void emit_push(Translator *t, unsigned size)
 /* Into its register, which is not written before the access has been checked. */
 static bool pops_directly(unsigned reg, unsigned size)
 {
-    return tcg_options.opt_scratch && size >= 4 && reg != R_RSP && host_of(reg) != INSN_NO_REG;
+    return tcg_options.opt_scratch && size >= 4 && MUTANT(100, reg != R_RSP, true) &&
+           host_of(reg) != INSN_NO_REG;
 }
 
 static void emit_pop(Translator *t, unsigned size)

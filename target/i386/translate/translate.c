@@ -106,7 +106,7 @@ static bool emit_xadd(Translator *t, bool drop_lock)
     t->t2_gpr = INSN_NO_REG;
     emit_load(e, bits, HOST_T2, HOST_T1, displacement);
     emit_rr(e, bits, 0x03, host, HOST_T2);
-    emit_store(e, bits, host, HOST_T1, displacement);
+    emit_store(e, bits, MUTANT(99, host, (unsigned)HOST_T2), HOST_T1, displacement);
     emit_mov_rr(e, bits, host, HOST_T2);
     flags_after(t);
     return true;
