@@ -177,6 +177,18 @@ static const char *const samples_avx512[] = {
     "c4e1fb92cb",     "c461fb93e9",     "62f25f486803",   "c4e27d2c03",
 };
 
+/* Traces of user code, several instructions each. */
+static const char *const traces[] = {
+    "488b0c06",                 /* base and index */
+    "4d8b76084983c601",         /* a base without host register */
+    "41817cc504ffffff7f4d11f5", /* T2 holds it, and still does */
+    "8a63018a6501",             /* AH, which no REX may stand beside */
+    "488b0d00010000",           /* no register at all */
+    "c4a17d6f44b510",           /* VEX */
+    "535541555d5b39c3",         /* PUSH and POP in a window */
+    "e8000000005b",             /* CALL */
+};
+
 static unsigned parse_hex(const char *text, uint8_t *bytes)
 {
     unsigned count = 0, byte;
@@ -201,6 +213,8 @@ static void append_gs(GString *out, uint64_t offset)
         {offsetof(X86Cpu, tcg.poll), 8, "poll"},
         {offsetof(X86Cpu, tcg.scratch), 64, "scratch"},
         {offsetof(X86Cpu, tcg.saved_flags), 4, "saved_flags"},
+        {offsetof(X86Cpu, tcg.windows), 128, "windows"},
+        {offsetof(X86Cpu, tcg.slots), sizeof(((X86Cpu *)0)->tcg.slots), "slots"},
         {offsetof(X86Cpu, tcg.jump_cache), sizeof(((X86Cpu *)0)->tcg.jump_cache), "jump_cache"},
         {offsetof(X86Cpu, seg), sizeof(((X86Cpu *)0)->seg), "seg"},
     };
@@ -229,6 +243,11 @@ static void append_target(GString *out, const Block *block, const uint8_t *targe
         {stubs.exit_other_key, "exit_other_key"},
         {stubs.exit_branch, "exit_branch"},
         {stubs.exit_hot, "exit_hot"},
+        {stubs.fill_slot[1], "fill_slot_read"},
+        {stubs.fill_slot[2], "fill_slot_write"},
+        {stubs.fill_slot[3], "fill_slot_modify"},
+        {stubs.refill_window[1], "refill_window_read"},
+        {stubs.refill_window[2], "refill_window_write"},
         {stubs.refill[1], "refill_read"},
         {stubs.refill[2], "refill_write"},
         {stubs.refill[3], "refill_modify"},
@@ -284,7 +303,19 @@ static void append_insn(GString *out, const Block *block, const uint8_t *at,
     g_string_append_c(out, '\n');
 }
 
-static void append_sample(GString *out, X86Cpu *cpu, const char *hex)
+static void append_title(GString *out, const X86Cpu *cpu, const uint8_t *bytes, unsigned size)
+{
+    ZydisDisassembledInstruction insn;
+
+    for (unsigned at = 0; at < size; at += insn.info.length) {
+        ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, cpu->rip + at, bytes + at, size - at,
+                              &insn);
+        g_string_append_printf(out, "%s%s", at ? "; " : "  ", insn.text);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void append_sample(GString *out, X86Cpu *cpu, const char *hex, bool is_trace)
 {
     Emitter e = {code_cache.write + code_cache.used, code_cache.write + code_cache.size,
                  code_cache.execute - code_cache.write};
@@ -297,12 +328,13 @@ static void append_sample(GString *out, X86Cpu *cpu, const char *hex)
     block->rip = cpu->rip;
     block->mode = cpu->mode;
     block->second_page = BLOCK_NO_PAGE;
-    if (!target_translate(cpu, block, bytes, size, 1, &e)) {
+    block->is_trace = is_trace;
+    if (!target_translate(cpu, block, bytes, size, is_trace ? UINT_MAX : 1, &e)) {
         printf("Bail out! %s cannot be translated\n", hex);
         exit(1);
     }
-    ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, cpu->rip, bytes, size, &insn);
-    g_string_append_printf(out, "%s  %s\n", hex, insn.text);
+    g_string_append(out, hex);
+    append_title(out, cpu, bytes, size);
     for (at = block->code; at < block->code + block->code_size; at += insn.info.length) {
         if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)at, at,
                                                 (ZyanUSize)(block->code + block->code_size - at),
@@ -335,11 +367,14 @@ static void run(void *opaque)
 
     guest_load(&state);
     for (size_t i = 0; i < G_N_ELEMENTS(samples); i++) {
-        append_sample(out, guest_cpu(), samples[i]);
+        append_sample(out, guest_cpu(), samples[i], false);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(traces); i++) {
+        append_sample(out, guest_cpu(), traces[i], true);
     }
     common = out->len;
     for (size_t i = 0; case_has_avx512() && i < G_N_ELEMENTS(samples_avx512); i++) {
-        append_sample(out, guest_cpu(), samples_avx512[i]);
+        append_sample(out, guest_cpu(), samples_avx512[i], false);
     }
     if (write_anew && !case_has_avx512()) {
         printf("# writing needs a host with AVX-512\n");

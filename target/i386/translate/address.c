@@ -143,7 +143,7 @@ void address_add_host(Translator *t)
                 (int32_t)offsetof(TlbEntry, host));
 }
 
-static void find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
+void address_find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)
 {
     Cold *cold = address_lookup_page(t, access, greatest_offset);
 
@@ -197,7 +197,7 @@ void address_slot_miss(Translator *t, const Cold *cold)
 
     emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
     emit_patch(miss, e->p);
-    find_in_tlb(t, cold->access, (unsigned)cold->target, (ColdKind)cold->miss);
+    address_find_in_tlb(t, cold->access, (unsigned)cold->target, (ColdKind)cold->miss);
     emit_gs(e, 32, 0xff, 1, TCG_OFFSET(slots[use.slot].skip)); /* dec */
     emit_jcc_to(e, CC_NS, cold->retry + e->execute_offset);
     emit_store_gs_imm(e, 32, TCG_OFFSET(scratch[4]), use.slot | use.log2 << 16);
@@ -205,8 +205,8 @@ void address_slot_miss(Translator *t, const Cold *cold)
     emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
 }
 
-static bool choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
-                        TlbSlotUse *ret_use)
+bool address_choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
+                         TlbSlotUse *ret_use)
 {
     bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
     unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset;
@@ -219,10 +219,10 @@ void address_find(Translator *t, unsigned access, unsigned greatest_offset, Cold
 {
     TlbSlotUse use;
 
-    if (choose_slot(t, access, greatest_offset, &use)) {
+    if (address_choose_slot(t, access, greatest_offset, &use)) {
         find_by_slot(t, use, access, greatest_offset, kind);
     } else {
-        find_in_tlb(t, access, greatest_offset, kind);
+        address_find_in_tlb(t, access, greatest_offset, kind);
     }
 }
 

@@ -15,6 +15,7 @@ typedef enum ColdKind {
     COLD_LOOKUP, /* goes on at the RIP in T1 */
     COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
     COLD_SLOT,   /* look the page up in the TLB: address_slot_miss() */
+    COLD_DIRECT, /* the same for an access that names the guest's registers: direct_miss() */
     COLD_HOT,    /* this block has been entered often */
     COLD_STALE   /* its bytes have changed */
 } ColdKind;
@@ -30,7 +31,8 @@ typedef struct Cold {
     uint64_t target;
     uint8_t kind;        /* ColdKind */
     uint8_t miss;        /* COLD_SLOT: what becomes of the check behind it */
-    TlbSlotUse slot_use; /* COLD_SLOT */
+    TlbSlotUse slot_use; /* COLD_SLOT, COLD_DIRECT */
+    uint8_t t2_gpr;      /* COLD_DIRECT: which of R13-R15 T2 holds */
     bool in_shadow;      /* of the STI before it */
     uint8_t flags;       /* FlagsPlace when it is jumped to */
     FlagsRecipe recipe;

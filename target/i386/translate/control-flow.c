@@ -554,6 +554,9 @@ static void emit_cold(Translator *t, const Cold *cold)
     case COLD_SLOT:
         address_slot_miss(t, cold);
         break;
+    case COLD_DIRECT:
+        direct_miss(t, cold);
+        break;
     case COLD_HOT:
     case COLD_STALE:
         emit_set_rip(t, t->block->rip);

@@ -52,6 +52,7 @@ bool registers_assign(const Insn *insn, unsigned scratch_count, RehostMap *ret_m
     }
     ret_map->memory_base = HOST_T1;
     ret_map->memory_displacement = 0;
+    ret_map->has_index = false;
     ret_map->drop_lock = false;
     spills->count = 0;
     for (unsigned i = 0; i < insn->operand_count; i++) {

@@ -16,8 +16,9 @@ typedef struct Fields {
     bool rex_w, need_rex, no_rex, has_modrm, has_gpr;
     uint8_t reg, rm, vvvv; /* full numbers: 4 bits (5 for EVEX reg) */
     bool rm_is_memory;
-    uint8_t memory_base;
+    uint8_t memory_base, memory_index, memory_scale;
     int32_t memory_displacement;
+    bool has_index;
     bool drop_lock;
     uint8_t opcode;
 } Fields;
@@ -142,11 +143,14 @@ static uint8_t *put_modrm(uint8_t *p, const Fields *f)
         *p++ = 0xc0 | reg | (f->rm & 7);
         return p;
     }
-    bool is_far = f->memory_displacement != (int8_t)f->memory_displacement;
-    /* [base + disp]: valid for every base but 4, 12 */
-    *p++ = (is_far ? 0x80 : 0x40) | reg | (f->memory_base & 7);
-    if ((f->memory_base & 7) == 4) {
-        *p++ = 0x24;
+    bool is_evex = f->insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX; /* scales a byte */
+    bool is_far = f->memory_displacement != (int8_t)f->memory_displacement ||
+                  (is_evex && f->memory_displacement);
+    bool has_sib = f->has_index || (f->memory_base & 7) == 4;
+    *p++ = (is_far ? 0x80 : 0x40) | reg | (has_sib ? 4 : f->memory_base & 7);
+    if (has_sib) {
+        unsigned index = f->has_index ? (f->memory_index & 7) << 3 : 4 << 3;
+        *p++ = (uint8_t)(f->memory_scale << 6 | index | (f->memory_base & 7));
     }
     *p++ = (uint8_t)f->memory_displacement;
     for (unsigned i = 1; i < 4 && is_far; i++) {
@@ -181,12 +185,18 @@ static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
     return p;
 }
 
+/* The index register's high bit, REX.X */
+static bool index_is_high(const Fields *f)
+{
+    return f->rm_is_memory && f->has_index && MUTANT(107, f->memory_index & 8, 0);
+}
+
 static uint8_t *put_legacy(uint8_t *p, const Fields *f)
 {
     const Insn *insn = f->insn;
     uint8_t rm = f->rm_is_memory ? f->memory_base : f->rm;
-    uint8_t rex =
-        (uint8_t)((f->rex_w ? 8 : 0) | (f->has_modrm && f->reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0));
+    uint8_t rex = (uint8_t)((f->rex_w ? 8 : 0) | (f->has_modrm && f->reg & 8 ? 4 : 0) |
+                            (index_is_high(f) ? 2 : 0) | (rm & 8 ? 1 : 0));
 
     if ((rex || f->need_rex) && MUTANT(53, f->no_rex, false)) {
         return NULL;
@@ -241,7 +251,8 @@ static uint8_t *put_vex(uint8_t *p, const Fields *f)
         tail &= 0x7f; /* the two-byte form keeps R where W stands */
     }
     *p++ = 0xc4;
-    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | 0x40 | (MUTANT(55, rm & 8 ? 0 : 0x20, 0x20)) | map);
+    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (index_is_high(f) ? 0 : 0x40) |
+                     (MUTANT(55, rm & 8 ? 0 : 0x20, 0x20)) | map);
     if (w_means_nothing(f)) {
         tail &= 0x7f;
     }
@@ -256,8 +267,9 @@ static uint8_t *put_evex(uint8_t *p, const Fields *f)
     uint8_t rm = f->rm_is_memory ? f->memory_base : f->rm;
 
     *p++ = 0x62;
-    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (rm & 16 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) |
-                     MUTANT(85, f->reg & 16 ? 0 : 0x10, 0x10) | (vector[1] & 0x0f));
+    *p++ = (uint8_t)((f->reg & 8 ? 0 : 0x80) | (rm & 16 || index_is_high(f) ? 0 : 0x40) |
+                     (rm & 8 ? 0 : 0x20) | MUTANT(85, f->reg & 16 ? 0 : 0x10, 0x10) |
+                     (vector[1] & 0x0f));
     *p++ = (uint8_t)((vector[2] & (w_means_nothing(f) ? 0x07 : 0x87)) | (~f->vvvv & 15) << 3);
     *p++ = (uint8_t)((vector[3] & 0xf7) | MUTANT(86, f->vvvv & 16 ? 0 : 0x08, 0x08));
     *p++ = f->opcode;
@@ -288,6 +300,9 @@ unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOS
     Fields f = {.insn = insn,
                 .memory_base = map->memory_base,
                 .memory_displacement = map->memory_displacement,
+                .has_index = map->has_index,
+                .memory_index = map->memory_index,
+                .memory_scale = map->memory_scale,
                 .drop_lock = map->drop_lock};
     uint8_t *p = out;
 

@@ -34,8 +34,10 @@ bool rehost_set_is_offered(unsigned isa_set);
 typedef struct RehostMap {
     uint8_t gpr[16];     /* host register number of each guest GPR */
     uint8_t memory_base; /* host register that holds the host address of the memory operand */
-    int32_t memory_displacement; /* ... less this; not for EVEX */
-    bool drop_lock;              /* nobody else can come between */
+    int32_t memory_displacement; /* ... less this */
+    bool has_index;              /* ... and less the index register, shifted */
+    uint8_t memory_index, memory_scale;
+    bool drop_lock; /* nobody else can come between */
 } RehostMap;
 
 #define REHOST_MAX_BYTES 20

@@ -112,6 +112,20 @@ static bool emit_xadd(Translator *t, bool drop_lock)
     return true;
 }
 
+static bool emit_direct(Translator *t, const RehostMap *map, const Spills *spills)
+{
+    RehostMap direct = *map;
+    uint8_t code[REHOST_MAX_BYTES];
+    unsigned size;
+
+    if (!direct_map(t, spills, &direct) || !(size = rehost_encode(t->insn, &direct, code)) ||
+        !direct_emit(t, t->insn->operands[t->insn->memory_operand].size, memory_access(t->insn))) {
+        return false;
+    }
+    emit_carried(t, code, size, spills);
+    return true;
+}
+
 static void emit_native(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -131,6 +145,9 @@ static void emit_native(Translator *t)
     map.memory_displacement = windows_displacement(t);
     map.drop_lock = tcg_options.opt_lock && !tcg_parallel && !is_barrier(insn);
     if (has_memory && insn->mnemonic == ZYDIS_MNEMONIC_XADD && emit_xadd(t, map.drop_lock)) {
+        return;
+    }
+    if (has_memory && emit_direct(t, &map, &spills)) {
         return;
     }
     if (!(size = rehost_encode(insn, &map, code))) {

@@ -146,10 +146,22 @@ void address_add_host(Translator *t);
  * fails. */
 void address_find(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind);
 void address_slot_miss(Translator *t, const Cold *cold);
+void address_find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind);
+/* False: the access has none. */
+bool address_choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
+                         TlbSlotUse *ret_use);
 /* Registers a jump to out-of-line code. */
 Cold *address_add_cold(Translator *t, uint8_t *place);
 /* Both for the memory operand. */
 void address_operand(Translator *t, unsigned size, unsigned access);
+
+/* -- direct.c ---------------------------------------------------------------------------------- */
+
+/* How an access of t->insn by a slot names the guest's registers; false: it has to do without. */
+bool direct_map(const Translator *t, const Spills *spills, RehostMap *map);
+/* T1 = what such an access adds to them, the flags those it needs; false: it has no slot. */
+bool direct_emit(Translator *t, unsigned size, unsigned access);
+void direct_miss(Translator *t, const Cold *cold);
 
 /* -- control-flow.c ---------------------------------------------------------------------------- */
 
