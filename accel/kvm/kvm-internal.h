@@ -20,10 +20,10 @@ typedef struct KvmVm {
     size_t run_size; /* bytes of a vCPU's shared page */
     KvmIrqchip irqchip;
     unsigned slot_count, space_count; /* memory slots there may be, address spaces */
-    size_t xsave_size;
-    unsigned mce_banks;        /* 0: no machine checks */
-    uint64_t mce_capability;   /* bits of MCG_CAP that a CPU may have */
-    unsigned dirty_ring_bytes; /* of each vCPU; 0: a log per slot */
+    size_t xsave_size, nested_size;   /* of the images; nested_size 0: there are no nested guests */
+    unsigned mce_banks;               /* 0: no machine checks */
+    uint64_t mce_capability;          /* bits of MCG_CAP that a CPU may have */
+    unsigned dirty_ring_bytes;        /* of each vCPU; 0: a log per slot */
     bool has_smm, has_sregs2, has_debugregs, has_xcrs, has_kvmclock_control;
     bool has_exception_payload, has_triple_fault_event, has_ioeventfd_any_length;
     bool has_tsc_deadline, lets_guest_mwait;
@@ -52,7 +52,8 @@ typedef struct KvmVcpu {
     uint32_t mp_state;
     bool is_debugged; /* the kernel was told of breakpoints or steps */
     uint64_t pv_msrs[KVM_PV_MSR_COUNT], smbase;
-    void *xsave; /* when the kernel's image is larger than X86Cpu's */
+    void *xsave;                        /* when the kernel's image is larger than X86Cpu's */
+    struct kvm_nested_state *no_nested; /* how it looks when there is none */
     struct kvm_dirty_gfn *dirty_ring;
     uint32_t dirty_next;
     bool dirty_overrun; /* the kernel is ahead of dirty_next by entries that are lost */
@@ -138,7 +139,7 @@ bool kvm_handle_exit(KvmVcpu *kv);
 void kvm_run_failed(KvmVcpu *kv, int result);
 const char *kvm_exit_name(unsigned reason);
 
-/* -- kvm-state.c, kvm-msr.c, kvm-xsave.c, kvm-events.c, kvm-cpuid.c ---------------------------- */
+/* -- kvm-state.c, kvm-msr.c, kvm-xsave.c, kvm-events.c, kvm-nested.c, kvm-cpuid.c ------------ */
 
 /* On the vCPU's own thread. */
 void kvm_state_save(KvmVcpu *kv);
@@ -150,6 +151,9 @@ void kvm_xsave_save(KvmVcpu *kv);
 void kvm_xsave_load(KvmVcpu *kv);
 void kvm_events_save(KvmVcpu *kv);
 void kvm_events_load(KvmVcpu *kv);
+/* When the vCPU is made; before it is given the state that it has after a reset. */
+void kvm_nested_init(KvmVcpu *kv);
+void kvm_nested_reset(KvmVcpu *kv);
 bool kvm_cpuid_read(Error **err);
 /* Before there is a VM: can it run the CPU model that is wanted? */
 bool kvm_model_suits(int device, Error **err);

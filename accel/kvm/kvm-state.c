@@ -264,6 +264,9 @@ void kvm_state_save(KvmVcpu *kv)
 
 void kvm_state_load(KvmVcpu *kv)
 {
+    if (kv->after_reset) {
+        kvm_nested_reset(kv);
+    }
     load_sregs(kv);
     load_apic(kv);
     load_regs(kv);

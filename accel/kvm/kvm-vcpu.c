@@ -405,6 +405,7 @@ static void destroy(KvmVcpu *kv)
         close(kv->fd);
     }
     g_free(kv->xsave);
+    g_free(kv->no_nested);
     g_free(kv);
 }
 
@@ -435,6 +436,7 @@ static bool init(Vcpu *vcpu, Error **err)
         kv->xsave = g_malloc0(kvm.xsave_size);
     }
     set_up_mce(kv);
+    kvm_nested_init(kv);
     kvm_msrs_reset(kv);
     machine_lock();
     if (vcpu->index == 0) {

@@ -105,6 +105,7 @@ static void read_capabilities(void)
     kvm.slot_count = slots ? (unsigned)slots : DEFAULT_SLOTS;
     kvm.space_count = spaces ? (unsigned)spaces : 1;
     kvm.xsave_size = xsave_size ? (size_t)xsave_size : sizeof(struct kvm_xsave);
+    kvm.nested_size = (size_t)kvm_check(KVM_CAP_NESTED_STATE);
     kvm.has_smm = kvm_check(KVM_CAP_X86_SMM) && spaces > 1;
     kvm.mce_banks = (unsigned)MAX(kvm_check(KVM_CAP_MCE), 0);
     if (!kvm.mce_banks ||
