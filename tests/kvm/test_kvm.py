@@ -469,6 +469,29 @@ def test_options():
     expect(status == 0, errors)
 
 
+def test_tsc_frequency():
+    """Given where the kernel can scale; refused with the host's rate, which is possible, where not."""
+    need_kvm()
+    status, _, errors = run("kvm", "-cpu", "qemu64,tsc-frequency=1000000000")
+    if status:
+        expect_in("tsc-frequency=1000000000: this host's counter runs at ", errors)
+        khz = int(errors.partition("runs at ")[2].split()[0])
+        status, _, errors = run("kvm", "-cpu", f"qemu64,tsc-frequency={khz * 1000}")
+    expect(status == 0, errors)
+
+
+def test_locked_memory():
+    need_kvm()
+    status, _, errors = run("kvm", "-m", "64", "-overcommit", "mem-lock=on")
+    if status:
+        raise Skip(f"memory cannot be locked here: {errors.strip()}")
+    with guest("busy", "-m", "64", "-overcommit", "mem-lock=on", "-S", accel="kvm") as machine:
+        expect_in("paused", machine.monitor("info status"))
+        text = Path("/proc", str(machine.process.pid), "status").read_text(encoding="utf-8")
+        locked = int(text.partition("VmLck:")[2].split()[0])
+        expect(locked >= 64 << 10, f"{locked} KiB are locked")
+
+
 def test_models():
     """What the host has not is said and left out; some guest runs with each."""
     need_kvm()
