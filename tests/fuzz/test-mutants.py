@@ -14,7 +14,7 @@ import sys
 
 SECONDS = 120
 NO_SUCH_BUILD = 2
-IN_TRACES = (101, 103, 104, 105, 106, 107)
+IN_TRACES = (101, 102, 103, 104, 105, 106)
 
 
 def is_caught(program, mutant, cases):

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest FPU state between the host's registers and cpu->fpu. Intel SDM vol. 1 ch. 13. */
-#include "accel/tcg/mutant.h"
 #include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/fpu-state.h"
@@ -114,8 +113,7 @@ void fpu_load(X86Cpu *cpu, uint64_t loaded)
     }
     __asm__ volatile("xrstor64 %0"
                      :
-                     : "m"(cpu->fpu), "a"(MUTANT(102, (uint32_t)loaded, ~0u) & host_components()),
-                       "d"(0)
+                     : "m"(cpu->fpu), "a"((uint32_t)loaded & host_components()), "d"(0)
                      : "memory");
 }
 

@@ -188,7 +188,7 @@ static uint8_t *put_immediates(uint8_t *p, const Insn *insn)
 /* The index register's high bit, REX.X */
 static bool index_is_high(const Fields *f)
 {
-    return f->rm_is_memory && f->has_index && MUTANT(107, f->memory_index & 8, 0);
+    return f->rm_is_memory && f->has_index && MUTANT(102, f->memory_index & 8, 0);
 }
 
 static uint8_t *put_legacy(uint8_t *p, const Fields *f)
