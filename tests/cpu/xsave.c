@@ -639,6 +639,39 @@ static void check_unmoved(void)
     clear_registers();
 }
 
+/* Loads YMM9 with the pattern, restores, and looks at it: nothing else comes between. */
+#define RESTORE_BEHIND_YMM9(insn, components)                                                      \
+    __asm__ volatile("vmovdqu %1, %%ymm9; " insn " (%2); vmovdqu %%ymm9, %0"                       \
+                     : "=m"(ymm9)                                                                  \
+                     : "m"(pattern), "r"(area), "a"(components), "d"(0)                            \
+                     : "memory")
+
+/* The same again and again: from the second round on a translator has the code, and the state may
+ * stay in registers all the while. */
+static void check_in_place(void)
+{
+    bool stays = true, restored = true, upper_stays = true;
+    uint64_t ymm9[4];
+
+    make_area(7, 0);
+    for (unsigned round = 0; round < 4; round++) {
+        clear_registers();
+        DO("xsave64", other, 7);
+        RESTORE_BEHIND_YMM9("xrstor64", X87);
+        stays &= !memcmp(ymm9, pattern, sizeof(ymm9));
+        DO("xsave64", other, 7);
+        restored &= !memcmp(other + AT_ST, area + AT_ST, X87_BYTES);
+        clear_registers();
+        DO("xsave64", other, 7);
+        RESTORE_BEHIND_YMM9("fxrstor64", 0);
+        upper_stays &= !memcmp(ymm9 + 2, pattern + 2, 16);
+    }
+    check("in-place-stays", stays, true, "SDM 1 13.8");
+    check("in-place-restored", restored, true, "SDM 1 13.8");
+    check("in-place-upper-stays", upper_stays, true, "SDM 1 10.5.1");
+    clear_registers();
+}
+
 /* Outside of 64-bit code there are eight vector registers. */
 static void check_32_bit(void)
 {
@@ -754,6 +787,7 @@ int main(void)
     check_32_bit();
     check_supervisor_state();
     check_unmoved();
+    check_in_place();
     check_pkru();
     return 0;
 }
