@@ -58,9 +58,10 @@ static void check_rounds(void (*round)(void))
         round();
         turn(2);
     }
-    /* A connection that was given up is closed by its worker, a little later. */
+    /* Connections that were given up are closed and freed when their workers come to them. */
     gint64 end = g_get_monotonic_time() + PATIENCE_US;
-    while (count_fds() > fds && g_get_monotonic_time() < end) {
+    while ((count_fds() > fds || used_memory() >= memory + MEMORY_SLACK) &&
+           g_get_monotonic_time() < end) {
         turn(1);
     }
     if (count_fds() > fds) {
