@@ -229,6 +229,13 @@ static void run_channel(Hpet *hpet, unsigned n, uint64_t matches, int64_t now)
     }
 }
 
+/* Who programs a channel anew is owed nothing, and waits for nothing. */
+static void forget_owed(HpetChannel *c)
+{
+    c->owed = 0;
+    c->late_ns = 0;
+}
+
 /* Accounts for everything that has happened since the last look. */
 static void run_channels(Hpet *hpet, int64_t now)
 {
@@ -399,7 +406,7 @@ static void write_config(Hpet *hpet, uint64_t value)
     value &= CONFIG_ENABLE | CONFIG_LEGACY;
     for (unsigned n = 0; value != hpet->config && n < hpet->timers; n++) {
         hpet->channels[n].raised = false;
-        hpet->channels[n].owed = 0;
+        forget_owed(&hpet->channels[n]);
     }
     hpet->config = value;
 }
@@ -432,7 +439,7 @@ static void write_channel_config(Hpet *hpet, unsigned n, uint64_t value, uint64_
     if ((c->config ^ config) & (CHANNEL_LEVEL | CHANNEL_INTERRUPT | CHANNEL_LINE | CHANNEL_FSB)) {
         c->raised = false;
     }
-    c->owed = 0;
+    forget_owed(c);
     c->config = config;
     c->comparator = narrow(c, c->comparator);
     c->period = narrow(c, c->period);
@@ -448,7 +455,7 @@ static void write_comparator(HpetChannel *c, uint64_t value, uint64_t mask)
         c->period = narrow(c, merge(c->period, value, mask));
     }
     c->config &= ~(uint64_t)CHANNEL_SET_VALUE;
-    c->owed = 0;
+    forget_owed(c);
 }
 
 static void write_channel(Hpet *hpet, unsigned n, unsigned reg, uint64_t value, uint64_t mask)

@@ -287,6 +287,25 @@ static void test_late(void)
     drop();
 }
 
+/* A quick period behind a slow one has its first edge in time. */
+static void test_quicker(void)
+{
+    make("3", "off");
+    set(TIMER0, ENABLE | PERIODIC | SET_VALUE | 20 << 9);
+    set(TIMER0 + COMPARATOR, 10000000); /* 100 ms */
+    set(CONFIG, 1);
+    advance_ticks(10000000);
+    g_assert_cmpuint(rises[20], ==, 1);
+    set(TIMER0, ENABLE | PERIODIC | SET_VALUE | 20 << 9);
+    set(TIMER0 + COMPARATOR, 10100000);
+    set(TIMER0 + COMPARATOR, 100000); /* 1 ms */
+    advance_ticks(100000);
+    g_assert_cmpuint(rises[20], ==, 2);
+    advance_ticks(100000);
+    g_assert_cmpuint(rises[20], ==, 3);
+    drop();
+}
+
 static IrqState state;
 
 static IrqState say_state(void *owner, unsigned n)
@@ -463,6 +482,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/periodic-32", test_periodic_32);
     g_test_add_func("/hpet/flood", test_flood);
     g_test_add_func("/hpet/late", test_late);
+    g_test_add_func("/hpet/quicker", test_quicker);
     g_test_add_func("/hpet/starved", test_starved);
     g_test_add_func("/hpet/far", test_far);
     g_test_add_func("/hpet/level", test_level);
