@@ -134,13 +134,17 @@ static void send_to_kernel(uint8_t destination, bool logical, ApicDelivery mode,
     kvm_send_msi(apic_msi_address(destination, logical), apic_msi_data(mode, vector, level));
 }
 
+/* By an 8-bit destination, which devices write. */
+static Message device_message(uint8_t destination, bool logical, uint8_t vector)
+{
+    return (Message){.destination = destination == 0xff && !logical ? BROADCAST : destination,
+                     .logical = logical,
+                     .vector = vector};
+}
+
 bool apic_is_starved(uint8_t destination, bool logical, uint8_t vector)
 {
-    Message message = {
-        .destination = destination == 0xff && !logical ? BROADCAST : destination,
-        .logical = logical,
-        .vector = vector,
-    };
+    Message message = device_message(destination, logical, vector);
 
     for (guint i = 0; i < member_count(); i++) {
         const Apic *apic = members->pdata[i];
@@ -164,16 +168,15 @@ uint32_t apic_msi_data(ApicDelivery mode, uint8_t vector, bool level)
 
 void apic_deliver(uint8_t destination, bool logical, ApicDelivery mode, uint8_t vector, bool level)
 {
+    Message message = device_message(destination, logical, vector);
+
     if (kvm_has_kernel_apic()) {
         send_to_kernel(destination, logical, mode, vector, level);
         return;
     }
-    send(&(Message){.destination = destination == 0xff && !logical ? BROADCAST : destination,
-                    .logical = logical,
-                    .mode = mode,
-                    .vector = vector,
-                    .level = level},
-         NULL);
+    message.mode = mode;
+    message.level = level;
+    send(&message, NULL);
 }
 
 void apic_deliver_msi(uint64_t address, uint32_t data)

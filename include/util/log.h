@@ -40,6 +40,8 @@ bool log_set_file(const char *path, Error **err);
 /* Writes unconditionally (callers test log_enabled first); thread safe, one write per call. */
 void log_printf(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* The items' names. */
+void log_foreach(void (*fn)(const char *name, void *opaque), void *opaque);
 /* Help text of -d: one line per item; caller frees. */
 char *log_help(void);
 

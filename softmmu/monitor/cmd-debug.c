@@ -16,24 +16,23 @@ static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
     return log_enable(values[0].text, err);
 }
 
-/* The item behind the last comma. The names stand first in the lines of the help but its title. */
+/* The item behind the last comma. */
+static void offer_item(const char *name, void *opaque)
+{
+    MonitorOffer *offer = opaque;
+    const char *comma = strrchr(offer->prefix, ',');
+    int before = comma ? (int)(comma + 1 - offer->prefix) : 0;
+    g_autofree char *word = g_strdup_printf("%.*s%s", before, offer->prefix, name);
+
+    monitor_offer(offer, word);
+}
+
 static void complete_items(const char *prefix, GPtrArray *words)
 {
-    const char *comma = strrchr(prefix, ',');
-    int before = comma ? (int)(comma + 1 - prefix) : 0;
-    g_autofree char *help = log_help();
-    g_auto(GStrv) lines = g_strsplit(help, "\n", -1);
+    MonitorOffer offer = {prefix, words};
 
-    for (char **line = lines + 1; *line; line++) {
-        g_autofree char *name = g_strndup(*line, strcspn(*line, " "));
-
-        if (*name && g_str_has_prefix(name, prefix + before)) {
-            g_ptr_array_add(words, g_strdup_printf("%.*s%s", before, prefix, name));
-        }
-    }
-    if (!comma) {
-        monitor_offer(&(MonitorOffer){prefix, words}, "none");
-    }
+    log_foreach(offer_item, &offer);
+    monitor_offer(&offer, "none");
 }
 
 static const MonitorCommand log_command = {

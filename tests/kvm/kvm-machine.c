@@ -10,6 +10,16 @@ Region root, io_root, hole;
 static Region ram_region, rom;
 static const char *unusable; /* why the tests are skipped */
 
+__asm__(".pushsection .rodata\n"
+        ".code32\n"
+        "count_code:\n"
+        "1:  incl (%ebx)\n"
+        "    jmp 1b\n"
+        "count_end:\n"
+        ".globl count_code, count_end\n"
+        ".code64\n"
+        ".popsection\n");
+
 /* -- The machine ------------------------------------------------------------------------------- */
 
 static bool no_interrupt(void *apic)

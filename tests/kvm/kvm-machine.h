@@ -30,6 +30,8 @@ void begin(const char *accel);
 void end(void);
 /* A parked CPU begins with the code, in flat 32-bit mode without paging. */
 void load_code(unsigned index, const uint8_t *code, const uint8_t *code_end);
+/* Code that counts for ever, in the CPU's counter. */
+extern const uint8_t count_code[], count_end[];
 /* Of the lock held by the caller. */
 void let_run(unsigned microseconds);
 /* The CPU is to come to HLT; with controllers of the kernel it never does. */

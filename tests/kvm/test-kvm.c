@@ -8,7 +8,7 @@
 #define PAGE_COUNT 250u
 
 /* 32-bit code. EBX: the CPU's counter. */
-extern const uint8_t pages_code[], pages_end[], count_code[], count_end[];
+extern const uint8_t pages_code[], pages_end[];
 
 __asm__(".pushsection .rodata\n"
         ".code32\n"
@@ -22,10 +22,6 @@ __asm__(".pushsection .rodata\n"
         "2:  hlt\n"
         "    jmp 2b\n"
         "pages_end:\n"
-        "count_code:\n"
-        "1:  incl (%ebx)\n"
-        "    jmp 1b\n"
-        "count_end:\n"
         ".code64\n"
         ".popsection\n");
 

@@ -13,7 +13,7 @@
 #define HOT_COUNT 20000u /* rounds of a loop, for traces too */
 
 /* 32-bit code. EBX: the CPU's counter; 4(%ebx): values out of order, 8(%ebx): EDI; EBP counts. */
-extern const uint8_t access_code[], access_end[], count_code[], count_end[];
+extern const uint8_t access_code[], access_end[];
 
 __asm__(".pushsection .rodata\n"
         ".code32\n"
@@ -34,10 +34,6 @@ __asm__(".pushsection .rodata\n"
         "    incl (%ebx)\n"
         "    jmp 1b\n"
         "access_end:\n"
-        "count_code:\n"
-        "1:  incl (%ebx)\n"
-        "    jmp 1b\n"
-        "count_end:\n"
         ".code64\n"
         ".popsection\n");
 

@@ -116,6 +116,13 @@ void log_printf(const char *format, ...)
     }
 }
 
+void log_foreach(void (*fn)(const char *name, void *opaque), void *opaque)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        fn(log_items[i].name, opaque);
+    }
+}
+
 char *log_help(void)
 {
     GString *out = g_string_new("What -d can log, with commas between:\n");

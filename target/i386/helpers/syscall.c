@@ -12,27 +12,7 @@
 #define DATA_ATTRIBUTES (SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED | SEG_G | SEG_DB)
 #define SYSRET_FLAGS 0x3c7fd7u
 
-/* Loads the fixed flat CS and SS these instructions use; RPL and DPL are `ring`. */
-static void enter_flat(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, bool is_64bit,
-                       uint64_t rip)
-{
-    uint16_t dpl = (uint16_t)(ring << SEG_DPL_SHIFT);
-    uint16_t size = is_64bit ? SEG_L : SEG_DB;
-    Segment code = {
-        .selector = cs, .attributes = CODE_ATTRIBUTES | dpl | size, .limit = 0xffffffffu};
-    Segment stack = {.selector = (uint16_t)((ss & 0xfffc) | ring),
-                     .attributes = DATA_ATTRIBUTES | dpl,
-                     .limit = 0xffffffffu};
-
-    code_commit_with_stack(cpu, &code, &stack, ring, rip);
-}
-
-/* Flags that would mean more than a new ring. */
-#define SELDOM_FLAGS (EFLAGS_TF | EFLAGS_DF | EFLAGS_AC | EFLAGS_RF | EFLAGS_VM)
-#define SELDOM_MODES                                                                               \
-    (CPU_MODE_VM | CPU_MODE_SMM | CPU_MODE_TF | CPU_MODE_DF | CPU_MODE_AC | CPU_MODE_BREAKPOINTS)
-
-/* Base and limits that code checks against are so in all 64-bit code. */
+/* The fixed segments that these instructions load; RPL and DPL are `ring`. */
 static void set_flat(Segment *segment, uint16_t selector, uint16_t attributes, unsigned ring)
 {
     segment->selector = (uint16_t)((selector & 0xfffc) | ring);
@@ -41,7 +21,23 @@ static void set_flat(Segment *segment, uint16_t selector, uint16_t attributes, u
     segment->base = 0;
 }
 
-/* From 64-bit code to 64-bit code: of the mode only the ring changes. */
+static void enter_flat(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, bool is_64bit,
+                       uint64_t rip)
+{
+    Segment code = {0}, stack = {0};
+
+    set_flat(&code, cs, CODE_ATTRIBUTES | (is_64bit ? SEG_L : SEG_DB), ring);
+    set_flat(&stack, ss, DATA_ATTRIBUTES, ring);
+    code_commit_with_stack(cpu, &code, &stack, ring, rip);
+}
+
+/* Flags that would mean more than a new ring. */
+#define SELDOM_FLAGS (EFLAGS_TF | EFLAGS_DF | EFLAGS_AC | EFLAGS_RF | EFLAGS_VM)
+#define SELDOM_MODES                                                                               \
+    (CPU_MODE_VM | CPU_MODE_SMM | CPU_MODE_TF | CPU_MODE_DF | CPU_MODE_AC | CPU_MODE_BREAKPOINTS)
+
+/* From 64-bit code to 64-bit code: of the mode only the ring changes, and base and limits that code
+ * checks against are the same in all of it. */
 static void change_ring(X86Cpu *cpu, uint16_t cs, uint16_t ss, unsigned ring, uint64_t rip)
 {
     set_flat(&cpu->seg[SEG_CS], cs, CODE_ATTRIBUTES | SEG_L, ring);
