@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import (ACCEL, Machine, Skip, boot_sector, emulator, expect, expect_in, linux_files,
+from machine import (ACCEL, SCALE, Machine, Skip, boot_sector, emulator, expect, expect_in, linux_files,
                      run_tests)
 from test_linux_boot import command, start, wait_shell
 
@@ -315,10 +315,10 @@ def test_wrong_options():
             ("symbols=/nowhere", "/nowhere"),
             (f"symbols={__file__}", "has no symbols")]:
         run = subprocess.run([emulator(), "-accel", f"tcg,{option}", "-display", "none"],
-                             capture_output=True, text=True, timeout=60, check=False)
+                             capture_output=True, text=True, timeout=60 * SCALE, check=False)
         expect(run.returncode == 1 and wanted in run.stderr, f"{option}: {run}")
     text = subprocess.run([emulator(), "-accel", "tcg,help"], capture_output=True, text=True,
-                          timeout=60, check=True).stdout
+                          timeout=60 * SCALE, check=True).stdout
     for wanted in ["tb-size=MIB", "(256)", "opt-chain=on|off", "jitdump=on|off"]:
         expect_in(wanted, text)
 

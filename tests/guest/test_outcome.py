@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import Machine, boot_sector, emulator, expect, expect_in, need_kvm, run_tests
+from machine import (SCALE, Machine, boot_sector, emulator, expect, expect_in, need_kvm,
+                     run_tests)
 
 
 class Run:
@@ -260,7 +261,7 @@ def test_hang_in_kernel():
 
 def run_failing(*options):
     return subprocess.run([emulator(), "-display", "none", *options], capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=60 * SCALE, check=False)
 
 
 def test_start_errors():
@@ -321,7 +322,8 @@ def test_other_files():
 def test_daemon():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([emulator(), "-display", "none", "-m", "16", "-daemonize", "-pidfile",
-                        "pid", "-outcome", "record.json"], cwd=folder, check=True, timeout=60)
+                        "pid", "-outcome", "record.json"], cwd=folder, check=True,
+                       timeout=60 * SCALE)
         number = int(Path(folder, "pid").read_text(encoding="utf-8"))
         os.kill(number, signal.SIGTERM)
         deadline = time.monotonic() + 60

@@ -25,6 +25,11 @@ EXAMPLES = ROOT / "tools" / "vmtest" / "examples"
 START = "start -m 16 -drive file=${image},format=raw -device isa-debug-exit\n"
 
 
+def limit(seconds):
+    """A script's limit as messages have it."""
+    return f"{seconds * SCALE:g} s"
+
+
 def command(*words):
     return [sys.executable, str(TOOL), "-e", emulator(), *[str(word) for word in words]]
 
@@ -147,14 +152,25 @@ def test_timeout():
     with Folder() as folder:
         text = folder.run(START + 'wait "never said" within 0.5\n', status=1)
         expect_in('script.vmtest:2: wait "never said" within 0.5: '
-                  'not never said within 0.5 s of guest time', text)
+                  f'not never said within {limit(0.5)} of guest time', text)
         expect_in("guest    tell me", text)
         text = folder.run(START + 'wait "tell me"\nsend h\nwait h\ntype "b" within 0.5\n', status=1)
-        expect_in("not an echo of 'b' within 0.5 s", text)
+        expect_in(f"not an echo of 'b' within {limit(0.5)}", text)
         text = folder.run(START + "expect quit within 1\n", status=1)
-        expect_in("not the end of the run within 1 s", text)
+        expect_in(f"not the end of the run within {limit(1)}", text)
         text = folder.run(START + "timeout 0.5\nevent RESET\n", status=1)
-        expect_in("not event RESET within 0.5 s", text)
+        expect_in(f"not event RESET within {limit(0.5)}", text)
+
+
+def test_scale():
+    """GUEST_TIMEOUT_SCALE stretches a script's limits."""
+    with Folder() as folder:
+        script = folder.script(START + "wait no within 0.1\n")
+        done = subprocess.run(command(script, "-D", f"image={folder.image}"), capture_output=True,
+                              env={**os.environ, "GUEST_TIMEOUT_SCALE": "7"}, text=True,
+                              timeout=600 * SCALE, check=False)
+        expect(done.returncode == 1, done.stdout)
+        expect_in("not no within 0.7 s of guest time", done.stdout)
 
 
 def test_stopped_machine():
@@ -227,7 +243,7 @@ def test_reports():
         expect(lines == ["1..2", "not ok 1 bad", "ok 2 Good \\# one", ""], lines)
         suite = ET.parse(junit).getroot()
         expect(suite.get("failures") == "1", suite.attrib)
-        expect_in("not no within 0.2 s", suite[0].find("failure").get("message"))
+        expect_in(f"not no within {limit(0.2)}", suite[0].find("failure").get("message"))
         expect(vmtest(folder.path, "--list") == f"{folder.path}/bad.vmtest: bad\n"
                f"{folder.path}/good.vmtest: Good # one\n", "list")
         expect(vmtest(folder.path, "--check") == "", "check")
