@@ -434,3 +434,12 @@ bool blocks_init(Error **err)
     ram_code_written = code_written;
     return true;
 }
+
+void blocks_fini(void)
+{
+    g_hash_table_destroy(pages);
+    g_array_free(queue, TRUE);
+    code_writes_pending = 0;
+    memset(block_hash, 0, sizeof(block_hash));
+    regions_fini();
+}

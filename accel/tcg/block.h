@@ -91,6 +91,8 @@ struct Block {
 };
 
 bool blocks_init(Error **err);
+/* There are no CPUs any more. */
+void blocks_fini(void);
 /* The block of that key, or NULL. Light. */
 Block *block_lookup(uint64_t ram_address, uint64_t rip, uint32_t mode, uint64_t cs_key);
 /* From translated code whose jump cache does not know RIP under this key: where to go on, NULL: the

@@ -39,6 +39,14 @@ bool code_cache_init(size_t blocks_size, Error **err)
     return true;
 }
 
+void code_cache_fini(void)
+{
+    munmap(code_cache.write, code_cache.size);
+    munmap(code_cache.execute, code_cache.size);
+    code_cache.write = code_cache.execute = NULL;
+    code_cache.flush_count++;
+}
+
 uint8_t *code_cache_thunks(unsigned cpu_index)
 {
     return code_cache.execute + code_cache.stubs_end + (size_t)cpu_index * THUNK_SLICE;

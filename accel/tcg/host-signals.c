@@ -107,22 +107,33 @@ bool host_signals_init(Error **err)
     return true;
 }
 
+static __thread stack_t signal_stack; /* ss_sp NULL: none yet */
+
 bool host_signals_init_thread(Error **err)
 {
-    static __thread bool done;
     size_t minimum = getauxval(AT_MINSIGSTKSZ);
     size_t size = ((minimum ? minimum : (size_t)MINSIGSTKSZ) + 65536 + 4095) & ~(size_t)4095;
     stack_t stack = {.ss_size = size};
 
-    if (done) {
+    if (signal_stack.ss_sp) {
         return true;
     }
     stack.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) < 0) {
         return error_set_errno(err, errno, "cannot make a signal stack");
     }
-    done = true;
+    signal_stack = stack;
     return true;
+}
+
+void host_signals_end_thread(void)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+
+    if (signal_stack.ss_sp && sigaltstack(&none, NULL) == 0) {
+        munmap(signal_stack.ss_sp, signal_stack.ss_size);
+        signal_stack.ss_sp = NULL;
+    }
 }
 
 void host_signals_select(X86Cpu *cpu)

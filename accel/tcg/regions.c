@@ -66,6 +66,15 @@ bool regions_init(Error **err)
     return true;
 }
 
+void regions_fini(void)
+{
+    for (unsigned i = 0; i < code_region_count; i++) {
+        munmap(code_regions[i].blocks, code_regions[i].max_count * sizeof(Block));
+        munmap(code_regions[i].arena, code_regions[i].arena_size);
+    }
+    code_region_count = 0;
+}
+
 void *blocks_arena_alloc(size_t size)
 {
     void *memory = code_region->arena + code_region->arena_used;

@@ -28,6 +28,7 @@ extern unsigned code_region_count;
 extern CodeRegion *code_region; /* the one that is being filled */
 
 bool regions_init(Error **err);
+void regions_fini(void);
 /* Room for one more block; false: some CPU still is where the space may not be taken from under it,
  * and exact mode has to do. In a turn of `cpu`, with the code lock. */
 bool regions_make_room(X86Cpu *cpu);

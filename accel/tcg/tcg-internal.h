@@ -26,6 +26,8 @@ typedef struct CodeCache {
 extern CodeCache code_cache;
 /* `blocks_size`: what is left for blocks, beside the little the stubs take. */
 bool code_cache_init(size_t blocks_size, Error **err);
+/* After that there may be another one. There are no CPUs. */
+void code_cache_fini(void);
 
 static inline bool code_cache_contains(const void *host_pc)
 {
@@ -178,6 +180,7 @@ void tcg_exec(Vcpu *vcpu);
 bool host_signals_init(Error **err);
 /* A stack for the handler; once per thread. */
 bool host_signals_init_thread(Error **err);
+void host_signals_end_thread(void);
 /* The CPU whose translated code this thread runs from now on. */
 void host_signals_select(X86Cpu *cpu);
 /* The same for a handler; NULL: no vCPU thread. */

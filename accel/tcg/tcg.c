@@ -40,8 +40,19 @@ static void on_dirty_cleared(RamBlock *block, uint64_t offset, uint64_t size)
     vcpu_run_on_all(protect_range, &range);
 }
 
+/* Code of a machine that was taken down. */
+static void forget_last_machine(void)
+{
+    if (code_cache.execute) {
+        blocks_fini();
+        code_cache_fini();
+    }
+    tcg_parallel = tcg_overcommitted = false;
+}
+
 static bool tcg_init(Error **err)
 {
+    forget_last_machine();
     if (!tcg_options.split_wx) {
         return error_set(err, "split-wx=off: translated code is never writable and executable");
     }
@@ -164,6 +175,9 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
         tcg_parallel |= vcpu->index > 0;
         tcg_overcommitted |= vcpu->index >= g_get_num_processors();
     }
+    if (cpu->tcg.self) { /* it was a CPU of another machine */
+        memset(cpu->tcg.jump_cache, 0, sizeof(cpu->tcg.jump_cache));
+    }
     cpu->tcg.own = own;
     cpu->tcg.self = cpu;
     cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());
@@ -189,6 +203,7 @@ static void tcg_cpu_fini(Vcpu *vcpu)
     munmap(cpu->tcg.window, WINDOW_PAGES * TARGET_PAGE_SIZE);
     munmap(own->contexts[0].table, sizeof(TlbTable) * TLB_CONTEXTS);
     g_free(own);
+    host_signals_end_thread();
 }
 
 static bool tcg_shares_thread(void)

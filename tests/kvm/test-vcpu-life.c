@@ -5,11 +5,14 @@
 #include "softmmu/run.h"
 #include "tests/kvm/kvm-machine.h"
 
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PORT 0x500
 #define WINDOW 0xd0000000u
 #define ROUNDS 60
+#define MACHINES 30
 #define HOT_COUNT 20000u /* rounds of a loop, for traces too */
 
 /* 32-bit code. EBX: the CPU's counter; 4(%ebx): values out of order, 8(%ebx): EDI; EBP counts. */
@@ -38,6 +41,7 @@ __asm__(".pushsection .rodata\n"
         ".popsection\n");
 
 static Region ports, window;
+static const char *accel; /* the command line's */
 
 /* -- A device that takes its time -------------------------------------------------------------- */
 
@@ -252,9 +256,60 @@ static void test_hot_stops(void)
     end_accesses();
 }
 
+static unsigned open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    while (readdir(dir)) {
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+static unsigned long mapped_pages(void)
+{
+    g_autofree char *text = NULL;
+    unsigned long size = 0;
+
+    g_file_get_contents("/proc/self/statm", &text, NULL, NULL);
+    g_assert_cmpint(sscanf(text, "%lu", &size), ==, 1);
+    return size;
+}
+
+/* A machine is taken down and another one made, with the same CPUs: nothing of the last one is run
+ * or kept. */
+static void test_made_again(void)
+{
+    unsigned descriptors = 0;
+    unsigned long pages = 0;
+
+    if (skipped()) {
+        return;
+    }
+    for (unsigned i = 0; i < MACHINES; i++) {
+        end();
+        begin(accel);
+        begin_accesses();
+        if (i % 2) { /* other code in the same place */
+            load_code(0, count_code, count_end);
+        }
+        vm_start();
+        wait_for_count(i % 3 ? 1 : 300);
+        end_accesses();
+        if (i == MACHINES / 3) {
+            descriptors = open_descriptors();
+            pages = mapped_pages();
+        }
+    }
+    g_assert_cmpuint(open_descriptors(), ==, descriptors);
+    /* less than what the translator takes for one */
+    g_assert_cmpuint(mapped_pages(), <, pages + MAPPED_PAGES_MORE);
+}
+
 int main(int argc, char **argv)
 {
-    const char *accel;
     int result;
 
     g_test_init(&argc, &argv, NULL);
@@ -267,6 +322,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vcpu-life/stop-in-access", test_stop_in_access);
     g_test_add_func("/vcpu-life/work-in-access", test_work_in_access);
     g_test_add_func("/vcpu-life/hot-stops", test_hot_stops);
+    g_test_add_func("/vcpu-life/made-again", test_made_again);
     result = g_test_run();
     if (!machine_unusable()) {
         end();
