@@ -210,6 +210,7 @@ static void forget_vm(void)
     g_free(kvm.cpuid);
     g_free(kvm.msrs);
     kvm = (KvmVm){.device = -1, .fd = -1};
+    cpu_provider = NULL; /* another accelerator may follow */
 }
 
 static bool kvm_init(Error **err)

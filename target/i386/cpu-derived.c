@@ -150,7 +150,8 @@ void cpu_model_finish(CpuModel *model)
     if (model->is_amd) {
         model->features[FEATURE_80000001_EDX] |= model->features[FEATURE_1_EDX] & amd_aliases;
     }
-    if (model->level >= 7) { /* x87: no selectors are kept, FDP follows every memory operand */
+    /* the translator's x87: no selectors are kept, FDP follows every memory operand */
+    if (model->level >= 7 && !cpu_provider) {
         model->features[FEATURE_7_EBX] |= zero_fcs_fds;
         model->features[FEATURE_7_EBX] &= ~fdp_excptn_only;
     }
