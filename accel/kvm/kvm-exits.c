@@ -172,8 +172,7 @@ static void append_code(GString *text, KvmVcpu *kv)
     }
 }
 
-/* Says it, with where the guest is. */
-static bool report(KvmVcpu *kv, const char *what, const char *meaning)
+bool kvm_report(KvmVcpu *kv, const char *what, const char *meaning)
 {
     const X86Cpu *cpu = kv->cpu;
     g_autoptr(GString) code = g_string_new(NULL);
@@ -197,15 +196,15 @@ static bool handle_internal_error(KvmVcpu *kv)
 
     switch (kv->run->internal.suberror) {
     case KVM_INTERNAL_ERROR_EMULATION:
-        return report(kv, "the kernel cannot emulate the instruction", meaning);
+        return kvm_report(kv, "the kernel cannot emulate the instruction", meaning);
     case KVM_INTERNAL_ERROR_SIMUL_EX:
-        return report(kv, "two exceptions at once", meaning);
+        return kvm_report(kv, "two exceptions at once", meaning);
     case KVM_INTERNAL_ERROR_DELIVERY_EV:
-        return report(kv, "an exit while an event was delivered", meaning);
+        return kvm_report(kv, "an exit while an event was delivered", meaning);
     case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON:
-        return report(kv, "an exit of the hardware that the kernel does not know", meaning);
+        return kvm_report(kv, "an exit of the hardware that the kernel does not know", meaning);
     default:
-        return report(kv, "an internal error of the kernel", meaning);
+        return kvm_report(kv, "an internal error of the kernel", meaning);
     }
 }
 
@@ -215,7 +214,7 @@ static bool handle_fail_entry(KvmVcpu *kv)
         g_strdup_printf("the hardware refuses this state, reason 0x%" PRIx64,
                         (uint64_t)kv->run->fail_entry.hardware_entry_failure_reason);
 
-    return report(kv, "the guest cannot be entered", meaning);
+    return kvm_report(kv, "the guest cannot be entered", meaning);
 }
 
 static bool handle_hardware_exit(KvmVcpu *kv)
@@ -223,13 +222,13 @@ static bool handle_hardware_exit(KvmVcpu *kv)
     g_autofree char *meaning = g_strdup_printf("hardware exit reason 0x%" PRIx64,
                                                (uint64_t)kv->run->hw.hardware_exit_reason);
 
-    return report(kv, "an unknown exit", meaning);
+    return kvm_report(kv, "an unknown exit", meaning);
 }
 
 static bool handle_exception(KvmVcpu *kv)
 {
-    return report(kv, "an exception that was not asked for",
-                  "`system_reset` and `cont` start it again");
+    return kvm_report(kv, "an exception that was not asked for",
+                      "`system_reset` and `cont` start it again");
 }
 
 static bool handle_notify(KvmVcpu *kv)
@@ -239,8 +238,8 @@ static bool handle_notify(KvmVcpu *kv)
     if (!context_is_lost && kvm_options.notify_vmexit != KVM_NOTIFY_INTERNAL_ERROR) {
         return true;
     }
-    return report(kv, "the guest lets no interrupt through",
-                  "`system_reset` and `cont` start it again");
+    return kvm_report(kv, "the guest lets no interrupt through",
+                      "`system_reset` and `cont` start it again");
 }
 
 /* -- The table --------------------------------------------------------------------------------- */
@@ -288,12 +287,12 @@ bool kvm_handle_exit(KvmVcpu *kv)
         return exits[reason].handle(kv);
     }
     g_autofree char *what = g_strdup_printf("an exit of unknown reason %u", reason);
-    return report(kv, what, "`system_reset` and `cont` start it again");
+    return kvm_report(kv, what, "`system_reset` and `cont` start it again");
 }
 
 void kvm_run_failed(KvmVcpu *kv, int result)
 {
     g_autofree char *what = g_strdup_printf("KVM_RUN failed: %s", g_strerror(-result));
 
-    report(kv, what, "`system_reset` and `cont` start it again");
+    kvm_report(kv, what, "`system_reset` and `cont` start it again");
 }

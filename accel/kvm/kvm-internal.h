@@ -46,6 +46,8 @@ typedef struct KvmVcpu {
     uint64_t tsc_base;
     bool access_open; /* an access the guest made completes in the next KVM_RUN */
     int in_run;       /* atomic: in KVM_RUN, or about to: a kick takes a signal */
+    bool in_kernel;   /* in KVM_RUN; for a signal handler on its thread */
+    void *lost_page;  /* the host's memory that the guest touched and that has failed; likewise */
     bool (*target_has_work)(Vcpu *vcpu);
     /* Of the state: what X86Cpu has no place for, as it was saved. */
     struct kvm_vcpu_events events;
@@ -130,6 +132,15 @@ int kvm_vcpu_ioctl(const KvmVcpu *kv, unsigned long request, const void *argumen
 void kvm_gate_close(void);
 void kvm_gate_open(void);
 
+/* -- kvm-memory-error.c ------------------------------------------------------------------------ */
+
+bool kvm_memory_errors_init(Error **err);
+/* Acts on kv->lost_page, under the lock: the guest is told, or the machine stops. The vCPU's state
+ * is ours then. */
+void kvm_memory_lost(KvmVcpu *kv);
+/* The machine starts anew: with other memory for what has failed. Under the lock. */
+void kvm_memory_renew(void);
+
 /* -- kvm-exits.c ------------------------------------------------------------------------------- */
 
 /* Acts on the exit that run->exit_reason names, under the lock.
@@ -137,6 +148,9 @@ void kvm_gate_open(void);
 bool kvm_handle_exit(KvmVcpu *kv);
 /* KVM_RUN itself failed. Under the lock. */
 void kvm_run_failed(KvmVcpu *kv, int result);
+/* Says what is wrong on this CPU, with where the guest is, and has the machine stop as
+ * internal-error; `meaning` is a hint. Under the lock. Returns false. */
+bool kvm_report(KvmVcpu *kv, const char *what, const char *meaning);
 const char *kvm_exit_name(unsigned reason);
 
 /* -- kvm-state.c, kvm-msr.c, kvm-xsave.c, kvm-events.c, kvm-nested.c, kvm-cpuid.c ------------ */

@@ -23,8 +23,18 @@ int kvm_vcpu_ioctl(const KvmVcpu *kv, unsigned long request, const void *argumen
 
 static int enter_guest(KvmVcpu *kv)
 {
+    int result;
+
     __atomic_fetch_add(&kv->runs, 1, __ATOMIC_RELAXED);
-    return kvm_vcpu_ioctl(kv, KVM_RUN, NULL);
+    __atomic_store_n(&kv->in_kernel, true, __ATOMIC_RELAXED);
+    result = kvm_vcpu_ioctl(kv, KVM_RUN, NULL);
+    __atomic_store_n(&kv->in_kernel, false, __ATOMIC_RELAXED);
+    return result;
+}
+
+static bool has_lost_page(const KvmVcpu *kv)
+{
+    return __atomic_load_n(&kv->lost_page, __ATOMIC_RELAXED);
 }
 
 /* -- The gate ---------------------------------------------------------------------------------- */
@@ -125,7 +135,7 @@ static void complete_access(KvmVcpu *kv)
         result = enter_guest(kv);
         if (result >= 0) {
             kvm_handle_exit(kv);
-        } else if (result != -EINTR && result != -EAGAIN) {
+        } else if (result != -EINTR && result != -EAGAIN && !has_lost_page(kv)) {
             kvm_run_failed(kv, result);
         }
     }
@@ -181,7 +191,7 @@ static void inject_interrupt(KvmVcpu *kv)
             struct kvm_interrupt interrupt = {.irq = (uint32_t)vector};
             int result = kvm_vcpu_ioctl(kv, KVM_INTERRUPT, &interrupt);
 
-            kv->interrupts++;
+            __atomic_fetch_add(&kv->interrupts, 1, __ATOMIC_RELAXED);
             run->ready_for_interrupt_injection = 0;
             if (result < 0) {
                 kvm_complain("injecting an interrupt", result);
@@ -283,6 +293,12 @@ static bool run_once(KvmVcpu *kv)
     if (__atomic_load_n(&kv->vcpu->exit_request, __ATOMIC_SEQ_CST)) {
         return false;
     }
+    if (has_lost_page(kv)) {
+        machine_lock();
+        kvm_memory_lost(kv);
+        machine_unlock();
+        return false;
+    }
     inject_events(kv);
     give_apic_registers(kv);
     vcpu_quiescent(kv->vcpu);
@@ -291,7 +307,7 @@ static bool run_once(KvmVcpu *kv)
     kv->access_open = false;
     leave_gate(kv);
     take_apic_registers(kv);
-    if (result == -EINTR || result == -EAGAIN) {
+    if (result == -EINTR || result == -EAGAIN || (result < 0 && has_lost_page(kv))) {
         return true;
     }
     machine_lock();
@@ -368,6 +384,7 @@ static void kick(Vcpu *vcpu)
 
 static void machine_reset(void)
 {
+    kvm_memory_renew();
     for (unsigned i = 0; i < vcpu_count(); i++) {
         KvmVcpu *kv = kvm_of(vcpu_get(i));
 
@@ -412,7 +429,8 @@ static void destroy(KvmVcpu *kv)
 static void set_up_mce(KvmVcpu *kv)
 {
     uint64_t banks = MIN(kv->cpu->mcg_cap & MCG_CAP_BANKS, kvm.mce_banks);
-    uint64_t capability = banks | (kv->cpu->mcg_cap & kvm.mce_capability & ~MCG_CAP_BANKS);
+    uint64_t wanted = kv->cpu->mcg_cap | (kv->cpu->model->is_amd ? 0 : MCG_CAP_SER_P);
+    uint64_t capability = banks | (wanted & kvm.mce_capability & ~MCG_CAP_BANKS);
 
     if (kvm.mce_banks && cpu_has(kv->cpu, FEATURE_MCA)) {
         int result = kvm_vcpu_ioctl(kv, KVM_X86_SETUP_MCE, &capability);

@@ -230,6 +230,10 @@ static bool kvm_init(Error **err)
         forget_vm();
         return false;
     }
+    if (!kvm_memory_errors_init(err)) {
+        forget_vm();
+        return false;
+    }
     kvm_slots_init();
     kvm_clock_init();
     return true;

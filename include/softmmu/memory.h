@@ -59,6 +59,8 @@ RamBlock *ram_block_new(const RamDesc *desc, Error **err);
 void ram_block_foreach(void (*fn)(const RamBlock *block, void *opaque), void *opaque);
 /* Locks all blocks that are there into the host's memory. */
 bool ram_lock_all(Error **err);
+/* Another page of the host's takes the place of the one at `offset`, which nobody may be using. */
+bool ram_block_renew(RamBlock *block, uint64_t offset, Error **err);
 RamBlock *ram_block_ref(RamBlock *block);
 void ram_block_unref(RamBlock *block);
 

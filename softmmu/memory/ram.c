@@ -250,10 +250,16 @@ static uint8_t *reserve(uint64_t size, uint64_t align)
     return host;
 }
 
-static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
+static uint64_t page_size(const RamBlock *block)
 {
     uint64_t unused;
-    uint64_t pages = block->fd >= 0 ? file_page_size(block->fd, &unused) : TARGET_PAGE_SIZE;
+
+    return block->fd >= 0 ? file_page_size(block->fd, &unused) : TARGET_PAGE_SIZE;
+}
+
+static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
+{
+    uint64_t pages = page_size(block);
     uint64_t align = MAX(MAX(HUGE_PAGE, desc->align), pages);
     int protection = desc->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     int flags = MAP_FIXED | (desc->share ? MAP_SHARED : MAP_PRIVATE) |
@@ -273,6 +279,26 @@ static bool map_block(RamBlock *block, const RamDesc *desc, Error **err)
     if (desc->no_dump) {
         madvise(block->host, block->size, MADV_DONTDUMP);
     }
+    return true;
+}
+
+bool ram_block_renew(RamBlock *block, uint64_t offset, Error **err)
+{
+    uint64_t size = page_size(block), start = offset & ~(size - 1);
+    int protection = block->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+    int flags = MAP_FIXED | (block->shared ? MAP_SHARED : MAP_PRIVATE) |
+                (block->fd < 0 ? MAP_ANONYMOUS : 0);
+
+    if (block->fd >= 0 && block->shared &&
+        fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+                  (off_t)size) < 0) {
+        return error_set_errno(err, errno, "cannot give up a page of the file of '%s'",
+                               block->name);
+    }
+    if (mmap(block->host + start, size, protection, flags, block->fd, (off_t)start) == MAP_FAILED) {
+        return error_set_errno(err, errno, "no other page for guest memory '%s'", block->name);
+    }
+    ram_block_mark_dirty(block, start, size);
     return true;
 }
 

@@ -11,7 +11,6 @@
 #include <jansson.h>
 
 /* IA32_MCG_STATUS */
-#define MCG_STATUS_RIPV 0x1u
 #define MCG_STATUS_MCIP 0x4u /* in progress: a second one is a shutdown */
 #define MCG_STATUS_BITS 0x7u
 
@@ -38,11 +37,21 @@ static const EventType failure_event = {
     "MEMORY_FAILURE", "a CPU was told of an error of the hardware", &failure_type};
 EVENT(failure_event);
 
-static void tell(const char *action, bool needs_action, bool is_recursive)
+static void tell_of(const char *recipient, const char *action, bool needs_action, bool is_recursive)
 {
     event_emit(&failure_event,
-               json_pack("{s:s, s:s, s:{s:b, s:b}}", "recipient", "guest", "action", action,
+               json_pack("{s:s, s:s, s:{s:b, s:b}}", "recipient", recipient, "action", action,
                          "flags", "action-required", needs_action, "recursive", is_recursive));
+}
+
+static void tell(const char *action, bool needs_action, bool is_recursive)
+{
+    tell_of("guest", action, needs_action, is_recursive);
+}
+
+void machine_check_not_told(void)
+{
+    tell_of("hypervisor", "fatal", true, false);
 }
 
 /* -- Errors ------------------------------------------------------------------------------------ */

@@ -90,11 +90,16 @@ static void make_memory(void)
 
 void begin(const char *accel)
 {
+    begin_model(accel, NULL);
+}
+
+void begin_model(const char *accel, const char *model)
+{
     g_autoptr(Error) err = NULL;
     char *texts[] = {(char *)accel};
 
     g_assert_true(accel_select(texts, 1, &err));
-    g_assert_true(cpu_model_select(NULL, &err));
+    g_assert_true(cpu_model_select(model, &err));
     for (unsigned i = 0; i < CPUS; i++) {
         X86Cpu *cpu = cpu_get(i) ? cpu_get(i) : cpu_new(i, &err);
 

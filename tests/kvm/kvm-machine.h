@@ -27,6 +27,8 @@ bool skipped(void);
 
 /* Makes the machine's accelerator and CPUs anew. */
 void begin(const char *accel);
+/* ...of a CPU model; NULL: the accelerator's default. */
+void begin_model(const char *accel, const char *model);
 void end(void);
 /* A parked CPU begins with the code, in flat 32-bit mode without paging. */
 void load_code(unsigned index, const uint8_t *code, const uint8_t *code_end);

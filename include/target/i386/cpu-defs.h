@@ -187,8 +187,9 @@ enum {
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
 #define MSR_MCG_CAP 0x179
-#define MCG_CAP_BANKS 0xffull  /* how many there are */
-#define MCG_CAP_CTL_P 0x100ull /* there is MCG_CTL */
+#define MCG_CAP_BANKS 0xffull      /* how many there are */
+#define MCG_CAP_CTL_P 0x100ull     /* there is MCG_CTL */
+#define MCG_CAP_SER_P 0x1000000ull /* software may recover from errors */
 #define MSR_MCG_STATUS 0x17a
 #define MSR_MCG_CTL 0x17b
 #define MSR_MISC_ENABLE 0x1a0

@@ -9,9 +9,20 @@
 
 /* IA32_MCi_STATUS */
 #define MCI_STATUS_VAL (1ull << 63)
-#define MCI_STATUS_OVER (1ull << 62) /* there was another error in this bank */
-#define MCI_STATUS_UC (1ull << 61)   /* not corrected */
-#define MCI_STATUS_AR (1ull << 55)   /* software has to act before it goes on */
+#define MCI_STATUS_OVER (1ull << 62)  /* there was another error in this bank */
+#define MCI_STATUS_UC (1ull << 61)    /* not corrected */
+#define MCI_STATUS_EN (1ull << 60)    /* its reporting was switched on */
+#define MCI_STATUS_MISCV (1ull << 59) /* MISC and ADDR of the bank are valid */
+#define MCI_STATUS_ADDRV (1ull << 58)
+#define MCI_STATUS_S (1ull << 56)   /* signalled by a machine check... */
+#define MCI_STATUS_AR (1ull << 55)  /* ...and software has to act before it goes on */
+#define MCI_DATA_LOAD 0x134         /* error code: a load found bad data */
+#define MCI_MISC_PHYSICAL (2u << 6) /* ADDR is a physical address, ... */
+#define MCI_MISC_PAGE 12u           /* ...of which so many low bits do not count */
+
+/* IA32_MCG_STATUS */
+#define MCG_STATUS_RIPV 0x1u /* the guest can go on at RIP, ... */
+#define MCG_STATUS_EIPV 0x2u /* ...where the error is to be blamed on */
 
 typedef struct MachineCheck {
     unsigned bank;
@@ -35,5 +46,7 @@ bool machine_check_is_broadcast(const X86Cpu *cpu);
  * nothing. */
 MachineCheckResult machine_check_inject(X86Cpu *cpu, const MachineCheck *check);
 MachineCheckResult machine_check_join(X86Cpu *cpu);
+/* The same event for an error that no CPU can be told of: it stays with us. Under the lock. */
+void machine_check_not_told(void);
 
 #endif
