@@ -18,12 +18,19 @@
 
 /* 32-bit code: changes nothing. */
 extern const uint8_t still_code[], still_end[];
+/* EBX: its counter; counts each time it is about to halt. */
+extern const uint8_t halt_code[], halt_end[];
 
 __asm__(".pushsection .rodata\n"
         ".code32\n"
         "still_code:\n"
         "1:  jmp 1b\n"
         "still_end:\n"
+        "halt_code:\n"
+        "1:  incl (%ebx)\n"
+        "    hlt\n"
+        "    jmp 1b\n"
+        "halt_end:\n"
         ".code64\n"
         ".popsection\n");
 
@@ -127,6 +134,56 @@ static void test_transfer(void)
     end();
 }
 
+static void run_once_more(void)
+{
+    uint64_t runs = counted("runs");
+
+    vm_start();
+    for (unsigned i = 0; counted("runs") < runs + CPUS; i++) {
+        g_assert_cmpuint(i, <, 60000);
+        let_run(1000);
+    }
+    vm_stop(RUN_STATE_PAUSED);
+}
+
+/* NMIs that are masked stay so, and a CPU keeps the reason for which it does not run. */
+static void test_events_and_mp_state(void)
+{
+    X86Cpu *first, *second;
+
+    if (skipped()) {
+        return;
+    }
+    begin("kvm,kernel-irqchip=on");
+    first = cpu_get(0);
+    second = cpu_get(1);
+    for (unsigned round = 0; round < 6; round++) {
+        load_code(0, still_code, still_end);
+        first->nmi_masked = round % 2;
+        run_once_more();
+        g_assert_cmpint(first->nmi_masked, ==, round % 2);
+        g_assert_false(first->halted || first->wait_for_sipi);
+        g_assert_true(second->wait_for_sipi); /* since power-on */
+    }
+    load_code(1, halt_code, halt_end);
+    run_once_more();
+    for (unsigned i = 0; !second->halted; i++) { /* it halts in the kernel */
+        g_assert_cmpuint(i, <, 60000);
+        run_once_more();
+    }
+    g_assert_cmpuint(counter_of(1)[0], ==, 1);
+    run_once_more();
+    g_assert_true(second->halted);
+    g_assert_cmpuint(counter_of(1)[0], ==, 1);
+    second->halted = false; /* goes on behind the HLT */
+    for (unsigned i = 0; counter_of(1)[0] == 1; i++) {
+        g_assert_cmpuint(i, <, 60000);
+        run_once_more();
+    }
+    g_assert_cmpuint(counter_of(1)[0], ==, 2);
+    end();
+}
+
 static unsigned open_descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -178,6 +235,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     machine_init(true);
     g_test_add_func("/kvm/transfer", test_transfer);
+    g_test_add_func("/kvm/events-and-mp-state", test_events_and_mp_state);
     g_test_add_func("/kvm/machines", test_machines);
     return g_test_run();
 }

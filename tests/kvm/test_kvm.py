@@ -8,6 +8,7 @@ Run alone: python3 tests/kvm/test_kvm.py [NAME...]
 
 import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -110,6 +111,27 @@ def test_exits_on():
 def test_exits_on_two_cpus():
     need_kvm()
     check_exits("on", "-smp", "2")
+
+
+def check_runs(mode):
+    """KVM_RUN is called for what the guest does and when somebody kicks, not oftener."""
+    need_kvm()
+    with guest("exits", "-device", "pci-testdev,addr=5", outcome=True,
+               accel=f"kvm,kernel-irqchip={mode}") as machine:
+        expect(machine.wait_exit(120) == 1, machine.error_text())
+        counters = machine.outcome()["accelerator"]["counters"]
+    exits = sum(count for name, count in counters.items() if name.startswith("exits, "))
+    print(f"# {mode}: {counters}")
+    expect(exits > 500 and counters["exits, io"] > 300, "the guest does not do much")
+    expect(counters["runs"] <= exits + counters["kicks"] + 2, f"more runs than that: {counters}")
+
+
+def test_runs_on():
+    check_runs("on")
+
+
+def test_runs_off():
+    check_runs("off")
 
 
 def check_exits_split(*arguments):
@@ -267,6 +289,24 @@ def test_machine_checks():
 def test_machine_checks_without_irqchip():
     need_kvm()
     machine_checks("kvm,kernel-irqchip=off")
+
+
+def ticks(accel, policy=None):
+    """What becomes of ticks while the guest keeps interrupts off."""
+    return output("ticks", accel, *(["-global", f"kvm-pit.lost_tick_policy={policy}"] if policy else []))
+
+
+def test_lost_ticks_are_delayed():
+    need_kvm()
+    for policy in None, "delay":
+        got = ticks("kvm", policy)
+        expect(got == "all ticks came\nend\n", f"{policy}: {got}")
+
+
+def test_lost_ticks_are_discarded():
+    need_kvm()
+    got = ticks("kvm", "discard")
+    expect(got == "ticks were lost\nend\n", got)
 
 
 def test_sse():
@@ -490,6 +530,97 @@ def test_locked_memory():
         text = Path("/proc", str(machine.process.pid), "status").read_text(encoding="utf-8")
         locked = int(text.partition("VmLck:")[2].split()[0])
         expect(locked >= 64 << 10, f"{locked} KiB are locked")
+
+
+def guest_ram(machine, megabytes):
+    """The lines of /proc about the mapping that is the guest's memory."""
+    line = machine.monitor("gpa2hva 0x100000")
+    address = int(line.rpartition("0x")[2], 16)
+    text = Path("/proc", str(machine.process.pid), "smaps").read_text(encoding="utf-8")
+    for part in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", text)[1:]:
+        start, end = (int(word, 16) for word in part.split()[0].split("-"))
+        if start <= address < end:
+            expect(end - start >= megabytes << 20, part)
+            return dict(re.findall(r"(?m)^(\w+): +(.*?) *$", part))
+    raise AssertionError(f"no mapping has {line}")
+
+
+def congruent(machine, address):
+    """Whether pages of 2 MiB in the guest are such in the host, so that the kernel can use them."""
+    line = machine.monitor(f"gpa2hva {address:#x}")
+    return (int(line.rpartition("0x")[2], 16) ^ address) & ((2 << 20) - 1) == 0
+
+
+def test_transparent_huge_pages():
+    """The kernel is asked for huge pages, and guest memory lies so that it can map them."""
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        console = Path(folder, "console")
+        with guest("busy", "-m", "192", "-machine", "max-ram-below-4g=64M", "-debugcon",
+                   f"file:{console}", accel="kvm") as machine:
+            wait_console(machine, console, "working")
+            for address in 0x100000, 0x200000, 62 << 20, 4 << 30, (4 << 30) + (126 << 20):
+                expect(congruent(machine, address), f"{address:#x} is misplaced")
+            ram = guest_ram(machine, 192)
+            expect("hg" in ram["VmFlags"].split(), f"no advice: {ram['VmFlags']}")
+            use = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+            if not use.exists() or "[never]" in use.read_text(encoding="ascii"):
+                raise Skip("the host's kernel does not use huge pages when it is asked to")
+            machine.monitor_send("quit")
+            expect(machine.wait_exit() == 0, machine.error_text())
+
+
+class HugePages:
+    """So many of the host's huge pages are free, for a time."""
+
+    def __init__(self, count):
+        self.path = Path("/proc/sys/vm/nr_hugepages")
+        self.count = count
+
+    def free(self):
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        found = re.search(r"HugePages_Free: +(\d+)", text)
+        return int(found[1]) if found else 0
+
+    def __enter__(self):
+        self.before = None
+        if self.free() >= self.count:
+            return self
+        try:
+            self.before = self.path.read_text(encoding="ascii")
+            self.path.write_text(str(int(self.before) + self.count), encoding="ascii")
+        except OSError as error:
+            raise Skip(f"no huge pages are free, and none can be reserved: {error}") from error
+        if self.free() < self.count:
+            self.__exit__()
+            raise Skip("no huge pages are free, and the host has no room for more")
+        return self
+
+    def __exit__(self, *_):
+        if self.before is not None:
+            self.path.write_text(self.before, encoding="ascii")
+
+
+def test_reserved_huge_pages():
+    """Guest memory of pages that the host has set aside: a guest runs in it, and it is given back."""
+    need_kvm()
+    size = 32
+    with HugePages(size // 2 + 1) as pages, tempfile.TemporaryDirectory() as folder:
+        before = pages.free()
+        console = Path(folder, "console")
+        with guest("busy", "-m", size, "-object",
+                   f"memory-backend-memfd,id=ram,size={size}M,hugetlb=on,hugetlbsize=2M,prealloc=on",
+                   "-machine", "memory-backend=ram", "-debugcon", f"file:{console}", "-smp", "2",
+                   accel="kvm") as machine:
+            wait_console(machine, console, "working")
+            ram = guest_ram(machine, size)
+            expect(ram["KernelPageSize"] == "2048 kB", ram)
+            expect(pages.free() == before - size // 2, f"{before} free, then {pages.free()}")
+            machine.monitor("info status")
+            machine.type("x")
+            expect(machine.wait_exit() == 1, machine.error_text())
+        expect_in("wrong 00000000\nend\n", console.read_text())
+        expect(pages.free() == before, "they were not given back")
 
 
 def test_models():
