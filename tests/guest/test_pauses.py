@@ -26,19 +26,36 @@ LINES = ["info registers -a", "info mtree -f", "help", "x /100i 0x7c00", "xp /10
          "singlestep", "singlestep off"]
 
 
-class Spinning:
-    """A machine whose guest looks at its TSC."""
+class Questions:
+    """Everything that can be asked of a machine."""
 
-    def __init__(self, guest, client):
-        self.guest, self.client = guest, client
+    def __init__(self, client):
+        self.client = client
         self.commands = {entry["name"] for entry in client.call("query-commands")}
-        self.ticks_per_ms = self.measure()
         names = re.findall(r"(?m)^(info \S+)(?: \[[^]]*\])* -- ", self.line("help info"))
         expect("info status" in names and "info fields" not in names, f"{names}")
         self.lines = names + LINES
 
     def line(self, text):
         return self.client.call("human-monitor-command", **{"command-line": text})
+
+    def actions(self):
+        """Name and function of each."""
+        for name in sorted(self.commands):
+            arguments = {"query-stats": {"target": "vm"}}.get(name, {})
+            if name.startswith(("query-", "qom-list-types")) and not name.startswith("query-cpu-model"):
+                yield name, lambda n=name, a=arguments: self.client.try_call(n, **a)
+        for text in self.lines:
+            yield text, lambda t=text: self.line(t)
+
+
+class Spinning(Questions):
+    """A machine whose guest looks at its TSC."""
+
+    def __init__(self, guest, client):
+        super().__init__(client)
+        self.guest = guest
+        self.ticks_per_ms = self.measure()
 
     def words(self, address, count):
         text = self.line(f"xp /{count}xw {address:#x}")
@@ -81,28 +98,18 @@ class Spinning:
         return gap, gap - (self.waited_ms() - waited)
 
 
-def actions(spinning):
-    """Name and function of everything that is measured."""
-    for name in sorted(spinning.commands):
-        arguments = {"query-stats": {"target": "vm"}}.get(name, {})
-        if name.startswith(("query-", "qom-list-types")) and not name.startswith("query-cpu-model"):
-            yield name, lambda n=name, a=arguments: spinning.client.try_call(n, **a)
-    for text in spinning.lines:
-        yield text, lambda t=text: spinning.line(t)
-
-
 def test_pauses():
     with tempfile.TemporaryDirectory(prefix="pauses-") as folder:
         path = os.path.join(folder, "qmp")
         disk = boot_sector("spin-sector.S", folder)
-        with Machine(["-nodefaults", "-m", "64", "-smp", "2", "-qmp",
+        with Machine(["-nodefaults", "-m", "64", "-smp", "4", "-qmp",
                       f"unix:{path},server=on,wait=off", "-drive",
                       f"file={disk},format=raw,if=ide"], serial=False, monitor=False) as guest:
             with QmpClient(path) as client:
                 spinning = Spinning(guest, client.negotiate())
                 best, gaps = {}, {}
                 for number in range(MOST_ROUNDS):
-                    for name, action in actions(spinning):
+                    for name, action in spinning.actions():
                         if number < ROUNDS or best[name] > PAUSE_LIMIT_MS:
                             gap, pause = spinning.longest_ms(action)
                             gaps[name] = min(gaps.get(name, 1e9), gap)

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 from machine import ACCEL, ROOT, SCALE, Machine, expect, need_kvm, run_tests
+from qmp_session import QmpClient
+from test_pauses import Questions
 
 CPUS = 4
 ROUNDS = 1000
@@ -93,6 +95,31 @@ def test_resets_between():
             wait_for_all(guest)
             stop_and_go(guest, 10)
             guest.monitor("system_reset")
+
+
+def ask_everything(accel):
+    """Whatever can be asked is answered while four CPUs run, and they go on."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "qmp")
+        with start(folder, "-qmp", f"unix:{path},server=on,wait=off", accel=accel) as guest, \
+                QmpClient(path) as client:
+            client.negotiate()
+            wait_for_all(guest)
+            questions = Questions(client)
+            for _, ask in questions.actions():
+                ask()
+            wait_for_all(guest)
+            client.send("quit")
+            expect(guest.wait_exit() == 0, guest.error_text())
+
+
+def test_questions():
+    ask_everything(ACCEL)
+
+
+def test_questions_with_kvm():
+    need_kvm()
+    ask_everything("kvm")
 
 
 def threads(pid):
