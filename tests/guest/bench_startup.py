@@ -22,17 +22,19 @@ LEAVE = bytes([0xba, EXIT_PORT & 0xff, EXIT_PORT >> 8, 0x30, 0xc0, 0xee, 0xf4, 0
 QUIET = ["-nodefaults", "-display", "none", "-m", "128"]
 
 
-def cpu_milliseconds(program, rom, *more):
-    """User and system time of one run, by the kernel's books."""
+def cpu_milliseconds(program, folder, *more):
+    """User and system time of each of some runs, by the kernel's books."""
+    rom = Path(folder, "rom")
+    rom.write_bytes((bytes(0xfff0) + LEAVE).ljust(65536, b"\0"))
     command = [program, *QUIET, "-bios", rom, "-device",
                f"isa-debug-exit,iobase={EXIT_PORT},iosize=1", *more]
-    before = os.times()
+    spent = []
     for _ in range(RUNS):
-        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    after = os.times()
-    spent = (after.children_user - before.children_user + after.children_system
-             - before.children_system)
-    return spent / RUNS * 1000
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        spent.append((used.ru_utime + used.ru_stime) * 1000)
+    return spent
 
 
 def resident_kilobytes(program, *more):
@@ -47,13 +49,12 @@ def resident_kilobytes(program, *more):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        rom = Path(folder, "rom")
-        rom.write_bytes((bytes(0xfff0) + LEAVE).ljust(65536, b"\0"))
         for program in sys.argv[1:] or [emulator()]:
             print(program)
             for more in ([], ["-smp", "4"]):
-                print(f"  {' '.join(more) or '-smp 1'}: {cpu_milliseconds(program, rom, *more):.1f}"
-                      f" ms CPU, {resident_kilobytes(program, *more)} KiB resident")
+                spent = cpu_milliseconds(program, folder, *more)
+                print(f"  {' '.join(more) or '-smp 1'}: {sum(spent) / len(spent):.1f} ms CPU, at best "
+                      f"{min(spent):.1f}; {resident_kilobytes(program, *more)} KiB resident")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from guest_machine import (ACCEL, SCALE, Failure, Machine, Skip, Stream,  # pyli
                            emulator)
 
 __all__ = ["ACCEL", "SCALE", "Failure", "Machine", "Skip", "Stream", "boot_sector", "emulator",
-           "expect", "expect_in", "linux_files", "made", "memtest_image", "need_kvm", "run_tests"]
+           "expect", "expect_in", "kvm_refusal", "linux_files", "made", "memtest_image", "need_kvm",
+           "run_tests"]
 
 CACHE = ROOT / "build" / "guest"
 

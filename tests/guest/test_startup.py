@@ -15,9 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import SCALE, Machine, emulator, expect, expect_in, run_tests
+from machine import SCALE, Machine, Skip, emulator, expect, expect_in, kvm_refusal, run_tests
 
 QUIET = ["-display", "none", "-nodefaults", "-S"]
+RESIDENT_KIB = 30 << 10
 GARBAGE = ["", ",", "=", "=,=", "help=", "a" * 5000, "%s%n%d", "\x01\xff", "-1",
            "18446744073709551616", "/", ",id=x", "driver=,", "1e9"]
 
@@ -111,7 +112,7 @@ def test_failure_leaves_nothing():
 
 def test_too_much_memory():
     """What the host cannot give is named by its option."""
-    if b"__asan_init" in Path(emulator()).read_bytes():
+    if is_sanitized():
         return  # needs far more address space than any limit leaves
     result = subprocess.run(
         [emulator(), *QUIET, "-m", "512G", "-device", "nonsense"], stdin=subprocess.DEVNULL,
@@ -119,6 +120,25 @@ def test_too_much_memory():
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30)))
     expect(result.returncode == 1, f"status {result.returncode}")
     expect_in("-m: cannot allocate 524288 MiB of guest memory", result.stderr)
+
+
+def is_sanitized():
+    program = Path(emulator()).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
+def test_resident_memory():
+    """What a machine takes besides its guest's memory, before that runs."""
+    if is_sanitized():
+        raise Skip("a sanitizer takes memory of its own")
+    for accel in ["tcg"] + ["kvm"] * (not kvm_refusal()):
+        for cpus in 1, 4:
+            with Machine(["-S", "-m", "512", "-smp", cpus], accel=accel) as guest:
+                guest.monitor("info status")
+                text = Path(f"/proc/{guest.process.pid}/status").read_text(encoding="ascii")
+                resident = int(text.partition("VmRSS:")[2].split()[0])
+                print(f"# {accel}, {cpus} CPUs: {resident} KiB")
+                expect(resident < RESIDENT_KIB, f"{accel}, {cpus} CPUs: {resident} KiB resident")
 
 
 def test_memory_file_cut_short():
