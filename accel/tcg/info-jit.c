@@ -35,6 +35,7 @@ static const Row rows[] = {
     ROW("exits, block is hot", exits[EXIT_HOT]),
     ROW("exits, block is stale", exits[EXIT_STALE]),
     ROW("exits, kick", exits[EXIT_POLL]),
+    ROW("naps of waiting loops", naps),
     ROW("shared checks that failed", windows_left),
     ROW("slow accesses, device", slow[SLOW_DEVICE]),
     ROW("slow accesses, page crossing", slow[SLOW_CROSSING]),

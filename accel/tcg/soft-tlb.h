@@ -53,6 +53,12 @@ typedef struct BesidePage {
     uint64_t host, ram_page;
 } BesidePage;
 
+/* Rounds of a loop that waits with PAUSE, in ticks of the host's TSC (pause.c). */
+typedef struct PauseSpin {
+    const void *insn;
+    uint64_t since, last;
+} PauseSpin;
+
 typedef struct TcgCpu {
     TlbContext contexts[TLB_CONTEXTS];
     unsigned current;
@@ -81,6 +87,7 @@ typedef struct TcgCpu {
     uint64_t slots_key;    /* of TcgState.slots: context number << 32 | epoch */
     unsigned slots_filled; /* how many are not empty, which ones, how many misses each skips */
     uint16_t slots_list[TLB_SLOTS], slot_skips[TLB_SLOTS];
+    PauseSpin spin;
     TcgStatistics statistics;
 } TcgCpu;
 

@@ -170,6 +170,9 @@ bool code_lock_forbids_devices(const X86Cpu *cpu);
 void standing_wait_begin(Vcpu *vcpu);
 void standing_wait_end(Vcpu *vcpu);
 
+/* Ticks of the host's TSC in a microsecond, for PAUSE. */
+extern uint64_t tcg_ticks_per_us;
+
 /* -- Signals (host-signals.c) ------------------------------------------------------------------ */
 
 /* The lines of -d exec and cpu for a block that is about to run; FPU parked. */

@@ -7,13 +7,17 @@
 #include "accel/tcg/profile.h"
 #include "accel/tcg/tcg-internal.h"
 #include "target/i386/helpers/access.h"
+#include "target/i386/tsc.h"
 
 #include <asm/prctl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 bool tcg_single_thread;
+uint64_t tcg_ticks_per_us = 1000; /* until a CPU runs */
 
 typedef struct PageRange {
     uint64_t ram_first, size;
@@ -183,6 +187,7 @@ static bool tcg_cpu_init(Vcpu *vcpu, Error **err)
     cpu->tcg.thunks = g_malloc0(target_thunk_cache_size());
     cpu->tcg.kept_insns = g_malloc0(target_kept_insns_size());
     cpu->tcg.insn_counts = g_malloc0(target_insn_counts_size());
+    prctl(PR_SET_TIMERSLACK, 1); /* ns: PAUSE sleeps for microseconds */
     select_cpu(cpu);
     listen_to_map(vcpu, true);
     profile_cpu_begin();
@@ -215,6 +220,7 @@ static void tcg_run(Vcpu *vcpu)
 {
     select_cpu(vcpu->cpu);
     cpu_tsc_resume();
+    __atomic_store_n(&tcg_ticks_per_us, tsc_host_frequency_hz() / 1000000, __ATOMIC_RELAXED);
     tcg_exec(vcpu);
 }
 
@@ -222,6 +228,9 @@ static void tcg_kick(Vcpu *vcpu)
 {
     X86Cpu *cpu = vcpu->cpu;
     __atomic_store_n(&cpu->tcg.poll, (const void *)POLL_TRAP_ADDRESS, __ATOMIC_SEQ_CST);
+    if (__atomic_exchange_n(&cpu->tcg.dozing, 0, __ATOMIC_SEQ_CST)) {
+        syscall(SYS_futex, &cpu->tcg.dozing, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
 }
 
 /* What ran before is rarely what runs now, and only a flush frees it. */

@@ -72,6 +72,7 @@ typedef struct TcgState {
     uint32_t poll_word;
     uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */
     uint32_t fault_trap; /* its trap number */
+    uint32_t dozing;     /* atomic, a futex: 1 while PAUSE lets go of the core; a kick clears it */
     uint64_t fault_address;
     struct TcgCpu *own;  /* private part: accel/tcg */
     X86Cpu *self;        /* this CPU: the value of GS base */

@@ -95,7 +95,7 @@ void tsc_calibration_begin(void)
     pthread_mutex_unlock(&tsc_lock);
 }
 
-static uint64_t host_frequency_hz(void)
+uint64_t tsc_host_frequency_hz(void)
 {
     uint64_t hz = __atomic_load_n(&frequency_hz, __ATOMIC_ACQUIRE);
 
@@ -115,7 +115,7 @@ static uint64_t host_frequency_hz(void)
 
 uint64_t cpu_tsc_frequency_hz(void)
 {
-    return guest_hz ? guest_hz : host_frequency_hz();
+    return guest_hz ? guest_hz : tsc_host_frequency_hz();
 }
 
 void tsc_set_frequency(uint64_t hz)
@@ -123,7 +123,7 @@ void tsc_set_frequency(uint64_t hz)
     uint64_t ratio = 0;
 
     if (hz) {
-        ratio = (uint64_t)(((unsigned __int128)hz << TSC_RATIO_BITS) / host_frequency_hz());
+        ratio = (uint64_t)(((unsigned __int128)hz << TSC_RATIO_BITS) / tsc_host_frequency_hz());
     }
     guest_hz = hz;
     __atomic_store_n(&tsc_ratio, ratio, __ATOMIC_RELAXED);
@@ -131,7 +131,7 @@ void tsc_set_frequency(uint64_t hz)
 
 static int64_t ticks_of_ns(int64_t ns)
 {
-    return (int64_t)((__int128)ns * (int64_t)host_frequency_hz() / NS_PER_SECOND);
+    return (int64_t)((__int128)ns * (int64_t)tsc_host_frequency_hz() / NS_PER_SECOND);
 }
 
 void tsc_machine_reset(void)
@@ -152,7 +152,7 @@ void cpu_tsc_resume(void)
     TscSample now;
     int64_t virtual_ticks, host_ticks, threshold;
 
-    host_frequency_hz();
+    tsc_host_frequency_hz();
     pthread_mutex_lock(&tsc_lock);
     now = take_sample(virtual_now_ns, GOOD_ENOUGH_TICKS);
     virtual_ticks = ticks_of_ns(now.ns - last_running.ns);

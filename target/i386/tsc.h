@@ -28,6 +28,9 @@ static inline uint64_t tsc_read(const X86Cpu *cpu)
 /* The guest's counter runs at this rate; 0: at the host's. */
 void tsc_set_frequency(uint64_t hz);
 
+/* Of the host's counter; at first it may take 10 ms to find out. */
+uint64_t tsc_host_frequency_hz(void);
+
 /* Power-on: the machine's counter starts at zero. */
 void tsc_machine_reset(void);
 

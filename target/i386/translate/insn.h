@@ -83,6 +83,7 @@ typedef struct Insn {
     uint32_t gprs_used;                 /* mask of all GPRs it names or implies */
     uint32_t gprs_written;              /* ... and of those it writes */
     bool masked;        /* a mask decides which parts of the memory operand are touched */
+    bool only_waits;    /* PAUSE: the block it ends is a round of a loop that does nothing else */
     bool hidden_memory; /* memory operands beside the explicit one: stack, strings... */
     uint16_t flags_read, flags_written,
         flags_undefined; /* arithmetic flags and DF, EFLAGS positions */

@@ -229,6 +229,36 @@ static void emit_lea_insn(Translator *t)
 
 /* -- One instruction --------------------------------------------------------------------------- */
 
+/* Does the path to here store what another CPU may be waiting for? What is behind FS, GS or RSP is
+ * the thread's own, and an attempt at a lock that is taken stores, too. */
+static bool path_hands_over(const Translator *t)
+{
+    for (unsigned i = 0; i < t->at; i++) {
+        const Insn *insn = &t->insns[i];
+        bool is_own = insn->segment == SEG_FS || insn->segment == SEG_GS || insn->base == R_RSP;
+        bool is_attempt = insn->lock || insn->mnemonic == ZYDIS_MNEMONIC_XCHG;
+
+        if (insn->memory_operand != INSN_NO_REG && !is_own && !is_attempt &&
+            insn->operands[insn->memory_operand].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A block that leads from behind a PAUSE to it is a round of a loop. */
+static void emit_pause(Translator *t)
+{
+    Insn *insn = &t->insns[t->at];
+
+    if (!tcg_options.opt_pause && !tcg_overcommitted) {
+        emit_native(t);
+        return;
+    }
+    insn->only_waits = t->block->rip == insn->rip + insn->length && !path_hands_over(t);
+    control_exit_insn(t);
+}
+
 static void emit_insn(Translator *t)
 {
     const Insn *insn = t->insn;
@@ -269,8 +299,8 @@ static void emit_insn(Translator *t)
         string_emit(t);
         break;
     default:
-        if (insn->mnemonic == ZYDIS_MNEMONIC_PAUSE && !tcg_overcommitted) {
-            emit_native(t);
+        if (insn->mnemonic == ZYDIS_MNEMONIC_PAUSE) {
+            emit_pause(t);
         } else if (insn->mnemonic == ZYDIS_MNEMONIC_CLD &&
                    MUTANT(11, !(t->mode & CPU_MODE_DF), true)) {
             break;
