@@ -163,6 +163,7 @@ static void append_code(GString *text, KvmVcpu *kv)
 
         if (!cpu_debug_translate(kv->cpu, cpu_code_linear(kv->cpu, kv->cpu->rip + count),
                                  &physical) ||
+            kvm_memory_is_lost(physical) ||
             address_space_read(&address_space_memory, physical, &bytes[count], 1) != MEM_OK) {
             break;
         }

@@ -138,6 +138,8 @@ bool kvm_memory_errors_init(Error **err);
 /* Acts on kv->lost_page, under the lock: the guest is told, or the machine stops. The vCPU's state
  * is ours then. */
 void kvm_memory_lost(KvmVcpu *kv);
+/* Is this address of the guest's one that nobody may look at? Under the lock. */
+bool kvm_memory_is_lost(uint64_t physical);
 /* The machine starts anew: with other memory for what has failed. Under the lock. */
 void kvm_memory_renew(void);
 

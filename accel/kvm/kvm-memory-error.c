@@ -3,8 +3,9 @@
  * Memory of the host that has failed. The kernel takes such a page away; the guest that touches it
  * makes the kernel send SIGBUS to the thread that is in KVM_RUN. The handler notes the address, the
  * vCPU's loop makes a machine check of it, and what becomes of that is the guest's affair. One that
- * has not switched machine checks on cannot be told: the machine stops. A reset begins with another
- * page. Anything else that raises SIGBUS ends the process, as ever: it was our own access.
+ * has not switched machine checks on cannot be told: the machine stops. The page stays lost, as
+ * other CPUs may look at it, until a reset begins with another one. Anything else that raises
+ * SIGBUS ends the process: it was our own access.
  *
  * Errors that somebody may act upon (BUS_MCEERR_AO) wait until the page is touched.
  */
@@ -14,18 +15,26 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define ERROR_BANK 1 /* data cache of Intel's */
 #define LOST_STATUS                                                                                \
     (MCI_STATUS_VAL | MCI_STATUS_UC | MCI_STATUS_EN | MCI_STATUS_MISCV | MCI_STATUS_ADDRV |        \
      MCI_STATUS_S | MCI_STATUS_AR | MCI_DATA_LOAD)
 
-static GPtrArray *lost_pages; /* host addresses, since the last reset; under the lock */
+typedef struct LostPage {
+    void *host;
+    uint64_t physical;
+} LostPage;
+
+static GArray *lost_pages; /* since the last reset; under the lock */
 
 /* -- The signal -------------------------------------------------------------------------------- */
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
+    static const char own_access[] = "memory of the host has failed, or is gone, that the emulator "
+                                     "itself was about to use\n";
     const Vcpu *self = vcpu_self();
     KvmVcpu *kv = self ? kvm_of(self) : NULL;
 
@@ -37,6 +46,8 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
         __atomic_store_n(&kv->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
         return;
     }
+    ssize_t written = write(STDERR_FILENO, own_access, sizeof(own_access) - 1);
+    (void)written;           /* there may be nobody to tell */
     signal(number, SIG_DFL); /* happens again, and then ends the process */
 }
 
@@ -99,11 +110,12 @@ void kvm_memory_lost(KvmVcpu *kv)
     void *host = __atomic_exchange_n(&kv->lost_page, NULL, __ATOMIC_RELAXED);
     uint64_t physical = 0;
     bool is_ram = find_physical(host, &physical);
+    LostPage lost = {host, physical};
 
     if (!lost_pages) {
-        lost_pages = g_ptr_array_new();
+        lost_pages = g_array_new(FALSE, FALSE, sizeof(LostPage));
     }
-    g_ptr_array_add(lost_pages, host);
+    g_array_append_val(lost_pages, lost);
     kv->vcpu->ops->save(kv->vcpu);
     if (is_ram && tell_guest(kv, physical)) {
         warn_report("memory of the host has failed under guest address 0x%" PRIx64
@@ -119,16 +131,28 @@ void kvm_memory_lost(KvmVcpu *kv)
                "start it again, with other memory");
 }
 
+bool kvm_memory_is_lost(uint64_t physical)
+{
+    for (guint i = 0; lost_pages && i < lost_pages->len; i++) {
+        uint64_t lost = g_array_index(lost_pages, LostPage, i).physical;
+
+        if (lost >> TARGET_PAGE_BITS == physical >> TARGET_PAGE_BITS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kvm_memory_renew(void)
 {
     for (guint i = 0; lost_pages && i < lost_pages->len; i++) {
         uint64_t offset;
-        RamBlock *block = ram_block_from_host(lost_pages->pdata[i], &offset);
+        RamBlock *block = ram_block_from_host(g_array_index(lost_pages, LostPage, i).host, &offset);
         g_autoptr(Error) err = NULL;
 
         if (block && !ram_block_renew(block, offset, &err)) {
             warn_report("%s", error_message(err));
         }
     }
-    g_clear_pointer(&lost_pages, g_ptr_array_unref);
+    g_clear_pointer(&lost_pages, g_array_unref);
 }
