@@ -23,7 +23,7 @@ TESTS = {
     "thread": ["test-loop", "test-run", "test-tcg-smp", *LIFE, "test-kvm-exits",
                "test_vcpus.py test_questions test_questions_with_kvm"],
     "address": ["test-loop", "test-run", "test-tcg-smp", "test-live-views", "test-ram",
-                "test-memory", *LIFE, "test-kvm-asks", "test-kvm-exits"],
+                "test-memory", *LIFE, "test-kvm-asks", "test-kvm-exits", "test-kvm-memory-error"],
 }
 EMULATOR = "qemu-system-x86_64"
 OPTIONS = {"thread": "thread", "address": "address,undefined"}
