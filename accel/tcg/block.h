@@ -17,6 +17,7 @@ typedef struct PageTarget {
 typedef struct Block Block;
 
 #define BLOCK_NO_PAGE UINT64_MAX
+#define BLOCK_NO_HOME 0xff
 /* Beside CPU_MODE_*: shares no checks; where a window of a trace does not lie in one page. */
 #define BLOCK_CAREFUL (1u << 31)
 
@@ -58,6 +59,7 @@ typedef struct InsnMark {
     uint32_t host_offset;
     int16_t guest_offset; /* from the block's RIP */
     uint8_t flags;        /* FlagsPlace */
+    bool at_home;         /* registers are exchanged as Block.homes says */
     FlagsRecipe recipe;   /* FLAGS_RECIPE */
 } InsnMark;
 
@@ -76,7 +78,8 @@ struct Block {
     int16_t guest_begin; /* lowest byte, from the RIP; in a trace it may lie before it */
     uint16_t guest_size, insn_count;
     bool valid, is_trace;
-    uint32_t heat; /* entries left until it is translated as a trace */
+    uint8_t homes[3]; /* with which register each of R13-R15 changes places; BLOCK_NO_HOME */
+    uint32_t heat;    /* entries left until it is translated as a trace */
     /* Entries, executable view: what finds the block by RIP polls and has its flags saved; chained
      * jumps have them saved or in the host's. */
     const uint8_t *code, *code_saved, *code_host;

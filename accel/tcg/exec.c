@@ -173,6 +173,18 @@ static Block *find_block(X86Cpu *cpu)
     return block;
 }
 
+/* Registers that a trace has exchanged change places again. */
+static void leave_homes(X86Cpu *cpu, const Block *block)
+{
+    for (unsigned i = 0; i < sizeof(block->homes); i++) {
+        uint64_t *own = &cpu->gpr[R_R13 + i], *home = &cpu->gpr[block->homes[i] & 15], value = *own;
+        if (block->homes[i] != BLOCK_NO_HOME) {
+            *own = *home;
+            *home = value;
+        }
+    }
+}
+
 /* At a guest instruction of the block that holds `host_pc`: sets RIP and completes the flags. */
 static void recover_instruction(X86Cpu *cpu, const void *host_pc)
 {
@@ -186,6 +198,9 @@ static void recover_instruction(X86Cpu *cpu, const void *host_pc)
         target_restore_saved_flags(cpu);
     } else {
         merge_flags(cpu);
+    }
+    if (MUTANT(108, mark->at_home, false)) {
+        leave_homes(cpu, block);
     }
 }
 

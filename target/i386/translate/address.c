@@ -64,6 +64,7 @@ Cold *address_add_cold(Translator *t, uint8_t *place)
     *cold = (Cold){.place = place,
                    .insn = t->insn,
                    .in_shadow = t->opened_shadow,
+                   .at_home = t->at_home,
                    .flags = (uint8_t)t->flags,
                    .recipe = t->recipe};
     return cold;

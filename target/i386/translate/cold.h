@@ -34,6 +34,7 @@ typedef struct Cold {
     TlbSlotUse slot_use; /* COLD_SLOT, COLD_DIRECT */
     uint8_t t2_gpr;      /* COLD_DIRECT: which of R13-R15 T2 holds */
     bool in_shadow;      /* of the STI before it */
+    bool at_home;        /* Translator.at_home */
     uint8_t flags;       /* FlagsPlace when it is jumped to */
     FlagsRecipe recipe;
     const Insn *insn;

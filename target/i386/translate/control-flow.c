@@ -34,11 +34,15 @@ const Insn *control_keep_insn(Translator *t)
     Insn *copy = blocks_arena_alloc(sizeof(Insn));
 
     *copy = *t->insn;
+    if (t->at_home) {
+        homes_rename(t->block, copy);
+    }
     return copy;
 }
 
 static void emit_exit_insn(Translator *t, const Insn *kept)
 {
+    homes_leave(t);
     flags_save(t);
     emit_set_rip(t, MUTANT(35, kept->rip, kept->rip + kept->length));
     emit_mov_imm(t->e, HOST_T1, (uint64_t)(uintptr_t)kept);
@@ -158,12 +162,14 @@ static void emit_chained_jump(Translator *t, uint64_t target)
 
 void control_goto_apart(Translator *t, uint64_t target)
 {
+    homes_leave(t);
     emit_mov_imm(t->e, HOST_T1, target);
     emit_lookup(t);
 }
 
 void control_goto(Translator *t, uint64_t target)
 {
+    homes_leave(t);
     if (!control_is_same_page(t, target)) {
         control_goto_apart(t, target);
         return;
@@ -186,8 +192,10 @@ static void goto_both(Translator *t, uint64_t target, uint8_t *taken_place)
 {
     FlagsPlace flags = t->flags;
     FlagsRecipe recipe = t->recipe;
+    bool at_home = t->at_home;
 
     control_goto(t, next_rip(t));
+    t->at_home = at_home;
     t->flags = flags;
     t->recipe = recipe;
     emit_patch(taken_place, t->e->p);
@@ -525,6 +533,7 @@ static void emit_failed_window(Translator *t, const Cold *cold)
         emit_branch_to(e, 0xe8, stubs.exit_exact);
         return;
     }
+    homes_leave(t);
     t->goes_careful = true;
     emit_chained_jump(t, t->insn->rip);
     t->goes_careful = false;
@@ -546,6 +555,7 @@ static void emit_cold(Translator *t, const Cold *cold)
         control_goto(t, cold->target);
         break;
     case COLD_LOOKUP:
+        homes_leave(t);
         emit_lookup_indirect(t);
         break;
     case COLD_WINDOW:
@@ -574,6 +584,7 @@ void control_emit_colds(Translator *t)
         t->insn = cold.insn;
         t->flags = (FlagsPlace)cold.flags;
         t->recipe = cold.recipe;
+        t->at_home = cold.at_home;
         emit_cold(t, &cold);
     }
 }

@@ -23,6 +23,7 @@ void translate_mark_at(Translator *t, uint64_t rip)
         .host_offset = (uint32_t)(t->e->p - t->start),
         .guest_offset = (int16_t)(rip - t->block->rip),
         .flags = MUTANT(1, (uint8_t)t->flags, FLAGS_HOST),
+        .at_home = t->at_home,
         .recipe = t->recipe,
     };
 }
@@ -361,7 +362,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->t2_gpr = INSN_NO_REG;
     t->ended = t->stops_short = false;
     t->goes_careful = false;
-    t->opened_shadow = false;
+    t->opened_shadow = t->at_home = false;
 }
 
 /* Emits the path; returns the RIP behind its last instruction. */
@@ -396,8 +397,10 @@ bool target_translate(X86Cpu *cpu, Block *block, const uint8_t *bytes, unsigned 
     if (block->checked) {
         check_plan(&t);
     }
+    homes_plan(&t);
     windows_plan(&t);
     trace_emit_entries(&t);
+    homes_enter(&t);
     finish_block(&t, emit_path(&t));
     translate_log_block(block);
     return true;

@@ -60,6 +60,7 @@ typedef struct Translator {
     bool stops_short;   /* the instruction behind the path could not be decoded */
     bool goes_careful;  /* jumps made now lead to a block that checks each access */
     bool opened_shadow; /* by STI: the next instruction ends it */
+    bool at_home;       /* registers are exchanged: homes.c */
 } Translator;
 
 /* Host register of a guest GPR, or INSN_NO_REG for R13-R15, which live in cpu->gpr. */
@@ -100,6 +101,17 @@ void registers_store_t2(Translator *t, unsigned gpr);
 bool registers_leave_t1(const Insn *insn);
 /* A MOV between registers one of which has no host register; false: it is something else. */
 bool registers_move(Translator *t);
+
+/* -- homes.c ----------------------------------------------------------------------------------- */
+
+/* Finds homes for R13-R15 in the path, which goes by other names of registers from then on. */
+void homes_plan(Translator *t);
+/* An instruction under those names, or back under its own. */
+void homes_rename(const Block *block, Insn *insn);
+/* Registers move to their homes; back, before a way out. Both destroy T2, flags stay (those of a
+ * recipe become the host's). */
+void homes_enter(Translator *t);
+void homes_leave(Translator *t);
 
 /* -- translate.c ------------------------------------------------------------------------------- */
 
