@@ -33,6 +33,7 @@ class Code:
         self.labels = 0
         self.functions = 0
         self.callable = []  # functions of the present case
+        self.general = GENERAL  # registers of the present case
         self.has_frame = True
         self.depth = 0
         self.kinds = [kind for kind, weight in (
@@ -46,7 +47,7 @@ class Code:
         return self.random.choice(choices)
 
     def any(self, size=8):
-        return register(self.random.choice(GENERAL), size)
+        return register(self.random.choice(self.general), size)
 
     def size(self):
         return self.pick(8, 8, 4, 4, 2, 1)
@@ -221,8 +222,15 @@ class Code:
         self.has_frame = True
         return [f"{name}:", *body, "ret"], name
 
+    def some_registers(self):
+        """All, or a few, so that traces find registers that nobody uses for R13 and R14."""
+        if self.random.random() < 0.4:
+            return GENERAL
+        return ["r13", "r14", *self.random.sample(GENERAL, self.random.randrange(1, 5))]
+
     def case(self, number):
         self.callable = []
+        self.general = self.some_registers()
         functions, names = [], []
         for _ in range(self.random.randrange(1, 4)):
             lines, name = self.function()
@@ -233,7 +241,7 @@ class Code:
         start = self.label()
         out = [f".balign {4096 if self.random.random() < 0.7 else 64}", *(functions if first else []),
                f"case{number}:", f"sub ${FRAME + 48}, %rsp", *zeros(), f"{start}:",
-               *self.lines(self.random.randrange(3, 30)),
+               *self.lines(self.pick(self.random.randrange(1, 8), self.random.randrange(3, 30))),
                self.pick("decl counter(%rip)", "subl $1, counter(%rip)"),
                self.pick(f"jnz {start}", f"jz 2f; jmp {start}"), "2: pushfq",
                "pop saved_flags(%rip)", f"add ${FRAME + 48}, %rsp", "ret"]

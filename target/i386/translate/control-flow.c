@@ -4,7 +4,7 @@
  * own stub until the target is known. Any other target is looked up in the vCPU's jump cache
  * with the flags saved. The cache's key names mode, context and mapping epoch, since two processes
  * share linear addresses. A backward jump polls before it goes; what is looked up polls at its
- * entry.
+ * entry. Within a path one poll is enough, and one where its loop is closed.
  */
 #include "target/i386/translate/translator.h"
 
@@ -483,8 +483,9 @@ void control_follow(Translator *t)
         emit_side_exit(t, (insn->opcode & 15) ^ is_taken, is_taken ? next : target);
         break;
     }
-    if (to <= insn->rip) {
+    if (tcg_options.opt_unroll ? is_loop || (to <= insn->rip && !t->has_polled) : to <= insn->rip) {
         translate_poll(t, to);
+        t->has_polled = true;
     }
     if (is_loop) {
         close_loop(t);

@@ -7,6 +7,7 @@
  * tells), into calls and back out of them. The other way out of a followed branch is a side exit.
  * When the path comes back to its beginning, it is gone through a second time and closed behind
  * that: the second copy knows what the first left, so that flags need not be saved each time round.
+ * A short loop has several rounds in the second copy, whose accesses often share a check.
  * A path stays in one page.
  */
 #include "target/i386/translate/translator.h"
@@ -71,10 +72,10 @@ static uint64_t truncate_rip(const Insn *insn, uint64_t rip)
                                       : rip;
 }
 
-/* Has the path been there since its beginning, or since its second round began? */
+/* Has the path been there since its last round began? */
 static bool was_there(const Translator *t, uint64_t rip)
 {
-    for (unsigned i = t->loop_at; i < t->insn_count; i++) {
+    for (unsigned i = t->round_at; i < t->insn_count; i++) {
         if (t->insns[i].rip == rip) {
             return true;
         }
@@ -149,6 +150,14 @@ static Follow choose(const Translator *t, const Insn *insn, Returns *returns, ui
     return follow == FOLLOW_TARGET && !control_is_same_page(t, target) ? FOLLOW_NONE : follow;
 }
 
+/* May the loop be gone round once more before it is closed? All rounds are as long as the first. */
+static bool has_room_for_round(const Translator *t)
+{
+    unsigned round = t->loop_at, most = MIN(t->most_insns, round + MAX_LOOP_INSNS);
+
+    return tcg_options.opt_unroll && t->insn_count + round <= most;
+}
+
 /* Decides on the branch that ends the path so far; false: the path ends with it. */
 static bool follow_branch(Translator *t, Returns *returns, uint64_t *ret_rip)
 {
@@ -159,15 +168,16 @@ static bool follow_branch(Translator *t, Returns *returns, uint64_t *ret_rip)
         return false;
     }
     if (*ret_rip == t->block->rip && !returns->count) {
-        if (t->loop_at) {
+        if (t->loop_at && !has_room_for_round(t)) {
             t->follow[i] = follow | FOLLOW_LOOP;
             return false;
         }
-        if (t->insn_count * 2 > MAX_TRACE_INSNS) {
+        if (t->insn_count * 2 > t->most_insns) {
             return false;
         }
         t->follow[i] = (uint8_t)follow;
-        t->loop_at = t->insn_count;
+        t->round_at = t->insn_count;
+        t->loop_at = t->loop_at ? t->loop_at : t->insn_count;
         return true;
     }
     if (was_there(t, *ret_rip)) {
@@ -198,15 +208,15 @@ bool trace_decode(Translator *t, const uint8_t *bytes, unsigned size, unsigned m
                            ? (unsigned)tcg_options.block_insns
                        : t->block->is_trace ? MAX_TRACE_INSNS
                                             : MAX_BLOCK_INSNS;
-    unsigned limit = MIN(max_insns, longest);
     uint64_t rip = t->block->rip;
     Returns returns = {.count = 0};
 
-    t->insn_count = 0;
-    while (t->insn_count < limit) {
+    t->insn_count = t->loop_at = t->round_at = 0;
+    t->most_insns = MIN(max_insns, longest);
+    while (t->insn_count < t->most_insns) {
         int64_t offset = (int64_t)(rip - t->block->rip);
         Insn *insn = &t->insns[t->insn_count];
-        if (offset >= (int64_t)size || (t->insn_count != t->loop_at && was_there(t, rip))) {
+        if (offset >= (int64_t)size || (t->insn_count != t->round_at && was_there(t, rip))) {
             break;
         }
         if (!decode_next(t, rip, bytes + offset, (unsigned)((int64_t)size - offset), insn)) {

@@ -357,12 +357,12 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->mode = cpu->mode;
     t->flags = FLAGS_SAVED;
     t->start = e->p;
-    t->mark_count = t->cold_count = t->loop_at = 0;
+    t->mark_count = t->cold_count = 0;
     t->recipe.kind = RECIPE_NONE;
     t->t2_gpr = INSN_NO_REG;
     t->ended = t->stops_short = false;
     t->goes_careful = false;
-    t->opened_shadow = t->at_home = false;
+    t->opened_shadow = t->at_home = t->has_polled = false;
 }
 
 /* Emits the path; returns the RIP behind its last instruction. */

@@ -11,6 +11,8 @@
 
 #define MAX_BLOCK_INSNS TCG_MAX_BLOCK_INSNS
 #define MAX_TRACE_INSNS 96
+/* Of the rounds that a trace goes through again and again. */
+#define MAX_LOOP_INSNS 40
 /* REP MOVS, the instruction with most of them, has two marks and five colds. */
 #define MAX_MARKS (MAX_TRACE_INSNS * 10)
 #define MAX_COLDS (MAX_TRACE_INSNS * 8)
@@ -39,7 +41,8 @@ typedef struct Translator {
     Insn insns[MAX_TRACE_INSNS];     /* the path */
     uint8_t follow[MAX_TRACE_INSNS]; /* Follow; FOLLOW_LOOP: besides, back to loop_at */
     unsigned insn_count, at;         /* `at`: index of insn */
-    unsigned loop_at;                /* where the second round begins; 0: there is none */
+    unsigned most_insns;             /* ... of the path */
+    unsigned loop_at, round_at;      /* where the second and the last round begin; 0: none does */
     uint8_t *loop_label;
     uint8_t loop_flags;
     FlagsRecipe loop_recipe;
@@ -61,6 +64,7 @@ typedef struct Translator {
     bool goes_careful;  /* jumps made now lead to a block that checks each access */
     bool opened_shadow; /* by STI: the next instruction ends it */
     bool at_home;       /* registers are exchanged: homes.c */
+    bool has_polled;    /* behind the entry, on the way to t->insn */
 } Translator;
 
 /* Host register of a guest GPR, or INSN_NO_REG for R13-R15, which live in cpu->gpr. */
