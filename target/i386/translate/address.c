@@ -14,6 +14,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/check-emit.h"
+
 static bool host_has_bmi2(void)
 {
     return __builtin_cpu_supports("bmi2");

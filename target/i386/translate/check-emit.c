@@ -12,6 +12,7 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/check-emit.h"
 #include "target/i386/translate/decode-forms.h"
 
 #include <Zydis/Zydis.h>

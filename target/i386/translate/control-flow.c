@@ -8,6 +8,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/homes.h"
+
 #include <Zydis/Zydis.h>
 
 static uint64_t truncate_target(const Insn *insn, uint64_t target)

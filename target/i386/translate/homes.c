@@ -8,7 +8,7 @@
  * Where C finds the CPU inside, the mark says so and the exchange is made there (exec.c). Within
  * the trace nothing knows of it: the state is that of a CPU whose registers have other names.
  */
-#include "target/i386/translate/translator.h"
+#include "target/i386/translate/homes.h"
 
 #include <string.h>
 

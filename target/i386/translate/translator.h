@@ -106,17 +106,6 @@ bool registers_leave_t1(const Insn *insn);
 /* A MOV between registers one of which has no host register; false: it is something else. */
 bool registers_move(Translator *t);
 
-/* -- homes.c ----------------------------------------------------------------------------------- */
-
-/* Finds homes for R13-R15 in the path, which goes by other names of registers from then on. */
-void homes_plan(Translator *t);
-/* An instruction under those names, or back under its own. */
-void homes_rename(const Block *block, Insn *insn);
-/* Registers move to their homes; back, before a way out. Both destroy T2, flags stay (those of a
- * recipe become the host's). */
-void homes_enter(Translator *t);
-void homes_leave(Translator *t);
-
 /* -- translate.c ------------------------------------------------------------------------------- */
 
 /* Notes that host code from here on belongs to t->insn, or to what runs next at `rip`. */
@@ -225,16 +214,6 @@ bool trace_flags_are_dead(const Translator *t, unsigned at);
 bool trace_recipe_lasts(const Translator *t);
 /* After an instruction that leaves flags alone. */
 void trace_after_insn(Translator *t);
-
-/* -- check-emit.c (blocks that compare their bytes) -------------------------------------------- */
-
-/* Ends the path behind its first write and finds what is loose; the comparison, flags saved. */
-void check_plan(Translator *t);
-void check_emit(Translator *t);
-/* As address_into(), if the displacement is loose. Destroys T1. */
-bool check_load_displacement(Translator *t, unsigned host, unsigned bits);
-/* t->insn, if its immediate is loose. */
-bool check_emit_immediate(Translator *t);
 
 /* -- string-emit.c ----------------------------------------------------------------------------- */
 
