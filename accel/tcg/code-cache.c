@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Code cache: one memfd mapped twice, so that no mapping is ever writable and executable. */
+#include "accel/tcg/options.h"
 #include "accel/tcg/tcg-internal.h"
 
 #include <errno.h>
@@ -10,25 +11,51 @@
 
 CodeCache code_cache;
 
-bool code_cache_init(size_t blocks_size, Error **err)
+static bool map_memfd(size_t size)
 {
-    size_t size =
-        blocks_size + THUNK_AREA; /* sparse: thunks of CPUs that are not there cost none */
-    Emitter e;
     int fd = memfd_create("tcg-code", MFD_CLOEXEC);
 
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
-        error_set_errno(err, errno, "cannot make a code cache of %zu MiB", size >> 20);
+        int error = errno;
+
         if (fd >= 0) {
             close(fd);
         }
+        errno = error;
         return false;
     }
     code_cache.write = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     code_cache.execute = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     close(fd);
-    if (code_cache.write == MAP_FAILED || code_cache.execute == MAP_FAILED) {
-        return error_set_errno(err, errno, "cannot map a code cache of %zu MiB", size >> 20);
+    return code_cache.write != MAP_FAILED && code_cache.execute != MAP_FAILED;
+}
+
+/* For perf, which looks into its map of a process only for what it takes for anonymous memory. The
+ * second view is made before either has anything executable. */
+static bool map_anonymous(size_t size)
+{
+    void *view = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (view == MAP_FAILED) {
+        return false;
+    }
+    code_cache.write = view;
+    view = mremap(view, 0, size, MREMAP_MAYMOVE); /* of shared memory: maps it once more */
+    if (view == MAP_FAILED || mprotect(view, size, PROT_READ | PROT_EXEC) < 0) {
+        return false;
+    }
+    code_cache.execute = view;
+    return true;
+}
+
+bool code_cache_init(size_t blocks_size, Error **err)
+{
+    size_t size =
+        blocks_size + THUNK_AREA; /* sparse: thunks of CPUs that are not there cost none */
+    Emitter e;
+
+    if (!(tcg_options.perfmap ? map_anonymous(size) : map_memfd(size))) {
+        return error_set_errno(err, errno, "cannot make a code cache of %zu MiB", size >> 20);
     }
     code_cache.size = size;
     e = (Emitter){code_cache.write, code_cache.write + size, code_cache.execute - code_cache.write};

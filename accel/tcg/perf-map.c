@@ -2,6 +2,7 @@
 /* /tmp/perf-PID.map: names of translated blocks for `perf report`, by -accel tcg,perfmap=on. */
 #include "accel/tcg/perf-map.h"
 #include "accel/tcg/jit-dump.h"
+#include "accel/tcg/tcg-internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +17,17 @@ bool perf_map_enable(Error **err)
 
     map = fopen(path, "w");
     return map || error_set_errno(err, errno, "perfmap=on: cannot write '%s'", path);
+}
+
+void perf_map_add_stubs(void)
+{
+    if (map) {
+        fprintf(map, "%" PRIxPTR " %zx tcg_stubs\n", (uintptr_t)code_cache.execute,
+                code_cache.stubs_end);
+        fprintf(map, "%" PRIxPTR " %zx tcg_exact_mode\n",
+                (uintptr_t)code_cache.execute + code_cache.stubs_end,
+                code_cache.blocks_start - code_cache.stubs_end);
+    }
 }
 
 void perf_map_add(const X86Cpu *cpu, const Block *block)

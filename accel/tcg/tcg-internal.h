@@ -15,7 +15,7 @@
 #define THUNK_SLICE (64u << 10)
 
 typedef struct CodeCache {
-    uint8_t *write, *execute; /* two views of one memfd; never both rights in one */
+    uint8_t *write, *execute; /* two views of one memory; never both rights in one */
     size_t size, region_size;
     size_t used;          /* where the next block goes */
     size_t stubs_end;     /* exact mode's thunks start here */

@@ -71,8 +71,12 @@ static bool tcg_init(Error **err)
     }
     tcg_single_thread = tcg_options.thread == TCG_THREAD_SINGLE;
     ram_dirty_cleared = on_dirty_cleared;
-    return code_cache_init(tcg_options.cache_mib << 20, err) && blocks_init(err) &&
-           host_signals_init(err);
+    if (!code_cache_init(tcg_options.cache_mib << 20, err) || !blocks_init(err) ||
+        !host_signals_init(err)) {
+        return false;
+    }
+    perf_map_add_stubs();
+    return true;
 }
 
 static void flush_posted(Vcpu *vcpu, void *opaque)
