@@ -180,7 +180,6 @@ void pc_cpus_reset(PcMachine *pc)
     }
 }
 
-/* What LINT1 of a local APIC in the kernel is set to is not asked: all CPUs get one. */
 void pc_nmi(void *opaque)
 {
     const PcMachine *pc = opaque;
@@ -190,7 +189,7 @@ void pc_nmi(void *opaque)
         return;
     }
     for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
-        cpu_raise_event(cpu_get(i), CPU_EVENT_NMI);
+        kvm_apic_pulse_nmi(cpu_get(i));
     }
 }
 

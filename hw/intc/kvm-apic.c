@@ -22,12 +22,13 @@ enum {
     REGISTER_ICR = 0x300,
     REGISTER_LVT_FIRST = 0x320,
     REGISTER_LVT_LINT0 = 0x350,
+    REGISTER_LVT_LINT1 = 0x360,
     REGISTER_LVT_LAST = 0x370,
     REGISTER_COUNT = 0x380, /* initial; 16 bytes on, the current one */
     REGISTER_DIVIDE = 0x3e0
 };
 
-enum { LVT_EXTINT = 7 << 8, SVR_RESET = 0xff };
+enum { LVT_EXTINT = 7 << 8, LVT_NMI = 4 << 8, LVT_MODE = 7 << 8, SVR_RESET = 0xff };
 
 struct KvmApic {
     Device dev;
@@ -154,6 +155,22 @@ static void set_pic_line(void *owner, unsigned n, bool level)
 Irq kvm_apic_pic_line(void)
 {
     return (Irq){.set = set_pic_line};
+}
+
+/* As work on the CPU, so that the page is what the kernel has now. */
+static void pulse_lint1(Vcpu *vcpu, void *opaque)
+{
+    const KvmApic *apic = opaque;
+    uint32_t lint1 = get(apic, REGISTER_LVT_LINT1);
+
+    if (!(lint1 & LVT_MASKED) && (lint1 & LVT_MODE) == LVT_NMI) {
+        cpu_raise_event(apic->cpu, CPU_EVENT_NMI);
+    }
+}
+
+void kvm_apic_pulse_nmi(X86Cpu *cpu)
+{
+    vcpu_post(&cpu->vcpu, pulse_lint1, cpu->apic);
 }
 
 void kvm_apic_attach(KvmApic *apic, X86Cpu *cpu, I8259 *pic)

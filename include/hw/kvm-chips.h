@@ -12,6 +12,9 @@ typedef struct KvmApic KvmApic; /* "kvm-apic", one per CPU */
  * one takes (NULL: none). Before realize. */
 void kvm_apic_attach(KvmApic *apic, X86Cpu *cpu, I8259 *pic);
 
+/* The NMI button, LINT1 of this CPU's: the guest gets an NMI if it has set that up so. */
+void kvm_apic_pulse_nmi(X86Cpu *cpu);
+
 /* The line that INT of a master 8259 of ours is wired to. */
 Irq kvm_apic_pic_line(void);
 

@@ -167,7 +167,10 @@ def check_boot(mode, cpus):
                      accel=f"kvm,kernel-irqchip={mode}") as machine:
             for text in ["boot sector here", "second sector", "third sector", "boot sector done"]:
                 machine.wait_for(text, 180)
-            expect_in("kvm support: enabled", machine.monitor("info kvm"))
+            text = machine.monitor("info kvm")
+            expect_in("kvm support: enabled", text)
+            expect(all(re.search(rf"(?m)^{name} +[1-9]", text) for name in ("io", "runs")),
+                   f"exits by cause: {text}")
             expect_in("dumping local APIC state for CPU 0", machine.monitor("info lapic"))
             expect_in("pic0: ", machine.monitor("info pic"))
             expect_in("pin 0 ", machine.monitor("info ioapic"))
@@ -307,6 +310,31 @@ def test_lost_ticks_are_discarded():
     need_kvm()
     got = ticks("kvm", "discard")
     expect(got == "ticks were lost\nend\n", got)
+
+
+def nmi_button(accel):
+    """What LINT1 makes of the button: the same wherever the local APIC is."""
+    with tempfile.TemporaryDirectory() as folder:
+        console, lines = Path(folder, "console"), ""
+        with guest("lint", "-debugcon", f"file:{console}", accel=accel) as machine:
+            for name, count in ("after reset", 0), ("nmi", 1), ("masked", 1), ("fixed", 1):
+                lines += name + "\n"
+                wait_console(machine, console, lines)
+                machine.monitor("nmi")
+                machine.type("x")
+                lines += f"nmis {count:08x}\n"
+            expect(machine.wait_exit() == 1, machine.error_text())
+        expect(console.read_text() == lines + "end\n", console.read_text())
+
+
+def test_nmi_button_without_kvm():
+    nmi_button("tcg")
+
+
+def test_nmi_button():
+    need_kvm()
+    for mode in "on", "off", "split":
+        nmi_button(f"kvm,kernel-irqchip={mode}")
 
 
 def test_sse():
@@ -480,6 +508,12 @@ def test_device_that_is_none():
     if not os.path.exists("/dev/kvm"):
         raise Skip("there is no /dev/kvm to hide")
     check_refusal("mount --bind /dev/null /dev/kvm", "/dev/kvm does not answer as KVM does")
+
+
+def test_device_without_hardware():
+    """A device file that no driver answers for."""
+    check_refusal("mount -t tmpfs none /dev; mknod /dev/kvm c 10 254",
+                  "/dev/kvm has no hardware behind it: virtualisation is off in the firmware")
 
 
 def test_no_permission():
