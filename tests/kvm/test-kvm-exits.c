@@ -29,7 +29,8 @@ typedef struct Answer {
 
 static const Answer *pending; /* atomic: for the first CPU's next KVM_RUN */
 static unsigned entries;      /* atomic: of KVM_RUN since the last answer */
-static uint8_t seen_error;    /* of an MSR exit, as the entry after the answer found it */
+static uint8_t seen_error;    /* of an MSR exit, as the entry after the answer found it... */
+static uint8_t seen_data[8];  /* ...and of memory */
 
 static void give(const Answer *answer)
 {
@@ -49,6 +50,7 @@ static bool answer_run(int fd, unsigned long request, void *argument, int *ret_r
     if (!answer) {
         if (__atomic_load_n(&entries, __ATOMIC_SEQ_CST) == 0) {
             seen_error = kv->run->msr.error;
+            memcpy(seen_data, kv->run->mmio.data, sizeof(seen_data));
         }
         __atomic_fetch_add(&entries, 1, __ATOMIC_SEQ_CST);
         return false;
@@ -367,6 +369,164 @@ static void test_notify_option(void)
     kvm_options.notify_vmexit = KVM_NOTIFY_RUN;
 }
 
+/* -- Accesses ---------------------------------------------------------------------------------- */
+
+#define WINDOW 0xd0000000u
+#define PORT 0x500
+
+static Region window, ports;
+static uint8_t stored[16]; /* of the window */
+static GString *port_log;
+
+static uint64_t read_byte(void *opaque, uint64_t offset, unsigned size)
+{
+    return 0xa0 + offset;
+}
+
+static void write_byte(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    stored[offset] = (uint8_t)value;
+}
+
+static uint64_t read_port(void *opaque, uint64_t offset, unsigned size)
+{
+    return 0x1111u * port_log->len;
+}
+
+static void write_port(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    g_string_append_printf(port_log, "%x:%u ", (unsigned)value, size);
+}
+
+static void odd_write(struct kvm_run *run)
+{
+    run->mmio.phys_addr = WINDOW + 1;
+    run->mmio.len = 6;
+    run->mmio.is_write = 1;
+    memcpy(run->mmio.data, "\1\2\3\4\5\6", 6);
+}
+
+static void odd_read(struct kvm_run *run)
+{
+    run->mmio.phys_addr = WINDOW + 2;
+    run->mmio.len = 3;
+    run->mmio.is_write = 0;
+    memset(run->mmio.data, 0, sizeof(run->mmio.data));
+}
+
+static void string_to_port(struct kvm_run *run)
+{
+    run->io.direction = KVM_EXIT_IO_OUT;
+    run->io.size = 2;
+    run->io.port = PORT;
+    run->io.count = 3;
+    run->io.data_offset = TARGET_PAGE_SIZE;
+    memcpy((uint8_t *)run + TARGET_PAGE_SIZE, "\1\0\2\0\3\0", 6);
+}
+
+static void string_from_port(struct kvm_run *run)
+{
+    string_to_port(run);
+    run->io.direction = KVM_EXIT_IO_IN;
+}
+
+/* Parts of accesses, as the kernel cuts those that cross pages, and strings. */
+static void test_accesses(void)
+{
+    static const RegionOps byte_ops = {
+        .read = read_byte, .write = write_byte, .impl_min = 1, .impl_max = 1};
+    static const RegionOps port_ops = {.read = read_port, .write = write_port, .impl_min = 2};
+    static const Answer write = {"odd-write", 0, KVM_EXIT_MMIO, odd_write};
+    static const Answer read = {"odd-read", 0, KVM_EXIT_MMIO, odd_read};
+    static const Answer out = {"outs", 0, KVM_EXIT_IO, string_to_port};
+    static const Answer in = {"ins", 0, KVM_EXIT_IO, string_from_port};
+    RegionDesc desc = {.name = "window", .kind = REGION_IO, .size = 16, .ops = &byte_ops};
+    const uint16_t *read_words;
+
+    if (skipped()) {
+        return;
+    }
+    port_log = g_string_new(NULL);
+    begin_answering("kvm,kernel-irqchip=off");
+    region_init(&window, &desc);
+    region_add(&root, WINDOW, &window, 0);
+    desc.ops = &port_ops;
+    desc.size = 4;
+    region_init(&ports, &desc);
+    region_add(&io_root, PORT, &ports, 0);
+
+    check_going_on(&write);
+    g_assert_cmpmem(stored, 8, "\0\1\2\3\4\5\6\0", 8);
+    check_going_on(&read);
+    g_assert_cmpmem(seen_data, 4, "\xa2\xa3\xa4\0", 4);
+    check_going_on(&out);
+    g_assert_cmpstr(port_log->str, ==, "1:2 2:2 3:2 ");
+    check_going_on(&in);
+    read_words = (const uint16_t *)((uint8_t *)kvm_of(vcpu_get(0))->run + TARGET_PAGE_SIZE);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmphex(read_words[i], ==, 0x1111 * port_log->len);
+    }
+    region_fini(&window);
+    region_fini(&ports);
+    end_answering();
+    g_string_free(port_log, TRUE);
+}
+
+/* -- A debugger -------------------------------------------------------------------------------- */
+
+#define WATCHED 0x20100u
+#define DR7_WATCH_WRITE_4 0xd0602u /* the first register: four bytes, written; LE, GE, the one */
+
+static struct kvm_guest_debug wanted_debug;
+
+static bool note_debug(int fd, unsigned long request, void *argument, int *ret_result)
+{
+    if (request == KVM_SET_GUEST_DEBUG) {
+        wanted_debug = *(const struct kvm_guest_debug *)argument;
+    }
+    return answer_run(fd, request, argument, ret_result);
+}
+
+static void hit_first(struct kvm_run *run)
+{
+    run->debug.arch = (struct kvm_debug_exit_arch){.exception = 1, .pc = CODE, .dr6 = 0xffff0ff1};
+}
+
+static void hit_nothing(struct kvm_run *run)
+{
+    run->debug.arch = (struct kvm_debug_exit_arch){.exception = 1, .pc = CODE, .dr6 = 0xffff0ff0};
+}
+
+/* Watchpoints are in the registers as they should be, and their hits stop with what was hit. */
+static void test_watchpoint(void)
+{
+    static const Answer hit = {"hit", 0, KVM_EXIT_DEBUG, hit_first};
+    static const Answer other = {"other", 0, KVM_EXIT_DEBUG, hit_nothing};
+    DebugHit found = {0};
+
+    if (skipped()) {
+        return;
+    }
+    begin_answering("kvm,kernel-irqchip=off");
+    ioctl_spy_set(note_debug);
+    debug_point_insert(DEBUG_WATCH_WRITE, WATCHED, 4);
+    check_going_on(&other); /* the guest's own business */
+    g_assert_cmphex(wanted_debug.control, ==, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
+    g_assert_cmphex(wanted_debug.arch.debugreg[0], ==, WATCHED);
+    g_assert_cmphex(wanted_debug.arch.debugreg[7], ==, DR7_WATCH_WRITE_4);
+    start(&hit);
+    wait_for_state(RUN_STATE_DEBUG);
+    g_assert_true(debug_take_hit(&found) == cpu_get(0));
+    g_assert_cmpint(found.kind, ==, DEBUG_WATCH_WRITE);
+    g_assert_cmphex(found.linear, ==, WATCHED);
+    debug_point_remove_all();
+    start(NULL);
+    wait_for_count(1);
+    vm_stop(RUN_STATE_PAUSED);
+    g_assert_cmphex(wanted_debug.control, ==, 0);
+    end_answering();
+}
+
 /* -- Kicks ------------------------------------------------------------------------------------- */
 
 /* The entry comes late after the last look, and now and then the way back takes its time, too. */
@@ -481,6 +641,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-exits/all-with-kernel-apics", test_all_with_kernel_apics);
     g_test_add_func("/kvm-exits/resets", test_resets);
     g_test_add_func("/kvm-exits/notify-option", test_notify_option);
+    g_test_add_func("/kvm-exits/accesses", test_accesses);
+    g_test_add_func("/kvm-exits/watchpoint", test_watchpoint);
     g_test_add_func("/kvm-exits/kicks", test_kicks);
     g_test_add_func("/kvm-exits/kicks-with-kernel-apics", test_kicks_with_kernel_apics);
     g_test_add_func("/kvm-exits/threads", test_threads);
