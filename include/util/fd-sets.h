@@ -55,7 +55,7 @@ bool fd_name_set(const char *name, int fd, Error **err);
 int fd_name_take(const char *name);
 bool fd_name_close(const char *name, Error **err);
 
-/* fd=TEXT of an option: a number, or a name that is taken. -1 on failure. */
+/* fd=TEXT of an option: a number, or a name that is taken; in a monitor a name only. -1 on failure. */
 int fd_parse(const char *text, Error **err);
 
 #endif

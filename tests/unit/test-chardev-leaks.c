@@ -2,9 +2,12 @@
 /* Opening and closing each back end 200 times leaves neither descriptors nor memory behind. */
 #include "chardev-fixture.h"
 #include "tls-fixture.h"
+#include "util/fd-sets.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,6 +125,28 @@ static void failing_round(void)
     }
 }
 
+/* A descriptor with a name belongs to the device that asks for it, made or not. */
+static void failing_name_round(void)
+{
+    static const struct {
+        const char *option;
+        bool is_socket;
+    } rows[] = {{"socket,id=a,fd=n", false},
+                {"socket,id=a,fd=n,server=on,wait=off", false},
+                {"socket,id=a,fd=n,websocket=on", true},
+                {"socket,id=a,fd=n,reconnect=1,reconnect-ms=1", true},
+                {"socket,id=a,fd=n,tls-creds=none", true}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(KeyVal) kv = keyval_parse(rows[i].option, "backend", NULL);
+        int fd = rows[i].is_socket ? socket(AF_UNIX, SOCK_STREAM, 0) : open("/dev/null", O_RDWR);
+        g_assert_true(fd_name_set("n", fd, NULL));
+        g_assert_null(chardev_new(kv, NULL));
+        g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+        g_assert_cmpint(fd_name_take("n"), ==, -1);
+    }
+}
+
 static void server_round(void)
 {
     g_autofree char *path = path_of("socket");
@@ -190,6 +215,7 @@ static void test_simple(void)
 static void test_failing(void)
 {
     check_rounds(failing_round);
+    check_rounds(failing_name_round);
 }
 
 static void test_server(void)

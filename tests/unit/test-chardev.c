@@ -326,7 +326,8 @@ static void test_pty(void)
 static void run_on_terminal(const char *text)
 {
     Front *front = front_new();
-    Chardev *chardev = chardev_new_short("serial0", text, NULL);
+    Chardev *chardev =
+        strstr(text, "id=") ? make_option("%s", text) : chardev_new_short("serial0", text, NULL);
 
     chardev = attach(chardev, front, false);
     turn(2); /* until the loop runs, Ctrl-C is ours */
@@ -374,6 +375,8 @@ static void test_stdio(void)
 {
     check_terminal("stdio", true);
     check_terminal("mon:stdio", false);
+    check_terminal("stdio,id=s,signal=off", false);
+    check_terminal("stdio,id=s,signal=on", true);
 }
 
 static void add_tests(void)

@@ -43,11 +43,10 @@ static bool parse_fd(SocketAddress *address, KeyVal *options, Error **err)
         error_prefix(err, "parameter 'fd': ");
         return false;
     }
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) {
-        return error_set_errno(err, errno, "descriptor fd=%s cannot be used as a socket", text);
-    }
     address->fd = fd;
-    return true;
+    address->owns_fd = true;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ||
+           error_set_errno(err, errno, "descriptor fd=%s cannot be used as a socket", text);
 }
 
 bool socket_address_parse(SocketAddress *address, KeyVal *options, Error **err)
@@ -107,6 +106,7 @@ bool socket_address_parse_udp(SocketAddress *address, KeyVal *options, Error **e
 void socket_address_copy(SocketAddress *to, const SocketAddress *from)
 {
     *to = *from;
+    to->owns_fd = false;
     to->path = g_strdup(from->path);
     to->host = g_strdup(from->host);
     to->port = g_strdup(from->port);
@@ -115,8 +115,17 @@ void socket_address_copy(SocketAddress *to, const SocketAddress *from)
     to->bound_path = NULL;
 }
 
+int socket_address_take_fd(SocketAddress *address)
+{
+    address->owns_fd = false;
+    return address->fd;
+}
+
 void socket_address_clear(SocketAddress *address)
 {
+    if (address->owns_fd) {
+        close(address->fd);
+    }
     g_free(address->path);
     g_free(address->host);
     g_free(address->port);
@@ -330,8 +339,14 @@ static int inet_open_port(const SocketAddress *address, const char *port, bool l
     int saved = errno;
     freeaddrinfo(list);
     if (fd < 0) {
-        error_set_errno(err, saved, "cannot %s '%s:%s'", listens ? "listen on" : "connect to",
-                        address->host, port);
+        bool is_local = address->local_host || g_strcmp0(address->local_port, "0") != 0;
+        g_autofree char *local =
+            address->is_datagram && is_local
+                ? g_strdup_printf(" from '%s:%s'", address->local_host ? address->local_host : "",
+                                  address->local_port)
+                : NULL;
+        error_set_errno(err, saved, "cannot %s '%s:%s'%s", listens ? "listen on" : "connect to",
+                        address->host, port, local ? local : "");
     }
     return fd;
 }
@@ -362,7 +377,7 @@ static int tcp_listen(const SocketAddress *address, bool may_wait, Error **err)
 int socket_listen(SocketAddress *address, bool may_wait, Error **err)
 {
     if (address->fd >= 0) {
-        return address->fd;
+        return socket_address_take_fd(address);
     }
     return address->path ? unix_listen(address, err) : tcp_listen(address, may_wait, err);
 }

@@ -19,6 +19,7 @@ typedef struct SocketAddress {
     uint64_t port_to; /* last port to try when listening; 0: just the one */
     int family;       /* AF_UNSPEC, AF_INET, AF_INET6 */
     int fd;           /* fd=: there already; -1: none */
+    bool owns_fd;     /* nobody has taken it yet: socket_address_take_fd() */
     char *bound_path; /* absolute, to be removed at the end; NULL: none */
 } SocketAddress;
 
@@ -40,6 +41,9 @@ char *socket_name_text(const struct sockaddr *name, socklen_t size, const char *
 /* A descriptor, or -1. A socket file that nobody listens on any more is replaced; resolves only
  * addresses, unless start-up may wait for a name server. */
 int socket_listen(SocketAddress *address, bool may_wait, Error **err);
+/* The descriptor of fd=, for who closes it from now on; -1: none. socket_listen() does that, too.
+ */
+int socket_address_take_fd(SocketAddress *address);
 /* Waits: for workers. */
 int socket_connect(const SocketAddress *address, Error **err);
 /* Does not wait: for UNIX sockets. */

@@ -454,7 +454,7 @@ static bool open_server(SocketChardev *self, bool wait, Error **err)
 static bool open_client(SocketChardev *self, Error **err)
 {
     bool connects_later = self->reconnect_ms > 0 || (!chardev_may_wait && !self->address.path);
-    int fd = self->address.fd;
+    int fd = socket_address_take_fd(&self->address);
 
     if (fd < 0 && connects_later) {
         connect_again(self);

@@ -276,7 +276,8 @@ int fd_parse(const char *text, Error **err)
 {
     uint64_t number;
 
-    if (!g_ascii_isdigit(*text)) {
+    /* A program that runs knows no numbers: what it has handed over has a name. */
+    if (owner || !g_ascii_isdigit(*text)) {
         int fd = fd_name_take(text);
         if (fd < 0) {
             error_set(err, "there is no descriptor named '%s'", text);
