@@ -7,12 +7,14 @@
 #include "util/error.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 typedef enum JsonKind {
     JSON_KIND_ANY,
     JSON_KIND_STRING,
-    JSON_KIND_INT,
-    JSON_KIND_NUMBER, /* an integer will do */
+    JSON_KIND_INT,     /* of 64 bits, with a sign */
+    JSON_KIND_ADDRESS, /* of 64 bits, with a sign or without: -1 is the last one */
+    JSON_KIND_NUMBER,  /* an integer will do */
     JSON_KIND_BOOL,
     JSON_KIND_NULL,
     JSON_KIND_ENUM, /* a string of `values` */
@@ -43,8 +45,8 @@ struct JsonType {
     const JsonVariant *variants; /* ...these OBJECTs' members there are besides; NULL: none */
 };
 
-extern const JsonType json_type_any, json_type_string, json_type_int, json_type_number,
-    json_type_bool, json_type_null;
+extern const JsonType json_type_any, json_type_string, json_type_int, json_type_address,
+    json_type_number, json_type_bool, json_type_null;
 extern const JsonType json_type_strings; /* an array of strings */
 
 /* Whether `value` has that shape; `where` names it in the error ("arguments.backend"). */
@@ -54,6 +56,19 @@ bool json_type_check(const JsonType *type, const json_t *value, const char *wher
 json_t *json_text(const char *text);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+
+/* -- Integers up to UINT64_MAX: those above INT64_MAX are no json_integer (json-number.c) --------
+ */
+
+json_t *json_unsigned(uint64_t value);
+/* False: it is no integer, or a negative one; *ret_value is left as it is. */
+bool json_get_unsigned(const json_t *value, uint64_t *ret_value);
+/* A string, and no such integer. */
+bool json_is_text(const json_t *value);
+
+/* As json_loadb() for any value, without duplicate keys, and json_dumps(); with such integers. */
+json_t *json_load(const char *text, size_t length, json_error_t *error);
+char *json_dump(const json_t *value, size_t flags);
 
 /* Parses one JSON value; trailing blanks may follow. Duplicate keys are refused. Caller: decref. */
 json_t *json_parse(const char *text, size_t length, Error **err);

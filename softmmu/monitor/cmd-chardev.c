@@ -104,11 +104,15 @@ static const char *option_name(const char *backend, const char *member)
 static bool add_option(KeyVal *options, const char *name, const json_t *value, Error **err)
 {
     g_autofree char *number = NULL;
+    uint64_t large;
 
     if (json_is_boolean(value)) {
         keyval_add(options, name, json_is_true(value) ? "on" : "off", KEYVAL_BOOL);
     } else if (json_is_integer(value)) {
         number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        keyval_add(options, name, number, KEYVAL_INTEGER);
+    } else if (json_get_unsigned(value, &large)) {
+        number = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)large);
         keyval_add(options, name, number, KEYVAL_INTEGER);
     } else if (json_is_string(value)) {
         keyval_add(options, name, json_string_value(value), KEYVAL_STRING);

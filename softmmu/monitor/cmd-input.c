@@ -197,7 +197,7 @@ static bool read_key_value(const json_t *value, uint8_t *ret_key, Error **err)
     const json_t *data = json_object_get(value, "data");
 
     if (strcmp(json_string_value(json_object_get(value, "type")), "qcode") == 0) {
-        return json_is_string(data) ? parse_key(json_string_value(data), ret_key, err)
+        return json_is_text(data) ? parse_key(json_string_value(data), ret_key, err)
                                     : error_set(err, "the data of a qcode is its name");
     }
     if (!json_is_integer(data) || json_integer_value(data) < 0 ||

@@ -125,9 +125,8 @@ static json_t *field_json(const Field *field, const void *address)
         return json_boolean(*(const bool *)address);
     }
     if (is_number && field->count == 1) {
-        bool is_negative = text->str[0] == '-';
-        return json_integer(is_negative ? g_ascii_strtoll(text->str, NULL, 10)
-                                        : (json_int_t)g_ascii_strtoull(text->str, NULL, 10));
+        return text->str[0] == '-' ? json_integer(g_ascii_strtoll(text->str, NULL, 10))
+                                   : json_unsigned(g_ascii_strtoull(text->str, NULL, 10));
     }
     return json_text(text->str);
 }
@@ -169,7 +168,7 @@ static bool run_qom_get(Monitor *monitor, const MonitorValue *values, Error **er
 
 static void print_value(Monitor *monitor, const json_t *result)
 {
-    char *text = json_dumps(result, JSON_ENCODE_ANY | JSON_INDENT(4));
+    char *text = json_dump(result, JSON_INDENT(4));
 
     monitor_printf(monitor, "%s\n", text);
     free(text);

@@ -129,7 +129,7 @@ static bool check_size(const MonitorValue *values, Error **err)
     if (values[1].number < 0) {
         return error_set(err, "Parameter 'size' expects a number of bytes");
     }
-    return (uint64_t)values[1].number <= UINT64_MAX - address ||
+    return values[1].number == 0 || (uint64_t)values[1].number - 1 <= UINT64_MAX - address ||
            error_set(err, "%" PRId64 " bytes from 0x%" PRIx64 " on go beyond the last address",
                      values[1].number, address);
 }
@@ -155,7 +155,7 @@ static const MonitorCommand memsave_command = {
     .name = "memsave",
     .qmp = "memsave",
     .help = "save linear memory to a file",
-    .args = {{"val", MONITOR_ARG_INT},
+    .args = {{"val", MONITOR_ARG_INT, .type = &json_type_address},
              {"size", MONITOR_ARG_INT},
              {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file},
              {"cpu-index", MONITOR_ARG_INT, .optional = true}},
@@ -172,7 +172,7 @@ static const MonitorCommand pmemsave_command = {
     .name = "pmemsave",
     .qmp = "pmemsave",
     .help = "save physical memory to a file",
-    .args = {{"val", MONITOR_ARG_INT},
+    .args = {{"val", MONITOR_ARG_INT, .type = &json_type_address},
              {"size", MONITOR_ARG_INT},
              {"filename", MONITOR_ARG_WORD, .complete = monitor_complete_file}},
     .run = run_pmemsave,

@@ -150,6 +150,9 @@ static json_t *default_json(const Field *field)
     if (field->type == &field_type_bool) {
         return json_boolean(field->init);
     }
+    if (is_number && (field->type == &field_type_u64 || field->type == &field_type_size)) {
+        return json_unsigned((uint64_t)field->init);
+    }
     return is_number ? json_integer(field->init) : NULL;
 }
 

@@ -14,7 +14,7 @@ const JsonType *monitor_arg_type(const MonitorArg *arg)
         return arg->type ? arg->type : &json_type_string;
     case MONITOR_ARG_INT:
     case MONITOR_ARG_SIZE:
-        return &json_type_int;
+        return arg->type ? arg->type : &json_type_int;
     case MONITOR_ARG_BOOL:
     case MONITOR_ARG_FLAG:
         return &json_type_bool;
@@ -60,6 +60,7 @@ static bool read_argument(const MonitorArg *arg, const json_t *json, MonitorValu
                           Error **err)
 {
     const JsonType *type = monitor_arg_type(arg);
+    uint64_t number;
 
     if (!type) {
         return true;
@@ -74,7 +75,11 @@ static bool read_argument(const MonitorArg *arg, const json_t *json, MonitorValu
     value->present = true;
     value->json = json;
     value->text = json_string_value(json);
-    value->number = json_is_boolean(json) ? json_is_true(json) : json_integer_value(json);
+    if (json_get_unsigned(json, &number)) {
+        value->number = (int64_t)number;
+    } else {
+        value->number = json_is_boolean(json) ? json_is_true(json) : json_integer_value(json);
+    }
     return true;
 }
 

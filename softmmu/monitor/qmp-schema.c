@@ -131,9 +131,10 @@ static const char *built_in_name(JsonKind kind, const char **ret_json_type)
     static const struct {
         const char *name, *json_type;
     } built_in[] = {
-        [JSON_KIND_ANY] = {"any", "value"},     [JSON_KIND_STRING] = {"str", "string"},
-        [JSON_KIND_INT] = {"int", "int"},       [JSON_KIND_NUMBER] = {"number", "number"},
-        [JSON_KIND_BOOL] = {"bool", "boolean"}, [JSON_KIND_NULL] = {"null", "null"},
+        [JSON_KIND_ANY] = {"any", "value"},        [JSON_KIND_STRING] = {"str", "string"},
+        [JSON_KIND_INT] = {"int", "int"},          [JSON_KIND_ADDRESS] = {"int", "int"},
+        [JSON_KIND_NUMBER] = {"number", "number"}, [JSON_KIND_BOOL] = {"bool", "boolean"},
+        [JSON_KIND_NULL] = {"null", "null"},
     };
 
     if (kind > JSON_KIND_NULL) {

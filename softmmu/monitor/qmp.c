@@ -51,7 +51,7 @@ static void request_free(gpointer data)
 static void send_message(Monitor *monitor, json_t *message)
 {
     size_t flags = JSON_ENSURE_ASCII | (monitor->qmp->is_pretty ? JSON_INDENT(4) : 0);
-    char *text = json_dumps(message, flags);
+    char *text = json_dump(message, flags);
     g_autofree char *line = g_strconcat(text, "\n", NULL);
 
     monitor_append(monitor, line); /* whole or, when nobody reads, not at all */
@@ -135,7 +135,7 @@ static bool read_member(const QmpSession *session, Request *request, const char 
     bool is_oob = strcmp(key, "exec-oob") == 0;
 
     if (strcmp(key, "execute") == 0 || (is_oob && session->has_oob)) {
-        if (!json_is_string(value)) {
+        if (!json_is_text(value)) {
             return error_set(err, "'%s' in a request is a string, the name of a command", key);
         }
         if (request->name) {

@@ -53,7 +53,8 @@ const json_t *cpu_definitions_json(void)
 
 static bool append_property(GString *text, const char *name, const json_t *value, Error **err)
 {
-    const char *string = json_string_value(value);
+    const char *string = json_is_text(value) ? json_string_value(value) : NULL;
+    uint64_t number;
 
     if (strpbrk(name, ",=") || (string && strchr(string, ','))) {
         return error_set(err, "property '%s': neither name nor value may contain ','", name);
@@ -62,6 +63,8 @@ static bool append_property(GString *text, const char *name, const json_t *value
         g_string_append_printf(text, ",%s=%s", name, json_is_true(value) ? "on" : "off");
     } else if (json_is_integer(value)) {
         g_string_append_printf(text, ",%s=%" JSON_INTEGER_FORMAT, name, json_integer_value(value));
+    } else if (json_get_unsigned(value, &number)) {
+        g_string_append_printf(text, ",%s=%" G_GUINT64_FORMAT, name, (guint64)number);
     } else if (string) {
         g_string_append_printf(text, ",%s=%s", name, string);
     } else {

@@ -40,8 +40,9 @@ static void append_members(GString *out, const JsonType *type)
 static void append_type(GString *out, const JsonType *type)
 {
     static const char *const names[] = {
-        [JSON_KIND_ANY] = "any",       [JSON_KIND_STRING] = "string", [JSON_KIND_INT] = "int",
-        [JSON_KIND_NUMBER] = "number", [JSON_KIND_BOOL] = "bool",     [JSON_KIND_NULL] = "null"};
+        [JSON_KIND_ANY] = "any",     [JSON_KIND_STRING] = "string", [JSON_KIND_INT] = "int",
+        [JSON_KIND_ADDRESS] = "int", [JSON_KIND_NUMBER] = "number", [JSON_KIND_BOOL] = "bool",
+        [JSON_KIND_NULL] = "null"};
 
     switch (type->kind) {
     case JSON_KIND_ENUM: {

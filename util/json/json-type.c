@@ -9,27 +9,33 @@
 const JsonType json_type_any = {.kind = JSON_KIND_ANY};
 const JsonType json_type_string = {.kind = JSON_KIND_STRING};
 const JsonType json_type_int = {.kind = JSON_KIND_INT};
+const JsonType json_type_address = {.kind = JSON_KIND_ADDRESS};
 const JsonType json_type_number = {.kind = JSON_KIND_NUMBER};
 const JsonType json_type_bool = {.kind = JSON_KIND_BOOL};
 const JsonType json_type_null = {.kind = JSON_KIND_NULL};
 const JsonType json_type_strings = {.kind = JSON_KIND_ARRAY, .element = &json_type_string};
 
 static const char *const kind_names[] = {
-    [JSON_KIND_ANY] = "value",     [JSON_KIND_STRING] = "string", [JSON_KIND_INT] = "integer",
-    [JSON_KIND_NUMBER] = "number", [JSON_KIND_BOOL] = "boolean",  [JSON_KIND_NULL] = "null",
-    [JSON_KIND_ENUM] = "string",   [JSON_KIND_ARRAY] = "array",   [JSON_KIND_OBJECT] = "object",
+    [JSON_KIND_ANY] = "value",       [JSON_KIND_STRING] = "string", [JSON_KIND_INT] = "integer",
+    [JSON_KIND_ADDRESS] = "integer", [JSON_KIND_NUMBER] = "number", [JSON_KIND_BOOL] = "boolean",
+    [JSON_KIND_NULL] = "null",       [JSON_KIND_ENUM] = "string",   [JSON_KIND_ARRAY] = "array",
+    [JSON_KIND_OBJECT] = "object",
 };
 
 static bool is_of_kind(JsonKind kind, const json_t *value)
 {
+    uint64_t number;
+
     switch (kind) {
     case JSON_KIND_STRING:
     case JSON_KIND_ENUM:
-        return json_is_string(value);
+        return json_is_text(value);
     case JSON_KIND_INT:
         return json_is_integer(value);
+    case JSON_KIND_ADDRESS:
+        return json_is_integer(value) || json_get_unsigned(value, &number);
     case JSON_KIND_NUMBER:
-        return json_is_number(value);
+        return json_is_number(value) || json_get_unsigned(value, &number);
     case JSON_KIND_BOOL:
         return json_is_boolean(value);
     case JSON_KIND_NULL:
@@ -171,7 +177,7 @@ json_t *json_text(const char *text)
 json_t *json_parse(const char *text, size_t length, Error **err)
 {
     json_error_t error;
-    json_t *value = json_loadb(text, length, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    json_t *value = json_load(text, length, &error);
 
     if (!value) {
         error_set(err, "JSON parse error at character %d: %s", error.position, error.text);

@@ -2,6 +2,8 @@
 /* JSON objects as KeyVal: whoever reads key=value reads {"key": value}, too. */
 #include "util/json.h"
 
+#include "util/json-type.h"
+
 #include <string.h>
 
 #define DEPTH_MAX 64 /* of nesting: deeper is no configuration */
@@ -38,7 +40,7 @@ json_t *json_read_object(const char *text, Error **err)
 {
     g_autofree char *plain = double_the_quotes(text);
     json_error_t failure;
-    json_t *value = json_loads(plain, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &failure);
+    json_t *value = json_load(plain, strlen(plain), &failure);
 
     if (!value) {
         error_set(err, "JSON, line %d, column %d: %s", failure.line, failure.column, failure.text);
@@ -118,10 +120,16 @@ static bool add_value(KeyVal *kv, const char *name, const json_t *value, unsigne
                       Error **err)
 {
     char number[32];
+    uint64_t large;
 
     switch (json_typeof(value)) {
     case JSON_STRING:
-        keyval_add(kv, name, json_string_value(value), KEYVAL_STRING);
+        if (json_get_unsigned(value, &large)) {
+            g_snprintf(number, sizeof(number), "%" G_GUINT64_FORMAT, (guint64)large);
+            keyval_add(kv, name, number, KEYVAL_INTEGER);
+        } else {
+            keyval_add(kv, name, json_string_value(value), KEYVAL_STRING);
+        }
         break;
     case JSON_INTEGER:
         g_snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
