@@ -359,6 +359,7 @@ static const MachineInfo pc_info = {
     .is_default = true,
     .max_cpus = MAX_CPUS,
     .ram_id = PC_RAM_ID,
+    .has_cdrom = true,
     .reset = pc_reset,
     .ready = pc_firmware_ready,
 };

@@ -23,6 +23,7 @@ typedef struct MachineInfo {
     unsigned max_cpus;      /* 0: 1 */
     uint64_t default_ram;   /* bytes without -m; 0: 128 MiB */
     const char *ram_id;     /* what its memory is called: "pc.ram"; NULL: it has none */
+    bool has_cdrom; /* unless told otherwise: an empty drive, the master of the second cable */
     /* What a machine reset does; called with all vCPUs parked, and once before the machine starts.
      * NULL: object_reset() of the machine. */
     void (*reset)(Machine *machine);

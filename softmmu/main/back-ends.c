@@ -82,6 +82,14 @@ static bool add_drive(const ConfigItem *item, void *opaque, Error **err)
     return drive_new(item->text, err) != NULL;
 }
 
+static bool add_default_cdrom(const Config *config, const Machine *machine, Error **err)
+{
+    bool is_wanted = machine_info(machine)->has_cdrom && config_wants_cdrom(config);
+
+    return !is_wanted || drive_get("ide", 1, 0, false) ||
+           drive_new("if=ide,index=2,media=cdrom", err);
+}
+
 #define FW_CFG_NAME_MAX 55
 
 static bool add_fw_cfg(const ConfigItem *item, void *opaque, Error **err)
@@ -211,6 +219,7 @@ bool startup_back_ends(const Config *config, Machine *machine, Error **err)
     return config_foreach(config, OPT_OBJECT, add_object, NULL, err) &&
            config_foreach(config, OPT_CHARDEV, add_chardev, NULL, err) &&
            config_foreach(config, OPT_DRIVE, add_drive, NULL, err) &&
+           add_default_cdrom(config, machine, err) &&
            config_foreach(config, OPT_FW_CFG, add_fw_cfg, machine, err) &&
            config_foreach(config, OPT_SMBIOS, add_smbios, machine, err) &&
            config_foreach(config, OPT_ACPI_TABLE, add_acpi_table, machine, err) &&

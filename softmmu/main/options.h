@@ -137,6 +137,9 @@ bool help_answer(const Config *config);
 
 /* Adds the default devices a user did not replace: the first serial port and the monitor. */
 bool config_add_defaults(Config *config, Error **err);
+/* Whether nothing was said about IDE drives that keeps the default CD drive away; its place may still
+ * be taken by -drive. */
+bool config_wants_cdrom(const Config *config);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 

@@ -233,6 +233,31 @@ static void test_defaults(void)
     }
 }
 
+/* Whether the default CD drive is there, where nothing else lies in its place. */
+static void test_default_cdrom(void)
+{
+    static const struct {
+        const char *line;
+        bool wanted;
+    } rows[] = {
+        {"", true},
+        {"-nodefaults", false},
+        {"-hda disk.img -device isa-debug-exit", true},
+        {"-cdrom disc.iso", true},
+        {"-device ide-cd", false},
+        {"-device driver=ide-hd,drive=d", false},
+        {"-device '{\"driver\":\"ide-hd\"}'", false},
+        {"-global ide-cd.ver=1", false},
+        {"-global driver=ide-hd,property=ver,value=1", false},
+        {"-global ide-hdd.ver=1", true},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Config) config = parse(rows[i].line, NULL);
+        g_assert_cmpint(config_wants_cdrom(config), ==, rows[i].wanted);
+    }
+}
+
 static void test_rows(void)
 {
     g_autoptr(Error) err = NULL;
@@ -256,6 +281,7 @@ int main(int argc, char **argv)
     g_test_add_func("/options/config-file-errors", test_config_file_errors);
     g_test_add_func("/options/help-ends-parsing", test_help_ends_parsing);
     g_test_add_func("/options/defaults", test_defaults);
+    g_test_add_func("/options/default-cdrom", test_default_cdrom);
     g_test_add_func("/options/rows", test_rows);
     return g_test_run();
 }
