@@ -132,12 +132,13 @@ static bool apply_global(const ConfigItem *item, void *opaque, Error **err)
     if (g_str_has_prefix(item->text, "driver=")) {
         g_autoptr(KeyVal) kv = keyval_parse(item->text, NULL, err);
         static const char *const known[] = {"driver", "property", "value", NULL};
-        if (!kv || !keyval_get(kv, "property") || !keyval_get(kv, "value")) {
-            return kv ? error_set(err, "driver=, property= and value= belong together") : false;
+        if (!kv || !keyval_check_known(kv, known, err)) {
+            return false;
         }
-        return keyval_check_unused(kv, known, err) &&
-               object_add_global(keyval_get(kv, "driver"), keyval_get(kv, "property"),
-                                 keyval_get(kv, "value"), err);
+        const char *driver = keyval_get(kv, "driver"), *property = keyval_get(kv, "property");
+        const char *value = keyval_get(kv, "value");
+        return property && value ? object_add_global(driver, property, value, err)
+                                 : error_set(err, "driver=, property= and value= belong together");
     }
     if (!equals || !dot || dot > equals) {
         return error_set(err, "the form is TYPE.PROPERTY=VALUE");

@@ -44,6 +44,10 @@ UNKNOWN = [
     ("-global foo", "the form is TYPE.PROPERTY=VALUE"),
     ("-global nosuch.x=1", "unknown type 'nosuch'"),
     ("-global isa-serial.foo=1", "isa-serial has no property 'foo'"),
+    ("-global driver=isa-serial,property=foo,value=1", "isa-serial has no property 'foo'"),
+    ("-global driver=hpet,property=timers,value=99", "timers=99: an HPET has 3 to 24"),
+    ("-global driver=isa-serial,property=irq", "driver=, property= and value= belong together"),
+    ("-global driver=isa-serial,vlaue=1", "unknown parameter 'vlaue'; did you mean 'value'?"),
 ]
 
 JSON = [
