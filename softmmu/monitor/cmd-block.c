@@ -6,6 +6,7 @@
 #include "util/suggest.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* -- Shape ------------------------------------------------------------------------------------- */
@@ -151,9 +152,9 @@ static void complete_drive(const char *prefix, GPtrArray *words)
     }
 }
 
-static bool run_info_block(Monitor *monitor, const MonitorValue *values, Error **err)
+/* All, or the one that is wanted; NULL and *err: there is none. */
+static json_t *list_drives(const char *wanted, Error **err)
 {
-    const char *wanted = values[0].present ? values[0].text : NULL;
     const GPtrArray *drives = object_container("/drives")->children;
     json_t *list = json_array();
     Suggest suggest;
@@ -169,11 +170,27 @@ static bool run_info_block(Monitor *monitor, const MonitorValue *values, Error *
     }
     if (wanted && json_array_size(list) == 0) {
         json_decref(list);
-        return error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found%s", wanted,
-                               suggest_text(&suggest));
+        error_set_class(err, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found%s", wanted,
+                        suggest_text(&suggest));
+        return NULL;
     }
-    monitor_return(monitor, list);
-    return true;
+    return list;
+}
+
+/* Of images: formats, and the files below. */
+static json_t *list_nodes(void)
+{
+    const GPtrArray *drives = object_container("/drives")->children;
+    json_t *list = json_array();
+
+    for (guint i = 0; i < drives->len; i++) {
+        BlockNode *node = drive_node(drives->pdata[i]);
+
+        for (; node; node = node->file) {
+            json_array_append_new(list, describe_medium(node));
+        }
+    }
+    return list;
 }
 
 /* -- Text -------------------------------------------------------------------------------------- */
@@ -190,10 +207,54 @@ static bool is_set(const json_t *object, const char *key)
     return json_is_true(json_object_get(object, key));
 }
 
+/* Three digits of it: "1.5 GiB". */
+static char *size_text(json_int_t bytes)
+{
+    static const char prefixes[][3] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    double size = (double)bytes;
+    size_t i = 0;
+
+    for (; size >= 1000 && i < G_N_ELEMENTS(prefixes) - 1; i++) {
+        size /= 1024;
+    }
+    return g_strdup_printf("%.3g %sB", size, prefixes[i]);
+}
+
+static void print_image(Monitor *monitor, const json_t *image)
+{
+    json_int_t virtual_size = json_integer_value(json_object_get(image, "virtual-size"));
+    const json_t *actual = json_object_get(image, "actual-size");
+    g_autofree char *size = size_text(virtual_size);
+
+    monitor_printf(
+        monitor, "\nImages:\nimage: %s\nfile format: %s\nvirtual size: %s (%" PRId64 " bytes)\n",
+        text_of(image, "filename"), text_of(image, "format"), size, (int64_t)virtual_size);
+    if (actual) {
+        g_autofree char *taken = size_text(json_integer_value(actual));
+        monitor_printf(monitor, "disk size: %s\n", taken);
+    }
+}
+
+static void print_cache(Monitor *monitor, const json_t *inserted)
+{
+    const json_t *cache = json_object_get(inserted, "cache");
+
+    monitor_printf(monitor, "    Cache mode:       %s%s%s\n",
+                   is_set(cache, "writeback") ? "writeback" : "writethrough",
+                   is_set(cache, "direct") ? ", direct" : "",
+                   is_set(cache, "no-flush") ? ", ignore flushes" : "");
+}
+
+static void print_node(Monitor *monitor, const json_t *node)
+{
+    monitor_printf(monitor, "%s: %s (%s%s)\n", text_of(node, "node-name"), text_of(node, "file"),
+                   text_of(node, "drv"), is_set(node, "ro") ? ", read-only" : "");
+    print_cache(monitor, node);
+}
+
 static void print_drive(Monitor *monitor, const json_t *drive)
 {
     const json_t *inserted = json_object_get(drive, "inserted");
-    const json_t *cache = json_object_get(inserted, "cache");
 
     monitor_printf(monitor, "%s", text_of(drive, "device"));
     if (inserted) {
@@ -212,36 +273,59 @@ static void print_drive(Monitor *monitor, const json_t *drive)
                        is_set(drive, "tray_open") ? "open" : "closed");
     }
     if (inserted) {
-        monitor_printf(monitor, "    Cache mode:       %s%s%s\n",
-                       is_set(cache, "writeback") ? "writeback" : "writethrough",
-                       is_set(cache, "direct") ? ", direct" : "",
-                       is_set(cache, "no-flush") ? ", ignore flushes" : "");
+        print_cache(monitor, inserted);
     }
 }
 
-static void print_drives(Monitor *monitor, const json_t *result)
+static bool run_info_block(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    for (size_t i = 0; i < json_array_size(result); i++) {
-        monitor_printf(monitor, "%s", i ? "\n" : "");
-        print_drive(monitor, json_array_get(result, i));
+    bool is_verbose = values[1].present, is_next = false;
+    const char *wanted = values[2].present ? values[2].text : NULL;
+    g_autoptr(json_t) list = values[0].present ? list_nodes() : list_drives(wanted, err);
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i), *inserted = entry;
+
+        if (values[0].present && wanted && strcmp(text_of(entry, "node-name"), wanted) != 0) {
+            continue;
+        }
+        monitor_printf(monitor, "%s", is_next ? "\n" : "");
+        is_next = true;
+        if (values[0].present) {
+            print_node(monitor, entry);
+        } else {
+            print_drive(monitor, entry);
+            inserted = json_object_get(entry, "inserted");
+        }
+        if (is_verbose && inserted) {
+            print_image(monitor, json_object_get(inserted, "image"));
+        }
     }
+    return list;
 }
 
 static const MonitorCommand info_block_line_command = {
     .name = "info block",
-    .help = "show the drives and what is in them",
-    .args = {{"device", MONITOR_ARG_WORD, .optional = true, .complete = complete_drive}},
-    .returns = &drives_type,
+    .help =
+        "show the drives and what is in them (-n: the nodes of images, -v: about the images, too)",
+    .args = {{"nodes", MONITOR_ARG_FLAG, .flag = 'n'},
+             {"verbose", MONITOR_ARG_FLAG, .flag = 'v'},
+             {"device", MONITOR_ARG_WORD, .optional = true, .complete = complete_drive}},
     .run = run_info_block,
-    .print = print_drives,
 };
 MONITOR_COMMAND(info_block_line_command);
+
+static bool run_query_block(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    monitor_return(monitor, list_drives(NULL, err));
+    return true;
+}
 
 static const MonitorCommand query_block_command = {
     .qmp = "query-block",
     .help = "list the drives and what is in them",
     .returns = &drives_type,
-    .run = run_info_block,
+    .run = run_query_block,
 };
 MONITOR_COMMAND(query_block_command);
 
@@ -251,17 +335,7 @@ static const JsonType nodes_type = {.kind = JSON_KIND_ARRAY, .element = &inserte
 
 static bool run_query_nodes(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    const GPtrArray *drives = object_container("/drives")->children;
-    json_t *list = json_array();
-
-    for (guint i = 0; i < drives->len; i++) {
-        BlockNode *node = drive_node(drives->pdata[i]);
-
-        for (; node; node = node->file) {
-            json_array_append_new(list, describe_medium(node));
-        }
-    }
-    monitor_return(monitor, list);
+    monitor_return(monitor, list_nodes());
     return true;
 }
 

@@ -6,12 +6,14 @@
 
 #include <inttypes.h>
 
-/* The CPU that `cpu` chose; all monitors share it. */
-static unsigned current_cpu;
+static unsigned chosen_cpu(void)
+{
+    return monitor_speaker() ? monitor_speaker()->cpu : 0;
+}
 
 X86Cpu *monitor_cpu(Error **err)
 {
-    X86Cpu *cpu = current_cpu < vcpu_count() ? cpu_get(current_cpu) : NULL;
+    X86Cpu *cpu = chosen_cpu() < vcpu_count() ? cpu_get(chosen_cpu()) : NULL;
 
     if (!cpu) {
         error_set(err, "this machine has no CPU");
@@ -44,7 +46,7 @@ bool monitor_select_cpu(int64_t index, Error **err)
         return error_set(err, "there is no CPU %" PRId64 ": this machine has %u", index,
                          vcpu_count());
     }
-    current_cpu = (unsigned)index;
+    monitor_speaker()->cpu = (unsigned)index;
     return true;
 }
 
@@ -97,7 +99,7 @@ static bool run_info_registers(Monitor *monitor, const MonitorValue *values, Err
         }
         return true;
     }
-    int64_t index = values[1].present ? values[1].number : current_cpu;
+    int64_t index = values[1].present ? values[1].number : chosen_cpu();
     if (index < 0 || index >= vcpu_count()) {
         return vcpu_count() ? error_set(err, "there is no CPU %" PRId64, index)
                             : monitor_cpu(err) != NULL;
@@ -156,7 +158,7 @@ static bool run_info_cpus(Monitor *monitor, const MonitorValue *values, Error **
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
         const Vcpu *vcpu = vcpu_get(i);
-        monitor_printf(monitor, "%c CPU #%u: thread_id=%d%s\n", i == current_cpu ? '*' : ' ', i,
+        monitor_printf(monitor, "%c CPU #%u: thread_id=%d%s\n", i == chosen_cpu() ? '*' : ' ', i,
                        thread_id(vcpu), vcpu->halted ? " (halted)" : "");
     }
     return true;

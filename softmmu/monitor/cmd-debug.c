@@ -9,11 +9,14 @@
 
 static bool run_log(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    if (g_str_equal(values[0].text, "none")) {
-        log_enabled_items = 0;
+    uint32_t before = log_enabled_items;
+
+    log_enabled_items = 0;
+    if (g_str_equal(values[0].text, "none") || log_enable(values[0].text, err)) {
         return true;
     }
-    return log_enable(values[0].text, err);
+    log_enabled_items = before;
+    return false;
 }
 
 /* The item behind the last comma. */
@@ -37,7 +40,7 @@ static void complete_items(const char *prefix, GPtrArray *words)
 
 static const MonitorCommand log_command = {
     .name = "log",
-    .help = "log these items too, as -d does, or none",
+    .help = "log these items, as -d does, or none",
     .args = {{"items", MONITOR_ARG_WORD, .complete = complete_items}},
     .run = run_log,
 };
@@ -86,10 +89,17 @@ static void print_point(const TracePoint *point, void *opaque)
     monitor_printf(opaque, "%s : state %d\n", point->name, point->enabled);
 }
 
+static bool no_trace_point(const char *name, Error **err)
+{
+    return error_set(err, "there is no trace point '%s'", name);
+}
+
 static bool run_info_trace_events(Monitor *monitor, const MonitorValue *values, Error **err)
 {
-    trace_foreach(values[0].present ? values[0].text : "*", print_point, monitor);
-    return true;
+    const char *pattern = values[0].present ? values[0].text : "*";
+
+    return trace_foreach(pattern, print_point, monitor) || strchr(pattern, '*') ||
+           no_trace_point(pattern, err);
 }
 
 static const MonitorCommand info_trace_events_command = {
@@ -121,7 +131,7 @@ static bool run_trace_get(Monitor *monitor, const MonitorValue *values, Error **
 
     if (!trace_foreach(values[0].text, add_point, list) && !strchr(values[0].text, '*')) {
         json_decref(list);
-        return error_set(err, "there is no trace point '%s'", values[0].text);
+        return no_trace_point(values[0].text, err);
     }
     monitor_return(monitor, list);
     return true;

@@ -242,18 +242,15 @@ static void take_text(char *text, void *opaque)
     }
 }
 
-static bool run_human_monitor(Monitor *monitor, const MonitorValue *values, Error **err)
+static void run_hmp_line(Monitor *monitor, const char *command)
 {
-    if (values[1].present && !monitor_select_cpu(values[1].number, err)) {
-        return false;
-    }
     if (!monitor_can_wait(monitor)) {
-        g_autofree char *text = monitor_run_hmp(values[0].text);
+        g_autofree char *text = monitor_run_hmp(command);
         monitor_return(monitor, json_text(text));
-        return true;
+        return;
     }
     Line *line = g_new0(Line, 1);
-    monitor_run_hmp_then(values[0].text, take_text, line);
+    monitor_run_hmp_then(command, take_text, line);
     if (line->text) {
         monitor_return(monitor, json_text(line->text));
         g_free(line->text);
@@ -261,6 +258,16 @@ static bool run_human_monitor(Monitor *monitor, const MonitorValue *values, Erro
     } else {
         line->pending = monitor_defer(monitor);
     }
+}
+
+/* The CPU is that of this line alone. */
+static bool run_human_monitor(Monitor *monitor, const MonitorValue *values, Error **err)
+{
+    if (values[1].present && !monitor_select_cpu(values[1].number, err)) {
+        return false;
+    }
+    run_hmp_line(monitor, values[0].text);
+    monitor->cpu = 0;
     return true;
 }
 

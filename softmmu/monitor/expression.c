@@ -34,57 +34,30 @@ static void skip(Parser *parser)
         name, offsetof(X86Cpu, member), width                                                      \
     }
 
+#define SEGMENT(name, index)                                                                       \
+    IN_CPU(name, seg[index].selector, 2), IN_CPU(name "_base", seg[index].base, 8),                \
+        IN_CPU(name ".base", seg[index].base, 8), IN_CPU(name ".limit", seg[index].limit, 4)
+#define LINEAR_PC 0 /* as a width: where the next instruction lies in linear memory */
+
 static const struct {
     const char *name;
     uint32_t offset;
     uint8_t width; /* bytes */
 } registers[] = {
-    IN_CPU("rax", gpr[R_RAX], 8),
-    IN_CPU("rcx", gpr[R_RCX], 8),
-    IN_CPU("rdx", gpr[R_RDX], 8),
-    IN_CPU("rbx", gpr[R_RBX], 8),
-    IN_CPU("rsp", gpr[R_RSP], 8),
-    IN_CPU("rbp", gpr[R_RBP], 8),
-    IN_CPU("rsi", gpr[R_RSI], 8),
-    IN_CPU("rdi", gpr[R_RDI], 8),
-    IN_CPU("r8", gpr[R_R8], 8),
-    IN_CPU("r9", gpr[R_R9], 8),
-    IN_CPU("r10", gpr[R_R10], 8),
-    IN_CPU("r11", gpr[R_R11], 8),
-    IN_CPU("r12", gpr[R_R12], 8),
-    IN_CPU("r13", gpr[R_R13], 8),
-    IN_CPU("r14", gpr[R_R14], 8),
-    IN_CPU("r15", gpr[R_R15], 8),
-    IN_CPU("eax", gpr[R_RAX], 4),
-    IN_CPU("ecx", gpr[R_RCX], 4),
-    IN_CPU("edx", gpr[R_RDX], 4),
-    IN_CPU("ebx", gpr[R_RBX], 4),
-    IN_CPU("esp", gpr[R_RSP], 4),
-    IN_CPU("ebp", gpr[R_RBP], 4),
-    IN_CPU("esi", gpr[R_RSI], 4),
-    IN_CPU("edi", gpr[R_RDI], 4),
-    IN_CPU("rip", rip, 8),
-    IN_CPU("eip", rip, 4),
-    IN_CPU("pc", rip, 8),
-    IN_CPU("eflags", eflags, 4),
-    IN_CPU("rflags", eflags, 8),
-    IN_CPU("cr0", cr0, 8),
-    IN_CPU("cr2", cr2, 8),
-    IN_CPU("cr3", cr3, 8),
-    IN_CPU("cr4", cr4, 8),
-    IN_CPU("efer", efer, 8),
-    IN_CPU("es", seg[SEG_ES].selector, 2),
-    IN_CPU("cs", seg[SEG_CS].selector, 2),
-    IN_CPU("ss", seg[SEG_SS].selector, 2),
-    IN_CPU("ds", seg[SEG_DS].selector, 2),
-    IN_CPU("fs", seg[SEG_FS].selector, 2),
-    IN_CPU("gs", seg[SEG_GS].selector, 2),
-    IN_CPU("cs_base", seg[SEG_CS].base, 8),
-    IN_CPU("ss_base", seg[SEG_SS].base, 8),
-    IN_CPU("ds_base", seg[SEG_DS].base, 8),
-    IN_CPU("es_base", seg[SEG_ES].base, 8),
-    IN_CPU("fs_base", seg[SEG_FS].base, 8),
-    IN_CPU("gs_base", seg[SEG_GS].base, 8),
+    IN_CPU("rax", gpr[R_RAX], 8), IN_CPU("rcx", gpr[R_RCX], 8), IN_CPU("rdx", gpr[R_RDX], 8),
+    IN_CPU("rbx", gpr[R_RBX], 8), IN_CPU("rsp", gpr[R_RSP], 8), IN_CPU("rbp", gpr[R_RBP], 8),
+    IN_CPU("rsi", gpr[R_RSI], 8), IN_CPU("rdi", gpr[R_RDI], 8), IN_CPU("r8", gpr[R_R8], 8),
+    IN_CPU("r9", gpr[R_R9], 8),   IN_CPU("r10", gpr[R_R10], 8), IN_CPU("r11", gpr[R_R11], 8),
+    IN_CPU("r12", gpr[R_R12], 8), IN_CPU("r13", gpr[R_R13], 8), IN_CPU("r14", gpr[R_R14], 8),
+    IN_CPU("r15", gpr[R_R15], 8), IN_CPU("eax", gpr[R_RAX], 4), IN_CPU("ecx", gpr[R_RCX], 4),
+    IN_CPU("edx", gpr[R_RDX], 4), IN_CPU("ebx", gpr[R_RBX], 4), IN_CPU("esp", gpr[R_RSP], 4),
+    IN_CPU("ebp", gpr[R_RBP], 4), IN_CPU("esi", gpr[R_RSI], 4), IN_CPU("edi", gpr[R_RDI], 4),
+    IN_CPU("rip", rip, 8),        IN_CPU("eip", rip, 4),        IN_CPU("eflags", eflags, 4),
+    IN_CPU("rflags", eflags, 8),  IN_CPU("cr0", cr0, 8),        IN_CPU("cr2", cr2, 8),
+    IN_CPU("cr3", cr3, 8),        IN_CPU("cr4", cr4, 8),        IN_CPU("efer", efer, 8),
+    SEGMENT("es", SEG_ES),        SEGMENT("cs", SEG_CS),        SEGMENT("ss", SEG_SS),
+    SEGMENT("ds", SEG_DS),        SEGMENT("fs", SEG_FS),        SEGMENT("gs", SEG_GS),
+    {"pc", 0, LINEAR_PC},
 };
 
 typedef struct RegisterRead {
@@ -97,7 +70,11 @@ static void read_register(X86Cpu *cpu, void *opaque)
     RegisterRead *read = opaque;
     const char *from = (const char *)cpu + registers[read->index].offset;
 
-    memcpy(&read->value, from, registers[read->index].width);
+    if (registers[read->index].width == LINEAR_PC) {
+        read->value = cpu_code_linear(cpu, cpu->rip);
+    } else {
+        memcpy(&read->value, from, registers[read->index].width);
+    }
 }
 
 static bool parse_register(Parser *parser, uint64_t *ret_value)
@@ -106,7 +83,8 @@ static bool parse_register(Parser *parser, uint64_t *ret_value)
     Suggest suggest;
 
     parser->p++;
-    while (g_ascii_isalnum(parser->p[length]) || parser->p[length] == '_') {
+    while (g_ascii_isalnum(parser->p[length]) ||
+           (parser->p[length] && strchr("_.", parser->p[length]))) {
         length++;
     }
     g_autofree char *name = g_ascii_strdown(parser->p, (gssize)length);

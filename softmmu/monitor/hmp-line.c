@@ -208,7 +208,7 @@ void monitor_show_answer(Monitor *monitor, const MonitorCommand *command, json_t
     json_decref(result);
 }
 
-void monitor_run_line(Monitor *monitor, const char *line)
+static void run_line(Monitor *monitor, const char *line)
 {
     g_autoptr(GPtrArray) owned = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *text = g_strchomp(g_strdup(line));
@@ -240,4 +240,12 @@ void monitor_run_line(Monitor *monitor, const char *line)
     if (!monitor->pending) {
         monitor_show_answer(monitor, command, result, error);
     }
+}
+
+void monitor_run_line(Monitor *monitor, const char *line)
+{
+    Monitor *before = monitor_set_speaker(monitor); /* registers in arguments are of its CPU */
+
+    run_line(monitor, line);
+    monitor_set_speaker(before);
 }

@@ -143,11 +143,25 @@ bool monitor_new_hmp(Chardev *chardev, Error **err)
     return monitor_attach(monitor, chardev, &frontend, err);
 }
 
-char *monitor_run_hmp(const char *line)
+static unsigned debugger_cpu; /* that lines without a monitor have chosen */
+
+/* A monitor for one line, on behalf of the one that speaks. */
+static Monitor *new_for_line(void)
 {
     Monitor *monitor = monitor_new();
 
+    monitor->cpu = monitor_speaker() ? monitor_speaker()->cpu : debugger_cpu;
+    return monitor;
+}
+
+char *monitor_run_hmp(const char *line)
+{
+    Monitor *monitor = new_for_line();
+
     monitor_run_line(monitor, line);
+    if (!monitor_speaker()) {
+        debugger_cpu = monitor->cpu;
+    }
     char *text = g_string_free(g_steal_pointer(&monitor->text), FALSE);
     monitor_free(monitor);
     return text;
@@ -170,7 +184,7 @@ static void line_finished(Monitor *monitor, const MonitorCommand *command, json_
 
 void monitor_run_hmp_then(const char *line, void (*then)(char *text, void *opaque), void *opaque)
 {
-    Monitor *monitor = monitor_new();
+    Monitor *monitor = new_for_line();
 
     monitor->finished = line_finished;
     monitor->then = then;

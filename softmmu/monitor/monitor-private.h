@@ -35,6 +35,7 @@ struct Monitor {
     void (*then)(char *text, void *opaque); /* see monitor_run_hmp_then() */
     void *then_opaque;
     char format, size; /* x and xp: what was given last */
+    unsigned cpu;      /* that `cpu` chose */
 
     QmpSession *qmp; /* QMP */
 };
@@ -47,6 +48,9 @@ LINKER_SET_DECLARE(const MonitorCommand, monitor_commands);
 
 Monitor *monitor_new(void);
 void monitor_free(void *monitor);
+/* The one whose line or request is worked on; NULL: nobody's. Setting it returns who was before. */
+Monitor *monitor_speaker(void);
+Monitor *monitor_set_speaker(Monitor *monitor);
 /* Adds to what will be sent, each newline as CR LF. monitor_printf() does so in HMP only: text that
  * a command prints is nothing for a program. */
 void monitor_append(Monitor *monitor, const char *text);
@@ -129,7 +133,8 @@ json_t *monitor_version_json(void);
 
 /* -- cmd-cpu.c --------------------------------------------------------------------------------- */
 
-/* The CPU that registers and addresses are of. NULL and *err: the machine has none. */
+/* The CPU that registers and addresses are of, as the speaker has chosen it.
+ * NULL and *err: the machine has none. */
 X86Cpu *monitor_cpu(Error **err);
 bool monitor_select_cpu(int64_t index, Error **err);
 /* Runs fn where the CPU's registers are in memory: on its thread, or here when it is parked. */

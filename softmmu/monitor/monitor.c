@@ -69,6 +69,21 @@ static void flush_again(void *opaque)
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
+static Monitor *speaker;
+
+Monitor *monitor_speaker(void)
+{
+    return speaker;
+}
+
+Monitor *monitor_set_speaker(Monitor *monitor)
+{
+    Monitor *before = speaker;
+
+    speaker = monitor;
+    return before;
+}
+
 Monitor *monitor_new(void)
 {
     Monitor *monitor = g_new0(Monitor, 1);
@@ -186,7 +201,9 @@ bool monitor_call(Monitor *monitor, const MonitorCommand *command, const Monitor
     if (outer_names) {
         fd_names_select(outer_names); /* of the monitor that human-monitor-command came on */
     }
+    Monitor *outer_speaker = monitor_set_speaker(monitor);
     bool fine = command->run(monitor, values, err);
+    monitor_set_speaker(outer_speaker);
     fd_names_select(outer_names);
     monitor->is_nested = false;
     monitor->command = NULL;

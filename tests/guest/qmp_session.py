@@ -7,7 +7,11 @@
         client.wait_event("STOP")
 """
 
+import contextlib
 import json
+import shutil
+import socket
+import subprocess
 from collections import deque
 
 from machine import SCALE, Failure, expect
@@ -24,6 +28,26 @@ def compact(value):
 
 def connect(path, seconds=SECONDS):
     return qmp_client.connect(path, seconds * SCALE)
+
+
+@contextlib.contextmanager
+def by_socat(path):
+    """A connection to a UNIX socket by way of `socat - unix-connect:PATH`, as people use it."""
+    if not shutil.which("socat"):
+        print("# socat is not here (Debian package socat): connected without it", flush=True)
+        with connect(path) as connection:
+            yield connection
+        return
+    ours, theirs = socket.socketpair()
+    address = f"unix-connect:{path},retry={int(SECONDS * SCALE) * 20},interval=0.05"
+    with theirs:
+        process = subprocess.Popen(["socat", "-t0.1", "-", address], stdin=theirs, stdout=theirs)
+    try:
+        with ours:
+            yield ours
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class QmpClient:

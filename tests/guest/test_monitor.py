@@ -15,7 +15,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import Machine, boot_sector, expect, expect_in, run_tests
+from machine import SCALE, Machine, boot_sector, expect, expect_in, run_tests
+from qmp_session import by_socat
 
 SECTORS = b"second sector\r\n".ljust(512, b"\0") + b"third sector\r\n".ljust(512, b"\0")
 
@@ -58,6 +59,30 @@ def test_blockstats():
         expect(re.search(r" rd_total_time_ns=[1-9]\d* .* idle_time_ns=[1-9]", text), text)
 
 
+def test_info_block():
+    """The drive that was given, the CD drive that is always there, and their images."""
+    with booted() as guest:
+        short, verbose = guest.monitor("info block"), guest.monitor("info block -v")
+        expect(re.search(r"ide0-hd0 \(#block\d+\): \S+ \(raw\)\n    Attached to:      /machine/\S+\n"
+                         r"    Cache mode:       writeback\n\n"
+                         r"ide1-cd0: \[not inserted\]\n    Attached to:      /machine/\S+\n"
+                         r"    Removable device: not locked, tray closed\n", short), short)
+        expect(re.search(r"writeback\n\nImages:\nimage: \S+\nfile format: raw\n"
+                         r"virtual size: 1 MiB \(1048576 bytes\)\ndisk size: [\d.]+ \w+\n\nide1-cd0",
+                         verbose), verbose)
+        nodes = guest.monitor("info block -n")
+        expect(re.search(r"^#block\d+: \S+ \(raw\)\n    Cache mode.*\n\n#block\d+: \S+ \(file\)\n",
+                         nodes), nodes)
+        expect(guest.monitor("info block -n nonsense") == "", "a node of that name")
+        expect_in("Device 'nonsense' not found", guest.monitor("info block nonsense"))
+        device = re.search(r"(/machine/\S+)\n    Removable", short)[1]
+        expect_in('"ide1-cd0"', guest.monitor(f"qom-get {device} drive"))
+    for options in (["-nodefaults"], ["-device", "ide-cd,bus=ide.1,unit=1"],
+                    ["-global", "ide-cd.ver=1"]):
+        with Machine(["-S", *options]) as guest:
+            expect("ide1-cd0" not in guest.monitor("info block"), f"a CD drive with {options}")
+
+
 def test_registers():
     with booted() as guest:
         text = guest.monitor("info registers")
@@ -65,6 +90,27 @@ def test_registers():
         expect(re.search(r"CS =0000 0*00000000 ", text), text)
         expect(re.search(r"CR0=[0-9a-f]*10\b", text), text)
         expect(re.search(r"CPU #0", guest.monitor("info cpus")), "info cpus")
+    with Machine(["-S"]) as guest:  # at the reset vector
+        for name, wanted in (("pc", 0xfffffff0), ("eip", 0xfff0), ("cs", 0xf000),
+                             ("cs.base", 0xffff0000), ("ds.limit", 0xffff)):
+            value = guest.monitor(f"print /x ${name}")
+            expect(int(value, 16) == wanted, f"{name}: {value}")
+
+
+def test_cpu_of_a_monitor():
+    """Each monitor has a CPU of its own, a line of a program the first or the one it names."""
+    with Machine(["-S", "-m", "16", "-smp", "2"], qmp=True) as guest:
+        def registers(**arguments):
+            return qmp.execute("human-monitor-command",
+                               {"command-line": "info registers", **arguments})
+        qmp = guest.connect_qmp()
+        guest.monitor("cpu 1")
+        expect_in("CPU#1", guest.monitor("info registers"))
+        expect_in("* CPU #1", guest.monitor("info cpus"))
+        expect_in("CPU#0", registers())
+        expect_in("CPU#1", registers(**{"cpu-index": 1}))
+        expect_in("CPU#0", registers())
+        qmp.close()
 
 
 def test_clock_options_reach_the_chip():
@@ -251,16 +297,14 @@ TRANSCRIPT = [b"info status\r", b"info sta\t\r", b"\x1b[A\r", b"p 1 + 2*3\r", b"
 
 
 def test_transcript():
-    """A session as socat sees it. With UPDATE=1 in the environment the file is written anew."""
+    """A session with socat. With UPDATE=1 in the environment the file is written anew."""
     golden = Path(__file__).with_name("monitor-session.golden")
     with tempfile.TemporaryDirectory() as folder:
         address = Path(folder, "monitor")
         options = ["-S", "-m", "64", "-name", "guest", "-chardev",
-                   f"socket,id=mon1,path={address},server=on,wait=off", "-mon", "chardev=mon1"]
-        with Machine(options) as guest, socket.socket(socket.AF_UNIX) as client:
-            guest.monitor("info status")  # there is a socket now
-            client.settimeout(60)
-            client.connect(str(address))
+                   f"socket,id=mon1,path={address},server=on,wait=off", "-mon", "chardev=mon1,mode=readline"]
+        with Machine(options), by_socat(str(address)) as client:
+            client.settimeout(60 * SCALE)
             session = Transcript(client)
             for line in TRANSCRIPT:
                 session.send(line)
@@ -294,7 +338,7 @@ class Transcript:
             with contextlib.suppress(TimeoutError):
                 while True:
                     self.data += self.client.recv(65536)
-            self.client.settimeout(60)
+            self.client.settimeout(60 * SCALE)
 
 
 def test_quit():

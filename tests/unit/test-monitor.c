@@ -74,7 +74,20 @@ static void test_errors(void)
     check("mouse_move 1 1", "Error: this machine has no mouse\r\n");
     check("mouse_button 1", "Error: this machine has no mouse\r\n");
     check("mouse_set 2", "Error: there is no mouse 2\r\n");
-    check("log in_asn", "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n");
+    check("log in_asn",
+          "Error: unknown log item 'in_asn'; did you mean 'in_asm'?\r\n"
+          "Items: none, all, in_asm, op, out_asm, int, exec, cpu, cpu_reset, nochain, mmu, "
+          "guest_errors, unimp, trace\r\n");
+    log_enabled_items = LOG_INT;
+    check("log in_asm,nonsense",
+          "Error: unknown log item 'nonsense'\r\n"
+          "Items: none, all, in_asm, op, out_asm, int, exec, cpu, cpu_reset, "
+          "nochain, mmu, guest_errors, unimp, trace\r\n");
+    g_assert_cmpuint(log_enabled_items, ==, LOG_INT);
+    check("log in_asm,cpu", "");
+    g_assert_cmpuint(log_enabled_items, ==, LOG_IN_ASM | LOG_CPU);
+    check("log none", "");
+    g_assert_cmpuint(log_enabled_items, ==, 0);
     check("trace-event no_such on", "Error: no trace point matches 'no_such'\r\n");
     check("trace-event x maybe",
           "trace-event: 'maybe' is neither on nor off\r\nTry \"help trace-event\" "

@@ -314,8 +314,8 @@ static void test_links(void)
     g_assert_true(object_set(owner, "thing", "other", NULL));
     g_assert_true(&((Owner *)owner)->thing->base.obj == other);
     g_assert_true(object_set(owner, "thing", "/things/first", NULL));
-    g_autofree char *path = object_get(owner, "thing", NULL);
-    g_assert_cmpstr(path, ==, "/things/first");
+    g_autofree char *name = object_get(owner, "thing", NULL);
+    g_assert_cmpstr(name, ==, "first");
     g_assert_true(object_realize(owner, NULL));
     g_assert_true(object_realize(stray, NULL)); /* by its default */
     g_assert_true(&((Owner *)stray)->thing->base.obj == thing);

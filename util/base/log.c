@@ -48,7 +48,13 @@ static bool enable_one(const char *name, Error **err)
         }
         suggest_offer(&suggest, log_items[i].name);
     }
-    return error_set(err, "unknown log item '%s'%s", name, suggest_text(&suggest));
+    g_autoptr(GString) all = g_string_new("none, all");
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        g_string_append_printf(all, ", %s", log_items[i].name);
+    }
+    error_set(err, "unknown log item '%s'%s", name, suggest_text(&suggest));
+    error_hint(err, "Items: %s", all->str);
+    return false;
 }
 
 bool log_enable(const char *items, Error **err)

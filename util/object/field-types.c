@@ -228,11 +228,15 @@ static bool parse_link(const Field *field, void *address, const char *text, Erro
     return true;
 }
 
+/* As a user would write it: by the id, where that is enough. */
 static void print_link(const Field *field, const void *address, GString *out)
 {
     Object *target = *(Object *const *)address;
+    const char *container = field->link_type ? id_container_of(field->link_type) : NULL;
 
-    if (target) {
+    if (target && container && target->parent && target->parent == object_resolve(container)) {
+        g_string_append(out, target->name);
+    } else if (target) {
         g_autofree char *path = object_path(target);
         g_string_append(out, path);
     }
