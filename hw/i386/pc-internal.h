@@ -62,6 +62,7 @@ Irq pc_gsi(PcMachine *pc, unsigned gsi);
 bool pc_interrupts_create(PcMachine *pc, Error **err);
 /* CPUs with their local APICs; they park until the machine runs. */
 bool pc_cpus_create(PcMachine *pc, Error **err);
+bool pc_apics_create(PcMachine *pc, Error **err);
 bool pc_cpus_start(PcMachine *pc, Error **err);
 void pc_cpus_reset(PcMachine *pc);
 /* The NMI button of a `PcMachine *`. */

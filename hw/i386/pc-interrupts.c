@@ -142,6 +142,7 @@ static bool create_apic(PcMachine *pc, X86Cpu *cpu, Error **err)
     return object_realize(&apic->obj, err);
 }
 
+/* Before all devices: clients know CPU 0 as /machine/unattached/device[0]. */
 bool pc_cpus_create(PcMachine *pc, Error **err)
 {
     const MachineCpus *shape = &pc->machine.cpus;
@@ -154,7 +155,17 @@ bool pc_cpus_create(PcMachine *pc, Error **err)
     for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
         /* CPUs outlive the board: of one that was taken apart they are used again. */
         X86Cpu *cpu = cpu_get(i) ? cpu_get(i) : cpu_new(i, err);
-        if (!cpu || !create_apic(pc, cpu, err)) {
+        if (!cpu) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pc_apics_create(PcMachine *pc, Error **err)
+{
+    for (unsigned i = 0; i < pc->machine.cpus.count; i++) {
+        if (!create_apic(pc, cpu_get(i), err)) {
             return false;
         }
     }

@@ -215,8 +215,8 @@ static bool check_properties(const PcMachine *pc, Error **err)
 
 static bool build(PcMachine *pc, Error **err)
 {
-    return check_properties(pc, err) && pc_memory_create(pc, err) && create_bridges(pc, err) &&
-           pc_interrupts_create(pc, err) && pc_cpus_create(pc, err) &&
+    return check_properties(pc, err) && pc_memory_create(pc, err) && pc_cpus_create(pc, err) &&
+           create_bridges(pc, err) && pc_interrupts_create(pc, err) && pc_apics_create(pc, err) &&
            create_isa_devices(pc, err) && create_pci_functions(pc, err) &&
            firmware_rom_load(&pc->firmware_rom, &pc->machine, i440fx_pci_memory(pc->host), err) &&
            pc_firmware_create(pc, err) && pc_cpus_start(pc, err);

@@ -58,8 +58,12 @@ typedef struct MonitorCommand {
     const char *qmp;  /* QMP: "query-status". NULL: HMP only */
     const char *help; /* one sentence */
     MonitorArg args[MONITOR_MAX_ARGS + 1]; /* in the order of HMP; values[i] belongs to args[i] */
-    const JsonType *returns;               /* shape of the result; NULL: none */
-    unsigned flags;                        /* MONITOR_OOB... */
+    /* Shape of all arguments as the schema tells it, where it depends on their values; NULL: that
+     * of `args`. */
+    const JsonType *(*arguments)(void);
+    const JsonType *returns;     /* shape of the result; NULL: none */
+    const char *const *features; /* words of the schema, NULL-terminated; NULL: none */
+    unsigned flags;              /* MONITOR_OOB... */
     /* Does it. HMP-only rows print by monitor_printf(); others give their result, if they have
      * one, to monitor_return(). On failure the error's text (and class) is shown. */
     bool (*run)(Monitor *monitor, const MonitorValue *values, Error **err);

@@ -441,6 +441,17 @@ static bool add_firmware_dir(const ConfigItem *item, void *opaque, Error **err)
     return true;
 }
 
+/* Clients list these in any machine, whether something is there or not. */
+static void make_containers(void)
+{
+    static const char *const paths[] = {"/objects", "/chardevs", "/machine/unattached",
+                                        "/machine/peripheral", "/machine/peripheral-anon"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+        object_container(paths[i]);
+    }
+}
+
 Machine *startup_machine(const Config *config, Error **err)
 {
     const Type *type = machine_default();
@@ -455,6 +466,7 @@ Machine *startup_machine(const Config *config, Error **err)
     }
     Object *obj = object_new(type);
     object_add_child(object_root(), "machine", obj);
+    make_containers();
     if (!config_foreach(config, OPT_MACHINE, apply_machine, obj, err) ||
         !config_foreach(config, OPT_FIRMWARE_DIR, add_firmware_dir, &firmware_dirs, err)) {
         object_free(obj);

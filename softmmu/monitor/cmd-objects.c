@@ -168,6 +168,7 @@ static const MonitorCommand object_add_command = {
     .qmp = "object-add",
     .help = "make an object; its properties are further arguments",
     .args = {{"qom-type", MONITOR_ARG_WORD}, {"id", MONITOR_ARG_WORD}},
+    .arguments = monitor_object_add_type,
     .flags = MONITOR_OPEN_ARGS,
     .run = run_object_add,
 };
@@ -226,12 +227,16 @@ static bool run_device_add(Monitor *monitor, const MonitorValue *values, Error *
     return kv && device_hotplug(kv, err);
 }
 
+/* -device takes JSON, and what it made that way can be plugged in and out. */
+static const char *const device_add_features[] = {"json-cli", "json-cli-hotplug", NULL};
+
 static const MonitorCommand device_add_command = {
     .qmp = "device_add",
     .help = "plug in a device; its properties are further arguments",
     .args = {{"driver", MONITOR_ARG_WORD},
              {"bus", MONITOR_ARG_WORD, .optional = true},
              {"id", MONITOR_ARG_WORD, .optional = true}},
+    .features = device_add_features,
     .flags = MONITOR_OPEN_ARGS,
     .run = run_device_add,
 };

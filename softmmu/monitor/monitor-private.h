@@ -95,6 +95,8 @@ void monitor_complete_path(const char *prefix, GPtrArray *words);
 void monitor_complete_file(const char *prefix, GPtrArray *words);
 /* chardev-backend.c: as chardev-add takes a back end. */
 extern const JsonType monitor_chardev_backend_type;
+/* object-schema.c: as object-add takes its arguments. */
+const JsonType *monitor_object_add_type(void);
 /* The ids of character devices. */
 void monitor_complete_chardev(const char *prefix, GPtrArray *words);
 /* What stands on the line for that argument of the command; NULL: nothing yet. */

@@ -250,8 +250,11 @@ static const char *add_type(Schema *schema, const JsonType *type, char name[32])
 /* The object of a command's arguments; "0" is the one without members. */
 static void add_arguments(Schema *schema, const MonitorCommand *command, char name[32])
 {
+    if (command->arguments) {
+        add_type(schema, command->arguments(), name);
+        return;
+    }
     json_t *members = json_array();
-
     for (const MonitorArg *arg = command->args; arg->kind != MONITOR_ARG_END; arg++) {
         const JsonType *type = monitor_arg_type(arg);
 
@@ -269,6 +272,16 @@ static void add_arguments(Schema *schema, const MonitorCommand *command, char na
     add_info(schema, name, "object", json_pack("{s:o}", "members", members));
 }
 
+static json_t *list_words(const char *const *words)
+{
+    json_t *list = json_array();
+
+    for (; *words; words++) {
+        json_array_append_new(list, json_string(*words));
+    }
+    return list;
+}
+
 static void add_commands(Schema *schema)
 {
     MONITOR_FOREACH_COMMAND(row)
@@ -284,6 +297,9 @@ static void add_commands(Schema *schema)
         json_t *info = json_pack("{s:s, s:s}", "arg-type", arguments, "ret-type", returns);
         if (command->flags & MONITOR_OOB) {
             json_object_set_new(info, "allow-oob", json_true());
+        }
+        if (command->features) {
+            json_object_set_new(info, "features", list_words(command->features));
         }
         add_info(schema, command->qmp, "command", info);
     }

@@ -17,8 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from machine import SCALE, Machine, emulator, expect, run_tests
-from qmp_session import QmpClient, QmpError, compact, connect
+from machine import SCALE, Failure, Machine, emulator, expect, run_tests
+from qmp_session import QmpClient, QmpError, by_socat, compact, connect
 
 GOLDEN = Path(__file__).with_name("qmp-sessions.txt")
 # Types that libvirt asks for whether they are listed or not.
@@ -100,7 +100,8 @@ def test_golden_sessions():
     for title, script in all_sessions:
         comment = "".join(line + "\n" for line in script.split("\n") if line.startswith("# "))
         with host(option=title.split()[0]) as machine:
-            with QmpClient(machine.paths[0], greeted=False) as client:
+            with by_socat(machine.paths[0]) as connection:
+                client = QmpClient(connection, greeted=False)
                 played = play(client, script[len(comment):], write)
         text += f"== {title}\n{comment}{played}\n"
         if not write:
@@ -288,6 +289,48 @@ def test_tray():
         moved(True)
 
 
+def test_large_integers():
+    """Those of 64 bits without a sign, in requests, properties and answers."""
+    most = (1 << 64) - 1
+    with tempfile.NamedTemporaryFile(prefix="qmp-") as disk:
+        disk.truncate(1 << 20)
+        device = {"driver": "ide-hd", "drive": "d", "id": "disk", "wwn": most}
+        with host("-machine", "pc", "-m", "16", "-nodefaults", "-drive",
+                  f"if=none,id=d,format=raw,file={disk.name}", "-device",
+                  compact(device).decode()) as machine, QmpClient(machine.paths[0]) as client:
+            client.negotiate()
+            client.send_bytes(compact({"execute": "query-status", "id": most}))
+            expect(client.read()["id"] == most, "the id that comes back")
+            path = "/machine/peripheral/disk"
+            expect(client.call("qom-get", path=path, property="wwn") == most, "wwn")
+            expect(client.call("human-monitor-command",
+                               **{"command-line": f"qom-get {path} wwn"}) == f"{most}\r\n", "HMP")
+            # Before paging is on linear addresses have 32 bits.
+            client.call("memsave", val=most - 15, size=16, filename=f"{disk.name}.save")
+            client.call("pmemsave", val=0xfffffff0, size=16, filename=f"{disk.name}.more")
+            with open(f"{disk.name}.save", "rb") as one, open(f"{disk.name}.more", "rb") as other:
+                expect(one.read() == other.read() != b"", "the last bytes")
+            for name in ("save", "more"):
+                os.unlink(f"{disk.name}.{name}")
+            for command, arguments, wanted in (
+                    ("memsave", {"val": most, "size": 2}, "2 bytes from 0xffffffffffffffff on go"),
+                    ("pmemsave", {"val": most, "size": 2}, "2 bytes from 0xffffffffffffffff on go"),
+                    ("pmemsave", {"val": -1, "size": 2}, "2 bytes from 0xffffffffffffffff on go"),
+                    ("pmemsave", {"val": 1 << 64, "size": 2}, "'val' wants a value of type integer"),
+                    ("pmemsave", {"val": 0, "size": most}, "'size' wants a value of type integer")):
+                try:
+                    client.call(command, filename="/dev/null", **arguments)
+                except QmpError as error:
+                    expect(wanted in str(error), f"{command} {arguments}: {error}")
+                else:
+                    raise Failure(f"{command} {arguments} did not fail")
+            for size, wanted in ((most, "memory"), (1 << 64, "an integer is expected")):
+                try:
+                    client.call("object-add", id="m", size=size, **{"qom-type": "memory-backend-ram"})
+                except QmpError as error:
+                    expect(wanted in str(error), f"{size}: {error}")
+
+
 def test_descriptors():
     """Descriptors come with requests, get names or go into sets."""
     with host(sockets=2) as machine, QmpClient(machine.paths[0]) as client, \
@@ -465,6 +508,59 @@ def test_probe():
                         model={"name": "max", "props": props})
 
 
+# What libvirt looks for in the schema: members of types, +variants, ^values, $features.
+SCHEMA_PATHS = ["device_add/$json-cli-hotplug", "object-add/arg-type/qom-type/^secret",
+                "object-add/arg-type/+memory-backend-file/prealloc-threads",
+                "object-add/arg-type/+memory-backend-memfd/hugetlb",
+                "query-named-block-nodes/arg-type/flat",
+                "query-hotpluggable-cpus/ret-type/props/die-id",
+                "chardev-add/arg-type/backend/+socket/data/reconnect",
+                "set-numa-node/arg-type/+hmat-lb", "calc-dirty-rate/arg-type/mode"]
+
+
+def in_schema(schema, path):
+    """Whether there is such a thing, as libvirt looks for it."""
+    def entry(name):
+        found = schema.get(name)
+        while found and found["meta-type"] == "array":
+            found = schema.get(found["element-type"])
+        return found
+
+    words = path.split("/")
+    at = schema.get(words[0])
+    for word in words[1:]:
+        if not at:
+            return False
+        if word[0] == "$":
+            return word[1:] in at.get("features", [])
+        if word[0] == "^":
+            return word[1:] in at["values"]
+        if word[0] == "+":
+            names = [row["type"] for row in at.get("variants", []) if row["case"] == word[1:]]
+        elif at["meta-type"] == "command":
+            names = [at[word]]
+        else:
+            names = [row["type"] for row in at["members"] if row["name"] == word]
+        at = entry(names[0]) if names else None
+    return at is not None
+
+
+def test_schema_paths():
+    with host() as machine, QmpClient(machine.paths[0]) as client:
+        client.negotiate()
+        schema = {entry["name"]: entry for entry in client.call("query-qmp-schema")}
+        for path in SCHEMA_PATHS:
+            expect(in_schema(schema, path), f"there is no {path}")
+        for path in ("object-add/arg-type/qom-type/^sevret", "netdev_add/arg-type/type/^dgram",
+                     "chardev-add/arg-type/backend/+qemu-vdagent"):
+            expect(not in_schema(schema, path), f"there is a {path}")
+        kinds = schema[schema["object-add"]["arg-type"]]
+        for variant in kinds["variants"]:
+            client.call("qom-list-properties", typename=variant["case"])
+        node = {"type": "node", "nodeid": 0}
+        expect(client.error_class("set-numa-node", **node) == "GenericError", "it is too late")
+
+
 def test_start_of_a_session():
     """What libvirt asks of a machine that it has started."""
     with host("-machine", "pc", "-m", "64", "-smp", "4,cores=2", "-nodefaults") as machine, \
@@ -476,6 +572,7 @@ def test_start_of_a_session():
         expect(client.call("query-migrate-capabilities") == events, "it is on")
         cpus = client.call("query-cpus-fast")
         threads = os.listdir(f"/proc/{machine.process.pid}/task")
+        expect(cpus[0]["qom-path"] == "/machine/unattached/device[0]", f"{cpus}")
         expect(len({cpu["thread-id"] for cpu in cpus}) == 4, f"{cpus}")
         expect(all(str(cpu["thread-id"]) in threads for cpu in cpus), f"{cpus} {threads}")
         places = [(cpu["props"]["socket-id"], cpu["props"]["core-id"]) for cpu in cpus]
@@ -488,6 +585,13 @@ def test_start_of_a_session():
             expect(client.call(name) == [], name)
         expect(client.call("query-named-block-nodes", flat=True) == [], "there is no image")
         expect(client.error_class("query-balloon") == "DeviceNotActive", "query-balloon")
+        for path in ("/objects", "/chardevs", "/machine/peripheral", "/machine/peripheral-anon"):
+            client.call("qom-list", path=path)
+        features = [entry["name"] for entry in client.call("qom-list", path=cpus[0]["qom-path"])
+                    if entry["type"] == "bool"]
+        for name in features:
+            value = client.call("qom-get", path=cpus[0]["qom-path"], property=name)
+            expect(isinstance(value, bool), f"{name} is {value}")
         expect(client.call("query-migrate") == {}, "query-migrate")
 
 
