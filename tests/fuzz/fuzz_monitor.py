@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Garbage for QMP and the human monitor while a guest counts: bytes, JSON of any structure, commands
-with arguments made from the schema, in any order, by clients that hang up, half close or do not read.
-The emulator stays alive, answers in the shape it promises, and the guest goes on counting.
+with arguments made from the schema, in any order, with and without descriptors, by clients that hang
+up, half close or do not read. The emulator stays alive and answers in the shape it promises; the guest
+goes on counting, also while such a client is there; when what the sessions made is taken away, there
+are no more descriptors than at first, and memory does not grow from one time to the next.
 
     EMULATOR=... python3 tests/fuzz/fuzz_monitor.py [--seed S] [--first N] [--seconds T]
 
@@ -10,6 +12,7 @@ A session depends on the seed and its number alone.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -31,16 +34,17 @@ from qmp_session import QmpClient, QmpError, compact, connect  # noqa: E402
 COUNTER = 0x7f00
 BROKEN = "broken"
 STUCK_SECONDS = 30
-# What ends the process, takes the guest's disk or rewrites its devices: no garbage then.
-EXCLUDED = {"quit", "q", "o", "gdbserver", "boot_set", "device_del",
-            "device-del", "drive_del", "chardev-remove", "object_del", "object-del", "migrate",
-            "loadvm", "chardev-change", "logfile", "set-action"}
+# What ends the process, rewrites the guest's devices, boots it from elsewhere or lets the network in.
+EXCLUDED = {"quit", "q", "o", "gdbserver", "boot_set", "set-action"}
+SESSIONS_BETWEEN_CLEANINGS = 60
+SETTLE_SECONDS = 20
+MAY_GROW_KIB = 48 << 10  # of resident memory, without sanitizers
 WORDS = ["", "a", "0", "-1", "on", "off", "none", "all", "/", "/machine", "/machine/unattached",
          "type", "*", "tcg", "isa-serial", "isa-debugcon", "max", "file.bin", "$rip", "ide0-hd0",
          "disc", "cd", "raw",
          "x" * 300, "%s%n", "\u00e4\u20ac\U0001f600", "\"", "\\", "a\nb", "{}", "1 2 3", "realtime"]
 INTEGERS = [0, 1, -1, 2, 7, 255, 256, 4096, 0x7c00, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 52,
-            (1 << 63) - 1, -(1 << 63)]
+            (1 << 63) - 1, -(1 << 63), 1 << 63, (1 << 64) - 1, 1 << 64, -(1 << 63) - 1]
 LINE_WORDS = ["/4xb", "/10i", "/2000c", "-a", "-f", "(1", "1+1", "$eax*4", "0x7c00", "|", "=", ",",
               "help", "info", "\t", "id=x,driver=edu", "isa-debug-exit"]
 LINE_ENDS = [b"\n", b"\n", b"\n", b"\r\n", b"\t", b"\x03", b"\x15", b"\x1b[A", b"\x7f", b"\0"]
@@ -56,6 +60,7 @@ class Schema:
         self.entries = {entry["name"]: entry for entry in entries}
         self.commands = [entry for entry in entries
                          if entry["meta-type"] == "command" and entry["name"] not in EXCLUDED]
+        self.lines = []  # names of the human monitor
 
     def make(self, name, rng):
         entry = self.entries[name]
@@ -101,8 +106,7 @@ class Schema:
         name = entry["name"]
         arguments = self.make(entry["arg-type"], rng)
         if name == "human-monitor-command" and isinstance(arguments, dict):
-            arguments["command-line"] = rng.choice(["info status", "info registers -a", "x /8i 0",
-                                                    "help", "info foo", "info mtree", "print 1"])
+            arguments["command-line"] = words_of_line(rng, self.lines)
         key = "exec-oob" if rng.random() < 0.05 else "execute"
         request = {key: name, "id": rng.randrange(1 << 30)}
         if arguments != {} or rng.random() < 0.1:
@@ -139,6 +143,30 @@ def broken_text(text, rng):
     return bytes(data).replace(b"quit", b"quat")
 
 
+def words_of_line(rng, names):
+    """A command of the human monitor with whatever arguments."""
+    words = [rng.choice(names)] if rng.random() < 0.9 else []
+    if words == ["info"] or rng.random() < 0.2:
+        words = ["info", rng.choice(names)]
+    for _ in range(rng.randrange(4)):
+        words.append(rng.choice(rng.choice([WORDS, LINE_WORDS])) if rng.random() < 0.7
+                     else str(rng.choice(INTEGERS)))
+    return " ".join(word for word in words if word not in EXCLUDED).replace("\n", " ")
+
+
+@contextlib.contextmanager
+def some_descriptor(rng):
+    """One that a client might hand over: a file, a pipe's end, a socket."""
+    files = list(rng.choice([lambda: [os.open("/dev/null", os.O_RDWR)], os.pipe,
+                             lambda: [os.memfd_create("fuzz")],
+                             lambda: [end.detach() for end in socket.socketpair()]])())
+    try:
+        yield files[-1]
+    finally:
+        for file in files:
+            os.close(file)
+
+
 # -- Sessions --
 
 
@@ -162,9 +190,14 @@ class Fuzz:
         names = self.line("help") + self.line("help info")
         self.lines = [name for name in re.findall(r"^([\w-]+)", names, re.MULTILINE)
                       if name not in EXCLUDED]
+        self.schema.lines = self.lines
         self.requests = self.answers = self.slowest = 0
         self.session = "start"
         self.check()
+        self.line("logfile first.log")
+        self.first_chardevs = {entry["label"] for entry in self.watch.call("query-chardev")}
+        self.first_descriptors = self.usage("fd")
+        self.resident = []  # KiB, after each cleaning
 
     def line(self, text):
         return self.watch.call("human-monitor-command", **{"command-line": text})
@@ -182,8 +215,9 @@ class Fuzz:
         first = self.counter()
         while self.counter() == first:
             expect(time.monotonic() - started < STUCK_SECONDS * SCALE, "the guest does not count: "
-                   + self.line("info registers"))
+                   + self.line("info status") + self.line("info registers -a"))
             time.sleep(0.01)
+            self.resume(started)  # what the session has said may still be worked on
         self.slowest = max(self.slowest, time.monotonic() - started)
 
     def resume(self, started):
@@ -198,6 +232,67 @@ class Fuzz:
                 else:
                     self.watch.call("system_reset")
 
+    # -- What sessions leave behind --
+
+    def usage(self, kind):
+        """How many threads ("task") or descriptors ("fd") the emulator has."""
+        return len(os.listdir(f"/proc/{self.machine.process.pid}/{kind}"))
+
+    @staticmethod
+    def close_names(path):
+        """What getfd has named: each monitor has names of its own."""
+        names = WORDS + LINE_WORDS + [str(number) for number in INTEGERS]
+        with connect(path) as connection:
+            connection.settimeout(STUCK_SECONDS * SCALE)
+            connection.sendall(b'{"execute":"qmp_capabilities"}' + b"".join(
+                compact({"execute": "closefd", "arguments": {"fdname": name}}) for name in names))
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
+
+    def take_away(self):
+        """What sessions have made, as far as nothing uses it."""
+        for entry in self.watch.call("query-fdsets"):
+            self.watch.try_call("remove-fd", **{"fdset-id": entry["fdset-id"]})
+        for name in ("qmp", "pretty"):
+            self.close_names(self.paths[name])
+        for device in ("disc", "cd"):
+            self.line(f"eject -f {device}")
+        self.line("logfile first.log")
+        for _ in range(3):  # hubs go before what they join
+            for entry in self.watch.call("query-chardev"):
+                if entry["label"] not in self.first_chardevs:
+                    self.watch.try_call("chardev-remove", id=entry["label"])
+        for entry in self.watch.call("qom-list", path="/objects"):
+            self.watch.try_call("object-del", id=entry["name"])
+
+    def clean(self):
+        """Takes away what there is too much, until there is as much as at first."""
+        deadline = time.monotonic() + SETTLE_SECONDS * SCALE
+        self.take_away()
+        while self.usage("fd") > self.first_descriptors:
+            if time.monotonic() > deadline:
+                folder = f"/proc/{self.machine.process.pid}/fd"
+                open_files = [os.readlink(os.path.join(folder, name))
+                              for name in os.listdir(folder)]
+                raise Failure(f"{len(open_files)} descriptors, {self.first_descriptors} at first: "
+                              f"{sorted(open_files)} {self.watch.call('query-chardev')}")
+            time.sleep(0.05)
+            self.take_away()
+        with open(f"/proc/{self.machine.process.pid}/status", encoding="ascii") as status:
+            self.resident.append(int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]))
+
+    def check_growth(self):
+        """Between the first third of the cleanings and the last."""
+        third = len(self.resident) // 3
+        if third >= 2 and not self.is_sanitized():
+            grown = min(self.resident[-third:]) - max(self.resident[:third])
+            expect(grown < MAY_GROW_KIB, f"memory grows: {self.resident} KiB")
+
+    def is_sanitized(self):
+        with open(f"/proc/{self.machine.process.pid}/maps", encoding="ascii") as maps:
+            return "libasan" in maps.read()
+
     # -- QMP --
 
     def qmp_requests(self, rng):
@@ -210,7 +305,7 @@ class Fuzz:
                 request[rng.choice(["id", "execute", "arguments", "x"])] = anything(rng)
                 answer = None
             text = json.dumps(request).encode() if rng.random() < 0.5 else compact(request)
-            if rng.random() < 0.15:
+            if rng.random() < 0.15 and b"getfd" not in text:  # its names are to be found again
                 text, answer = broken_text(text, rng), BROKEN
             elif rng.random() < 0.03:
                 text, answer = rng.randbytes(rng.randrange(300)), BROKEN
@@ -241,7 +336,8 @@ class Fuzz:
             if negotiates:
                 client.send_bytes(b'{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}')
             data, wanted = self.qmp_requests(rng)
-            manner = rng.choice(["read", "read", "pieces", "hang up", "half close", "slow"])
+            manner = rng.choice(["read", "read", "pieces", "hang up", "half close", "slow",
+                                 "descriptors"])
             self.requests += len(data)
             client.socket.settimeout(STUCK_SECONDS * SCALE)
             if manner == "pieces":
@@ -251,16 +347,35 @@ class Fuzz:
             if manner == "slow":
                 self.be_slow(client.socket, b"".join(data), rng)
                 return
-            client.send_bytes(b"".join(data))
+            if manner == "descriptors":
+                self.hand_over(client.socket, data, rng)
+            else:
+                client.send_bytes(b"".join(data))
             if manner == "half close":
                 client.socket.shutdown(socket.SHUT_WR)
-            if manner == "read" and client.greeting and negotiates:
+                self.check()
+            if manner in ("read", "descriptors") and client.greeting and negotiates:
                 expect(client.read() == {"return": {}}, "the capabilities were not taken")
                 self.check_answers(client, wanted)
 
     @staticmethod
-    def be_slow(connection, data, rng):
-        """Writes as long as somebody reads, reads nothing or little, hangs up."""
+    def hand_over(connection, data, rng):
+        """Sends descriptors with some of the requests, those before others that want one."""
+        for text in data:
+            if rng.random() < 0.4:
+                command = rng.choice(["getfd", "add-fd", "add_client", "chardev-add"])
+                name = rng.choice(WORDS)
+                arguments = {
+                    "getfd": {"fdname": name}, "add-fd": {}, "closefd": {"fdname": name},
+                    "add_client": {"protocol": rng.choice(["a", "0", "vnc"]), "fdname": name},
+                    "chardev-add": {"id": rng.choice(WORDS), "backend": {"type": "socket", "data": {
+                        "addr": {"type": "fd", "data": {"str": name}}, "server": False}}}}[command]
+                text = compact({"execute": command, "arguments": arguments}) + text
+            with some_descriptor(rng) as descriptor:
+                socket.send_fds(connection, [text], [descriptor] * rng.randrange(1, 3))
+
+    def be_slow(self, connection, data, rng):
+        """Writes as long as somebody reads, reads nothing or little; the guest counts meanwhile."""
         connection.settimeout(0.2)
         try:
             for _ in range(rng.randrange(1, 200)):
@@ -269,6 +384,7 @@ class Fuzz:
                     connection.recv(rng.randrange(1, 5000))
         except TimeoutError:
             pass
+        self.check()
 
     # -- The human monitor --
 
@@ -278,14 +394,7 @@ class Fuzz:
             return rng.randbytes(rng.randrange(200)).translate(None, b"qo") + b"\n"
         if kind == 1:
             return rng.choice([b"x", b"help ", b"\t", b"info ", b"((("]) * rng.randrange(2000) + b"\n"
-        words = [rng.choice(self.lines)] if kind < 11 else []
-        if words == ["info"] or rng.random() < 0.2:
-            words = ["info", rng.choice(self.lines)]
-        for _ in range(rng.randrange(4)):
-            words.append(rng.choice(rng.choice([WORDS, LINE_WORDS])) if rng.random() < 0.7
-                         else str(rng.choice(INTEGERS)))
-        line = " ".join(word for word in words if word not in EXCLUDED)
-        return line.replace("\n", " ").encode() + rng.choice(LINE_ENDS)
+        return words_of_line(rng, self.lines).encode() + rng.choice(LINE_ENDS)
 
     def session_hmp(self, rng):
         with connect(self.machine.monitor_path) as connection:
@@ -300,6 +409,7 @@ class Fuzz:
                 connection.sendall(line)
             if manner == "half close":
                 connection.shutdown(socket.SHUT_WR)
+                self.check()
             if manner == "read":
                 self.read_to_mark(connection)
 
@@ -322,8 +432,12 @@ class Fuzz:
         except (ConnectionError, EOFError):
             expect(self.machine.process.poll() is None, "the emulator is gone")
         self.check()
+        if number % SESSIONS_BETWEEN_CLEANINGS == SESSIONS_BETWEEN_CLEANINGS - 1:
+            self.clean()
 
     def end(self):
+        self.clean()
+        self.check_growth()
         self.watch.call("quit")
         expect(self.machine.wait_exit() == 0, "quit gave another status than 0")
         errors = self.machine.error_text()

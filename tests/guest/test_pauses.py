@@ -22,8 +22,9 @@ ROUNDS = 4
 MOST_ROUNDS = 50  # of what a busy host had no chance for yet
 PAUSE_LIMIT_MS = 10
 # Besides everything that `help info` lists and that needs no arguments.
-LINES = ["info registers -a", "info mtree -f", "help", "x /100i 0x7c00", "xp /1000xb 0",
-         "singlestep", "singlestep off"]
+LINES = ["info registers -a", "info registers 3", "info mtree -f", "info fields /machine",
+         "info fields ide-hd", "info qom-tree /", "info block -v", "help", "x /100i 0x7c00",
+         "xp /1000xb 0", "singlestep", "singlestep off"]
 
 
 class Questions:
