@@ -82,6 +82,7 @@ static void emit_lookup(Translator *t)
     size_t cache = TCG_OFFSET(jump_cache);
     Emitter *e = t->e;
 
+    homes_leave(t);
     emit_find_entry(t);
     emit_jcc_to(e, CC_NE, stubs.exit_lookup);
     emit_compare_key(e);
@@ -96,6 +97,7 @@ static void emit_lookup_indirect(Translator *t)
     Emitter *e = t->e;
     uint8_t *other_rip, *other_key;
 
+    homes_leave(t);
     emit_find_entry(t);
     other_rip = emit_short(e, MUTANT(38, 0x75, 0x78)); /* jne */
     emit_compare_key(e);
@@ -164,7 +166,6 @@ static void emit_chained_jump(Translator *t, uint64_t target)
 
 void control_goto_apart(Translator *t, uint64_t target)
 {
-    homes_leave(t);
     emit_mov_imm(t->e, HOST_T1, target);
     emit_lookup(t);
 }
@@ -558,7 +559,6 @@ static void emit_cold(Translator *t, const Cold *cold)
         control_goto(t, cold->target);
         break;
     case COLD_LOOKUP:
-        homes_leave(t);
         emit_lookup_indirect(t);
         break;
     case COLD_WINDOW:

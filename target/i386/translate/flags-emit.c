@@ -198,6 +198,45 @@ void flags_restore(Translator *t)
     }
 }
 
+/* Flags behind a shift, as they were before it `flags`. */
+#define FLAGS_BEHIND(shift, flags)                                                                 \
+    ({                                                                                             \
+        uint64_t behind, value = 0x8421f5a5u;                                                      \
+        __asm__ volatile("push %2; popfq; " shift "; pushfq; pop %0"                               \
+                         : "=&r"(behind), "+&r"(value)                                             \
+                         : "r"((uint64_t)(flags))                                                  \
+                         : "cc", "memory");                                                        \
+        behind &EFLAGS_ARITHMETIC;                                                                 \
+    })
+#define REWRITES_FLAGS(shift) (FLAGS_BEHIND(shift, 0x202) == FLAGS_BEHIND(shift, 0xad7))
+
+/* Does the host write all six when it shifts by a constant? The manual leaves AF and mostly OF
+ * undefined. */
+static bool host_shifts_rewrite_flags(void)
+{
+    static int answer = -1; /* under the code lock */
+
+    if (answer < 0) {
+        answer = REWRITES_FLAGS("shl $1, %k1") && REWRITES_FLAGS("shl $5, %k1") &&
+                 REWRITES_FLAGS("shr $1, %k1") && REWRITES_FLAGS("shr $5, %1") &&
+                 REWRITES_FLAGS("sar $1, %k1") && REWRITES_FLAGS("sar $5, %1") &&
+                 REWRITES_FLAGS("shl $17, %w1") && REWRITES_FLAGS("shr $13, %b1");
+    }
+    return answer;
+}
+
+/* A shift by a constant other than 0. */
+static bool is_constant_shift(const Insn *insn)
+{
+    uint64_t mask = insn->operand_bits == 64 ? 63 : 31;
+
+    return insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+           insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+           (insn->opcode == 0xd0 || insn->opcode == 0xd1 ||
+            ((insn->opcode == 0xc0 || insn->opcode == 0xc1) &&
+             MUTANT(109, (uint64_t)insn->immediate & mask, true)));
+}
+
 /* All six are written whatever they were before. Logical operations leave AF undefined in the
  * manual; every x86-64 processor clears it. */
 bool flags_rewritten(const Insn *insn)
@@ -205,6 +244,10 @@ bool flags_rewritten(const Insn *insn)
     uint32_t written = insn->flags_written;
 
     switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+        return is_constant_shift(insn) && host_shifts_rewrite_flags();
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:

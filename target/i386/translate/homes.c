@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Homes: host registers for R13-R15 in traces that are loops.
+ * Homes: host registers for R13-R15 in traces that are loops, or name them often.
  *
  * A guest register that no instruction of such a trace names or implies lends its host register.
  * At the beginning the two are exchanged, the lender's value waits in cpu->gpr[] where R13's was,
@@ -14,6 +14,8 @@
 
 #define FIRST_HOMELESS R_R13
 #define HOMELESS 3
+/* As often a register must be named in a path that is no loop. */
+#define WORTH_USES 6
 /* Never lent: RSP, whose moves are known (windows.c). */
 #define LENDERS (0x1fffu & ~(1u << R_RSP))
 
@@ -68,13 +70,9 @@ void homes_rename(const Block *block, Insn *insn)
     insn->gprs_written = exchanged_mask(block, insn->gprs_written);
 }
 
-/* Is the path one that comes back to its beginning, of instructions that stay in translated code?
- */
-static bool is_plain_loop(const Translator *t)
+/* Does the path consist of instructions that stay in translated code? */
+static bool is_plain(const Translator *t)
 {
-    if (!t->loop_at || !(t->follow[t->insn_count - 1] & FOLLOW_LOOP)) {
-        return false;
-    }
     for (unsigned i = 0; i < t->insn_count; i++) {
         const Insn *insn = &t->insns[i];
         if (!insn->row || !trace_gate_is_open(t, insn)) {
@@ -97,19 +95,23 @@ static bool is_plain_loop(const Translator *t)
 void homes_plan(Translator *t)
 {
     Block *block = t->block;
+    bool is_loop = t->follow[t->insn_count - 1] & FOLLOW_LOOP;
+    unsigned uses[HOMELESS] = {0};
     uint32_t used = 0, free;
 
     memset(block->homes, BLOCK_NO_HOME, sizeof(block->homes));
-    if (!tcg_options.opt_homes || !block->is_trace || !(t->mode & CPU_MODE_CS_L) ||
-        !is_plain_loop(t)) {
+    if (!tcg_options.opt_homes || !block->is_trace || !(t->mode & CPU_MODE_CS_L) || !is_plain(t)) {
         return;
     }
     for (unsigned i = 0; i < t->insn_count; i++) {
         used |= t->insns[i].gprs_used;
+        for (unsigned n = 0; n < HOMELESS; n++) {
+            uses[n] += t->insns[i].gprs_used >> (FIRST_HOMELESS + n) & 1;
+        }
     }
     free = LENDERS & ~used;
     for (unsigned i = 0; i < HOMELESS && free; i++) {
-        if (used >> (FIRST_HOMELESS + i) & 1) {
+        if (uses[i] >= (is_loop ? 1 : WORTH_USES)) {
             block->homes[i] = (uint8_t)__builtin_ctz(free);
             free &= free - 1;
         }
