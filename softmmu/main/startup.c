@@ -315,6 +315,17 @@ bool startup_sandbox(const Config *config, Error **err)
 
 /* -- Accelerator ------------------------------------------------------------------------------- */
 
+/* QEMU takes kernel_irqchip=, max_ram_below_4g= and so on, too. */
+static KeyVal *parse_machine(const ConfigItem *item, Error **err)
+{
+    KeyVal *kv = keyval_parse(item->text, "type", err);
+
+    for (guint i = 0; kv && i < kv->pairs->len; i++) {
+        g_strdelimit(((KeyValPair *)kv->pairs->pdata[i])->key, "_", '-');
+    }
+    return kv;
+}
+
 static const char *const kvm_machine_options[] = {"kernel-irqchip", "kvm-shadow-mem", NULL};
 
 static bool collect_accel(const ConfigItem *item, void *opaque, Error **err)
@@ -326,7 +337,7 @@ static bool collect_accel(const ConfigItem *item, void *opaque, Error **err)
 /* -machine accel=a:b */
 static bool collect_machine_accel(const ConfigItem *item, void *opaque, Error **err)
 {
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    g_autoptr(KeyVal) kv = parse_machine(item, err);
     const char *names = kv ? keyval_get(kv, "accel") : NULL;
 
     if (!names) {
@@ -342,7 +353,7 @@ static bool collect_machine_accel(const ConfigItem *item, void *opaque, Error **
 /* Properties of -machine that are KVM's: they belong to -accel kvm. */
 static bool move_kvm_options(const ConfigItem *item, void *opaque, Error **err)
 {
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    g_autoptr(KeyVal) kv = parse_machine(item, err);
     GPtrArray *texts = opaque;
 
     for (unsigned n = 0; kv && kvm_machine_options[n]; n++) {
@@ -414,7 +425,7 @@ bool startup_accelerator(const Config *config, Error **err)
 static bool find_type(const ConfigItem *item, void *opaque, Error **err)
 {
     const Type **type = opaque;
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    g_autoptr(KeyVal) kv = parse_machine(item, err);
     const char *name = kv ? keyval_get(kv, "type") : NULL;
 
     if (!name) {
@@ -427,7 +438,7 @@ static bool find_type(const ConfigItem *item, void *opaque, Error **err)
 static bool apply_machine(const ConfigItem *item, void *opaque, Error **err)
 {
     static const char *const except[] = {"type", "accel", "kernel-irqchip", "kvm-shadow-mem", NULL};
-    g_autoptr(KeyVal) kv = keyval_parse(item->text, "type", err);
+    g_autoptr(KeyVal) kv = parse_machine(item, err);
 
     return kv && object_set_all(opaque, kv, except, err);
 }

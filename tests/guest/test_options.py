@@ -84,6 +84,7 @@ MACHINE = [
     ("-m 64,slots=2", "slots= needs maxmem="),
     ("-m 64,slots=300,maxmem=128M", "slots=300 are more than 256"),
     ("-machine max-ram-below-4g=4G", "max-ram-below-4g= goes from 1M to 3.5G"),
+    ("-machine pc,max_ram_below_4g=4G", "max-ram-below-4g= goes from 1M to 3.5G"),
     ("-machine pit=off", "pit=off: this machine always has one"),
     ("-machine i8042=off", "i8042=off: this machine always has one"),
     ("-machine smbios-entry-point-type=16", "value '16' is not one of 32, 64"),

@@ -537,8 +537,11 @@ def test_options():
     expect(status == 0 or "the kernel's KVM has no such rings" in errors, errors)
     status, _, errors = run("kvm", "-global", "kvm-pit.lost_tick_policy=discard")
     expect(status == 0, errors)
-    status, _, errors = run("kvm", "-machine", "pc,kernel-irqchip=split")
-    expect(status == 0, errors)
+    for name in "kernel-irqchip", "kernel_irqchip":
+        status, _, errors = run("kvm", "-machine", f"pc,{name}=split")
+        expect(status == 0, errors)
+        status, _, errors = run("kvm", "-machine", f"pc,{name}=maybe")
+        expect_in("kernel-irqchip=maybe: it is one of on|off|split", errors)
     status, _, errors = run("kvm", "-overcommit", "cpu-pm=on")
     expect(status == 0, errors)
 
