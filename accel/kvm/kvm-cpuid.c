@@ -11,6 +11,8 @@
 #define SIGNATURE_LEAF 0x40000000u
 #define FEATURES_LEAF 0x40000001u
 #define FREQUENCY_LEAF 0x40000010u
+#define PV_UNHALT (1u << 7)
+#define PV_DEDICATED 1u
 #define MSR_CORE_CAPABILITY 0xcf
 #define APIC_BUS_KHZ 1000000u
 
@@ -133,10 +135,19 @@ static void read_features(uint32_t words[FEATURE_WORD_COUNT])
     adjust_for_apic(words);
 }
 
+/* Waking another CPU by a hypercall is the kernel's local APICs' business. */
+static void read_kvm_features(uint32_t *ret_features, uint32_t *ret_hints)
+{
+    *ret_features = offered(FEATURES_LEAF, 0, EAX);
+    *ret_features &= kvm_has_kernel_apic() ? UINT32_MAX : ~PV_UNHALT;
+    *ret_hints = PV_DEDICATED;
+}
+
 static const CpuProvider provider = {
     .name = "host",
     .default_model = "qemu64",
     .read_features = read_features,
+    .read_kvm_features = read_kvm_features,
     .adds = "x2apic",
     .drops = "monitor svm",
 };
@@ -245,13 +256,15 @@ static void add_signature(Table *table, const CpuModel *model)
     bool has_frequency = model->has_frequency && !model->no_frequency;
     uint32_t regs[4] = {has_frequency ? FREQUENCY_LEAF : FEATURES_LEAF, name[0], name[1], name[2]};
 
-    if (model->no_signature || !cpu_model_has(model, FEATURE(FEATURE_1_ECX, 31))) {
+    if (model->no_signature || model->no_kvm || !cpu_model_has(model, FEATURE(FEATURE_1_ECX, 31))) {
         return;
     }
     add(table, SIGNATURE_LEAF, 0, false, regs);
     memset(regs, 0, sizeof(regs));
-    regs[EAX] = offered(FEATURES_LEAF, 0, EAX);
+    regs[EAX] = model->kvm_features;
+    regs[EDX] = model->kvm_hints;
     add(table, FEATURES_LEAF, 0, false, regs);
+    regs[EDX] = 0;
     if (has_frequency) {
         regs[EAX] = (uint32_t)(model->known_hz / 1000);
         regs[EBX] = APIC_BUS_KHZ;

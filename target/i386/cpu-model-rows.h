@@ -86,6 +86,11 @@ GPtrArray *cpu_model_missing(const ModelChoice *choice,
                              const uint32_t available[FEATURE_WORD_COUNT]);
 
 ForeignKind cpu_foreign_find(const char *name);
+/* FOREIGN_KVM: what models of the row have; one of them; what is not offered goes, and its text
+ * into `missing`. */
+void cpu_kvm_features_load(CpuModel *model, const ModelRow *row);
+void cpu_kvm_feature_set(CpuModel *model, const char *name, bool on);
+void cpu_kvm_features_drop(CpuModel *model, GPtrArray *missing);
 void cpu_foreign_foreach(void (*fn)(const char *name, void *opaque), void *opaque);
 
 /* One text for a feature: "CPUID.07H:EBX.hle [bit 4]". Caller frees. */

@@ -125,10 +125,12 @@ typedef struct CpuModel {
     CacheSet caches;
     bool legacy_cache; /* asked for: the legacy set whatever the model has */
     bool no_l3_cache, no_leaf_b;
-    bool host_caches;  /* asked for: sizes and ways are the host's */
-    bool no_frequency; /* leaf 40000010h says nothing */
-    bool level_given;  /* asked for: not raised for what needs a higher one */
-    bool no_signature; /* leaf 40000000h names no hypervisor */
+    bool host_caches;                 /* asked for: sizes and ways are the host's */
+    bool no_frequency;                /* leaf 40000010h says nothing */
+    bool level_given;                 /* asked for: not raised for what needs a higher one */
+    bool no_signature;                /* leaf 40000000h names no hypervisor */
+    bool no_kvm;                      /* nor KVM, and nothing of it */
+    uint32_t kvm_features, kvm_hints; /* leaf 40000001h: EAX, EDX */
     uint32_t features[FEATURE_WORD_COUNT];
     /* DERIVED of the above by cpu_model_finish(). */
     bool is_amd;        /* AMD or Hygon: leaves out of range read zero */
@@ -146,6 +148,7 @@ typedef struct CpuProvider {
     const char *name; /* in messages */
     const char *default_model;
     void (*read_features)(uint32_t ret_words[FEATURE_WORD_COUNT]);
+    void (*read_kvm_features)(uint32_t *ret_features, uint32_t *ret_hints); /* may be NULL */
     /* Of models that are no host's: features that are there or not whatever the model says. */
     const char *adds, *drops;
 } CpuProvider;

@@ -299,6 +299,7 @@ void cpu_model_load(CpuModel *model, const ModelChoice *choice,
     } else {
         take_all(model, available);
     }
+    cpu_kvm_features_load(model, row);
     if (cpu_provider && !row->is_own) {
         set_by_names(model->features, cpu_provider->adds, true);
         set_by_names(model->features, cpu_provider->drops, false);

@@ -90,7 +90,7 @@ static const Property properties[] = {
     {.name = "host-cache-info", .kind = PROPERTY_SWITCH, .offset = offsetof(CpuModel, host_caches)},
     {.name = "legacy-cache", .kind = PROPERTY_SWITCH, .offset = offsetof(CpuModel, legacy_cache)},
     IGNORED("migratable"),
-    IGNORED("kvm"),
+    HAS("kvm", no_kvm),
     IGNORED("kvm-no-smi-migration"),
     IGNORED("x-intel-pt-auto-level"),
     IGNORED("x-migrate-smi-count"),
@@ -246,9 +246,11 @@ static bool apply_foreign(ModelParser *parser, const char *name, bool on, Error 
     case FOREIGN_NOT:
         return unknown_item(name, err);
     case FOREIGN_HYPERV:
-        return !on || error_set(err, "-cpu: '%s': Hyper-V enlightenments need KVM", name);
+        return !on || error_set(err, "-cpu: '%s': Hyper-V enlightenments %s", name,
+                                cpu_provider ? "are not offered" : "need KVM");
     case FOREIGN_KVM:
-        if (on && parser->check) {
+        cpu_kvm_feature_set(parser->model, name, on && cpu_provider);
+        if (on && !cpu_provider && parser->check) {
             warn_report("-cpu: '%s' means nothing without KVM", name);
         }
         return true;
@@ -343,6 +345,7 @@ static void drop_unavailable(ModelParser *parser)
             cpu_features_set(model->features, row, false);
         }
     }
+    cpu_kvm_features_drop(model, parser->missing);
 }
 
 /* What was asked for and means nothing here: said, not swallowed. */

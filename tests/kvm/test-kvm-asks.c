@@ -332,6 +332,80 @@ static void test_models(void)
     g_assert_cmpuint(tables, ==, G_N_ELEMENTS(models) * CPUS);
 }
 
+#define PV_CLOCKS (1u << 0 | 1u << 3)
+#define PV_UNHALT (1u << 7)
+#define PV_USUAL (PV_CLOCKS | 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 24)
+
+static struct kvm_cpuid_entry2 kvm_leaf; /* what the first CPU gets for leaf 40000001h */
+static bool has_signature;
+
+static bool note_kvm_leaf(int fd, unsigned long request, void *argument, int *ret_result)
+{
+    const struct kvm_cpuid2 *table = argument;
+
+    for (uint32_t i = 0; request == KVM_SET_CPUID2 && i < table->nent; i++) {
+        has_signature |= table->entries[i].function == 0x40000000;
+        if (table->entries[i].function == 0x40000001) {
+            kvm_leaf = table->entries[i];
+        }
+    }
+    return false;
+}
+
+static void give_model(const char *accel, const char *model)
+{
+    has_signature = false;
+    kvm_leaf = (struct kvm_cpuid_entry2){0};
+    ioctl_spy_set(note_kvm_leaf);
+    begin_model(accel, model);
+    finish();
+}
+
+/* What KVM does for its guests, as the model says, within what is offered. */
+static void test_kvm_features(void)
+{
+    const char *on = "kvm,kernel-irqchip=on", *off = "kvm,kernel-irqchip=off";
+    uint32_t offered;
+
+    if (skipped()) {
+        return;
+    }
+    give_model(on, "host");
+    offered = find_leaf(kvm.cpuid, 0x40000001, 0)->eax;
+    g_assert_cmphex(offered & PV_CLOCKS, !=, 0);
+    g_assert_cmphex(kvm_leaf.eax, ==, offered);
+    give_model(off, "host");
+    g_assert_cmphex(kvm_leaf.eax, ==, offered & ~PV_UNHALT);
+    give_model(on, "qemu64");
+    g_assert_true(has_signature);
+    g_assert_cmphex(kvm_leaf.eax, ==, offered & PV_USUAL);
+    g_assert_cmphex(kvm_leaf.edx, ==, 0);
+    give_model(on, "qemu64,-kvmclock,kvm-pv-eoi=off,+kvm-pv-unhalt,+kvm-hint-dedicated");
+    g_assert_cmphex(kvm_leaf.eax, ==, offered & ((PV_USUAL & ~(PV_CLOCKS | 1u << 6)) | PV_UNHALT));
+    g_assert_cmphex(kvm_leaf.edx, ==, 1);
+    give_model(on, "host,kvm=off");
+    g_assert_false(has_signature);
+    give_model(on, "base,check=off");
+    g_assert_cmphex(kvm_leaf.eax, ==, 0);
+}
+
+/* What is not offered is said, or an error. */
+static void test_kvm_features_missing(void)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (skipped()) {
+        return;
+    }
+    begin("kvm,kernel-irqchip=off");
+    g_assert_false(cpu_model_select("qemu64,+kvm-pv-unhalt,enforce", &err));
+    g_assert_nonnull(strstr(error_message(err), "CPUID.40000001H:EAX.kvm-pv-unhalt [bit 7]"));
+    g_clear_pointer(&err, error_free);
+    g_assert_false(cpu_model_select("qemu64,hv-relaxed=on", &err));
+    g_assert_nonnull(strstr(error_message(err), "enlightenments are not offered"));
+    finish();
+}
+
 static bool refuse_chips(int fd, unsigned long request, void *argument, int *ret_result)
 {
     *ret_result = -ENOMEM;
@@ -663,6 +737,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-asks/pit-without-choice", test_pit_without_choice);
     g_test_add_func("/kvm-asks/huge-pages", test_huge_pages);
     g_test_add_func("/kvm-asks/models", test_models);
+    g_test_add_func("/kvm-asks/kvm-features", test_kvm_features);
+    g_test_add_func("/kvm-asks/kvm-features-missing", test_kvm_features_missing);
     g_test_add_func("/kvm-asks/failed-start", test_failed_start);
     g_test_add_func("/kvm-asks/tsc", test_tsc);
     g_test_add_func("/kvm-asks/tsc-deadline", test_tsc_deadline);
