@@ -115,6 +115,20 @@ static void match_field(const Field *field, void *address, void *opaque)
     suggest_offer(&lookup->suggest, field_outside_name(field));
 }
 
+/* "a,b" or "0,1". */
+static json_t *list_json(const char *text)
+{
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
+    json_t *list = json_array();
+    uint64_t number;
+
+    for (char **item = items; *item && **item; item++) {
+        json_array_append_new(list, parse_u64(*item, &number, NULL) ? json_unsigned(number)
+                                                                    : json_text(*item));
+    }
+    return list;
+}
+
 static json_t *field_json(const Field *field, const void *address)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -123,6 +137,9 @@ static json_t *field_json(const Field *field, const void *address)
     field_print(field, address, text);
     if (g_str_equal(field->type->name, "bool") && field->count == 1) {
         return json_boolean(*(const bool *)address);
+    }
+    if (field->type->is_list) {
+        return list_json(text->str);
     }
     if (is_number && field->count == 1) {
         return text->str[0] == '-' ? json_integer(g_ascii_strtoll(text->str, NULL, 10))

@@ -278,6 +278,8 @@ static bool run_type_properties(Monitor *monitor, const MonitorValue *values, Er
         add_accel_options(list, accel);
     } else {
         cpu_properties_foreach(add_cpu_property, list);
+        add_property(list, "unavailable-features", "strList",
+                     "what it has and is not offered here");
     }
     monitor_return(monitor, list);
     return true;

@@ -132,6 +132,7 @@ typedef struct CpuModel {
     bool no_kvm;                      /* nor KVM, and nothing of it */
     uint32_t kvm_features, kvm_hints; /* leaf 40000001h: EAX, EDX */
     uint32_t features[FEATURE_WORD_COUNT];
+    uint32_t dropped[FEATURE_WORD_COUNT]; /* asked for, and not offered */
     /* DERIVED of the above by cpu_model_finish(). */
     bool is_amd;        /* AMD or Hygon: leaves out of range read zero */
     bool has_frequency; /* leaves name that of the TSC: it is fixed */

@@ -30,6 +30,24 @@ static void print_feature(const Field *field, const void *field_address, GString
     field_type_bool.print(field, &has, out);
 }
 
+/* What the model has and is not offered here. */
+static void print_unavailable(const Field *field, const void *field_address, GString *out)
+{
+    const X86Cpu *cpu = *(X86Cpu *const *)field_address;
+    const char *comma = "";
+
+    for (unsigned i = 0; i < feature_row_count; i++) {
+        const FeatureRow *row = &feature_rows[i];
+
+        if (cpu->model->dropped[row->word] >> row->bit & 1) {
+            g_string_append_printf(out, "%s%s", comma, row->name);
+            comma = ",";
+        }
+    }
+}
+
+static const FieldType unavailable_type = {
+    .name = "strList", .size = sizeof(X86Cpu *), .print = print_unavailable, .is_list = true};
 static const FieldType halted_type = {
     .name = "bool", .size = sizeof(X86Cpu *), .print = print_halted};
 static const FieldType feature_type = {
@@ -48,6 +66,8 @@ static const Field cpu_fields[] = {
     SHOWN(vendor, "vendor of CPUID"),
     SHOWN(model_id, "name of CPUID"),
     FIELD_ROW_(CpuObject, cpu, FIELD_DERIVED, &halted_type, 1, .prop_name = "halted"),
+    FIELD_ROW_(CpuObject, cpu, FIELD_DERIVED, &unavailable_type, 1,
+               .prop_name = "unavailable-features"),
     FIELDS_END};
 
 /* The CPU itself goes on: only its object is gone. */

@@ -343,6 +343,7 @@ static void drop_unavailable(ModelParser *parser)
             !(parser->available[row->word] >> row->bit & 1)) {
             g_ptr_array_add(parser->missing, cpu_feature_text(row));
             cpu_features_set(model->features, row, false);
+            model->dropped[row->word] |= 1u << row->bit;
         }
     }
     cpu_kvm_features_drop(model, parser->missing);

@@ -561,6 +561,22 @@ def test_schema_paths():
         expect(client.error_class("set-numa-node", **node) == "GenericError", "it is too late")
 
 
+def test_unavailable_features():
+    """Each CPU tells what its model has and does not get; a list of properties is one of JSON."""
+    for options, wanted in (([], []), (["-cpu", "qemu64,+vmx,+ia64"], ["ia64", "vmx"])):
+        with host("-machine", "pc", "-m", "16", *options, "-object",
+                  "memory-backend-ram,id=m,size=1M") as machine, \
+                QmpClient(machine.paths[0]) as client:
+            client.negotiate()
+            path = client.call("query-cpus-fast")[0]["qom-path"]
+            names = client.call("qom-get", path=path, property="unavailable-features")
+            expect(sorted(names) == wanted, f"{names}")
+            properties = client.call("qom-list-properties", typename="max-x86_64-cpu")
+            expect("unavailable-features" in [entry["name"] for entry in properties], "the type")
+            nodes = client.call("qom-get", path="/objects/m", property="host-nodes")
+            expect(nodes == [], f"{nodes}")
+
+
 def test_start_of_a_session():
     """What libvirt asks of a machine that it has started."""
     with host("-machine", "pc", "-m", "64", "-smp", "4,cores=2", "-nodefaults") as machine, \
