@@ -3,6 +3,8 @@
 #include "hw/pci.h"
 #include "softmmu/monitor/monitor-private.h"
 
+#include <inttypes.h>
+
 /* -- Shape ------------------------------------------------------------------------------------- */
 
 static const JsonMember region_members[] = {{"bar", &json_type_int},
@@ -45,7 +47,7 @@ static const JsonType buses_type = {.kind = JSON_KIND_ARRAY, .element = &bus_jso
 static json_t *describe_bar(const PciDevice *dev, unsigned index)
 {
     PciBarKind kind = dev->bar_kinds[index];
-    /* Not mapped is -1, as JSON has no 2^64 - 1. */
+    /* Not mapped is -1: the member has a sign. */
     json_t *region = json_pack("{s:i, s:s, s:I, s:I}", "bar", (int)index, "type",
                                kind == PCI_BAR_IO ? "io" : "memory", "address",
                                (json_int_t)dev->bar_mapped_at[index], "size",
@@ -88,6 +90,29 @@ static json_t *describe_device(const PciBus *bus, const PciDevice *dev)
         json_object_set_new(device, "irq", json_integer(dev->config[PCI_INTERRUPT_LINE]));
     }
     return device;
+}
+
+void monitor_print_pci(Monitor *monitor, const Object *obj, int indent)
+{
+    const PciDevice *dev = (const PciDevice *)obj;
+    const PciBus *bus = (const PciBus *)dev->dev.bus;
+    uint16_t class_code = pci_get_word(dev, PCI_CLASS_DEVICE);
+    const char *name = pci_class_name(class_code);
+    g_autofree char *code = g_strdup_printf("Class %04x", class_code);
+
+    monitor_printf(monitor, "%*sclass %s, addr %02x:%02x.%x, pci id %04x:%04x (sub %04x:%04x)\n",
+                   indent, "", name ? name : code, bus ? bus->number : 0, dev->devfn >> 3,
+                   dev->devfn & 7, pci_get_word(dev, PCI_VENDOR_ID),
+                   pci_get_word(dev, PCI_DEVICE_ID), pci_get_word(dev, PCI_SUBSYSTEM_VENDOR_ID),
+                   pci_get_word(dev, PCI_SUBSYSTEM_ID));
+    for (unsigned i = 0; i <= PCI_ROM_SLOT; i++) {
+        if (dev->bars[i]) {
+            uint64_t at = dev->bar_mapped_at[i];
+            monitor_printf(monitor, "%*sbar %u: %s at 0x%" PRIx64 " [0x%" PRIx64 "]\n", indent, "",
+                           i, dev->bar_kinds[i] == PCI_BAR_IO ? "i/o" : "mem", at,
+                           at + dev->bars[i]->size - 1);
+        }
+    }
 }
 
 static bool run_info_pci(Monitor *monitor, const MonitorValue *values, Error **err)

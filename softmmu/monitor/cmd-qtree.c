@@ -76,7 +76,8 @@ static void print_property(const Field *field, void *address, void *opaque)
         g_string_assign(text, *(bool *)address ? "true" : "false");
     }
     if (strstr(field->type->name, "int") && field->count == 1) {
-        guint64 value = (guint64)g_ascii_strtoll(text->str, NULL, 10);
+        guint64 value = text->str[0] == '-' ? (guint64)g_ascii_strtoll(text->str, NULL, 10)
+                                            : g_ascii_strtoull(text->str, NULL, 10);
         g_string_append_printf(text, " (0x%" G_GINT64_MODIFIER "x)", value);
     }
     monitor_printf(print->monitor, "%*s%s = %s%s%s\n", print->indent, "", field_outside_name(field),
@@ -93,6 +94,9 @@ static void print_device(Qtree *tree, Object *device, int indent)
     monitor_printf(tree->monitor, "%*sdev: %s, id \"%s\"\n", indent, "", device->type->name,
                    id ? id : "");
     object_foreach_field(device, print_property, &print);
+    if (is_of(device, "pci-device")) {
+        monitor_print_pci(tree->monitor, device, indent + 2);
+    }
     for (guint i = 0; i < tree->buses->len; i++) {
         if (linked(tree->buses->pdata[i], "owner") == device) {
             print_bus(tree, tree->buses->pdata[i], indent + 2);

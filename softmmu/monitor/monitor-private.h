@@ -125,6 +125,8 @@ bool monitor_evaluate(const char **text, int64_t *ret_value, Error **err);
 /* cmd-dump.c: fails while a dump is written, for which the machine stands still. */
 bool monitor_check_no_dump(Error **err);
 
+/* cmd-pci.c: what configuration space says of a PCI device: class, place, ids, mappings. */
+void monitor_print_pci(Monitor *monitor, const Object *obj, int indent);
 /* cmd-block.c: the device that has the drive; NULL: none. */
 const Object *monitor_drive_device(const Object *drive);
 /* cmd-media.c: the drive that the first two arguments, `device` and `id`, name. */

@@ -124,7 +124,9 @@ def test_trees():
     with booted() as guest:
         tree = guest.monitor("info qtree")
         expect(re.search(r'dev: \S+-x86_64-cpu, id ""\n\s+apic-id = 0', tree), tree)
-        for wanted in ["dev: piix3-ide", "dev: ide-hd", "bus: ide.0", "dev: isa-serial"]:
+        for wanted in ["dev: piix3-ide", "dev: ide-hd", "bus: ide.0", "dev: isa-serial",
+                       "class IDE controller, addr 00:01.1, pci id 8086:7010 (sub 1af4:1100)\n"
+                       "        bar 4: i/o at 0xc000 [0xc00f]\n", 'drive = "ide0-hd0"']:
             expect_in(wanted, tree)
         expect_in("pc.ram", guest.monitor("info mtree"))
         pci = guest.monitor("info pci")
