@@ -12,6 +12,7 @@ import socket
 import struct
 import tempfile
 import time
+import tty
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,6 +112,37 @@ def test_cpu_of_a_monitor():
         expect_in("CPU#1", registers(**{"cpu-index": 1}))
         expect_in("CPU#0", registers())
         qmp.close()
+
+
+def test_several_monitors():
+    """On sockets of three kinds, a terminal and QMP at once; each has a line of its own."""
+    with contextlib.ExitStack() as stack:
+        guest = stack.enter_context(Machine(
+            ["-S", "-m", "16", "-monitor", "tcp:127.0.0.1:0,server,nowait", "-monitor",
+             "telnet:127.0.0.1:0,server=on,wait=off", "-monitor", "pty"], qmp=True))
+        listed = guest.monitor("info chardev")
+        ports = re.findall(r"disconnected:(?:tcp|telnet):127.0.0.1:(\d+),server", listed)
+        expect(len(ports) == 2, listed)
+        ends = [stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), 60 * SCALE))
+                for port in ports]
+        terminal = os.open(re.search(r"pty:(/dev/pts/\d+)", listed)[1], os.O_RDWR | os.O_NOCTTY)
+        stack.callback(os.close, terminal)
+        tty.setraw(terminal)
+        sends = [end.sendall for end in ends] + [lambda data: os.write(terminal, data)]
+        reads = [lambda end=end: end.recv(4096) for end in ends]
+        reads.append(lambda: os.read(terminal, 4096))
+        for part in (b"print /x 0x", b"7%d*0x11", b"\n"):  # all are in the middle of a line
+            for number, send in enumerate(sends):
+                send(part.replace(b"%d", b"%d" % number))
+        for number, read in enumerate(reads):
+            said = b""
+            while not said.endswith(b"\r\n(qemu) ") or b"0x" not in said.rpartition(b"\x1b[K")[2]:
+                said += read()
+            expect_in(f"\r\n{(0x70 + number) * 0x11:#x}\r\n", said.decode("latin-1"))
+        qmp = guest.connect_qmp()
+        expect(not qmp.execute("query-status")["running"], "it runs")
+        qmp.close()
+        expect_in("paused", guest.monitor("info status"))
 
 
 def test_clock_options_reach_the_chip():
