@@ -45,6 +45,7 @@ OPTIONS = {
                ["-accel", "tcg,check=4", "-smp", "2"], ["-accel", "tcg,check=0"]],
     "traces-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "2", "500")],
     "loops-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "500")],
+    "kernel-loops-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "500")],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]
