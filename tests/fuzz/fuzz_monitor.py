@@ -19,6 +19,7 @@ import os
 import random
 import re
 import resource
+import select
 import socket
 import stat
 import sys
@@ -165,6 +166,18 @@ def some_descriptor(rng):
     finally:
         for file in files:
             os.close(file)
+
+
+def send_reading(connection, data, most=4096):
+    """Sends all, so many bytes at a time, and reads what comes meanwhile: who does not read is not
+    listened to for ever."""
+    while data:
+        readable, writable, _ = select.select([connection], [connection], [], STUCK_SECONDS * SCALE)
+        expect(readable or writable, "the monitor neither reads nor answers")
+        if readable and not connection.recv(1 << 16):
+            raise EOFError
+        if writable:
+            data = data[connection.send(data[:most]):]
 
 
 # -- Sessions --
@@ -341,8 +354,7 @@ class Fuzz:
             self.requests += len(data)
             client.socket.settimeout(STUCK_SECONDS * SCALE)
             if manner == "pieces":
-                for piece in re.findall(rb".{1,7}", b"".join(data), re.DOTALL)[:500]:
-                    client.send_bytes(piece)
+                send_reading(client.socket, b"".join(data)[:3500], 7)
                 return
             if manner == "slow":
                 self.be_slow(client.socket, b"".join(data), rng)
@@ -405,8 +417,7 @@ class Fuzz:
             if manner == "slow":
                 self.be_slow(connection, b"".join(lines), rng)
                 return
-            for line in lines:
-                connection.sendall(line)
+            send_reading(connection, b"".join(lines))
             if manner == "half close":
                 connection.shutdown(socket.SHUT_WR)
                 self.check()
@@ -481,7 +492,8 @@ def main():
         finally:
             fuzz.machine.kill()
     print(f"{result} 1 - {number - options.first} sessions, {fuzz.requests} requests, "
-          f"{fuzz.answers} answers checked, slowest check {fuzz.slowest * 1000:.0f} ms")
+          f"{fuzz.answers} answers checked, slowest check {fuzz.slowest * 1000:.0f} ms, resident "
+          f"{' '.join(str(kib >> 10) for kib in fuzz.resident[::max(1, len(fuzz.resident) // 8)])} MiB")
     sys.exit(0 if result == "ok" else 1)
 
 
