@@ -6,6 +6,7 @@
 #include "softmmu/run-end.h"
 #include "util/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 typedef bool ExitHandler(KvmVcpu *kv); /* false: the vCPU leaves run() */
@@ -173,14 +174,16 @@ static void append_code(GString *text, KvmVcpu *kv)
     }
 }
 
-bool kvm_report(KvmVcpu *kv, const char *what, const char *meaning)
+static bool report(KvmVcpu *kv, const char *what, const char *meaning, bool with_code)
 {
     const X86Cpu *cpu = kv->cpu;
     g_autoptr(GString) code = g_string_new(NULL);
     Error *error = NULL;
 
     kv->vcpu->ops->save(kv->vcpu);
-    append_code(code, kv);
+    if (with_code) {
+        append_code(code, kv);
+    }
     error_set(&error, "KVM: %s on CPU %u at %04x:%" PRIx64 " (%s); the machine is paused", what,
               kv->vcpu->index, cpu->seg[SEG_CS].selector, cpu->rip,
               code->len ? code->str : "code not readable");
@@ -188,6 +191,11 @@ bool kvm_report(KvmVcpu *kv, const char *what, const char *meaning)
     error_report_free(error);
     vm_stop_request(RUN_STATE_INTERNAL_ERROR);
     return false;
+}
+
+bool kvm_report(KvmVcpu *kv, const char *what, const char *meaning)
+{
+    return report(kv, what, meaning, true);
 }
 
 static bool handle_internal_error(KvmVcpu *kv)
@@ -295,5 +303,6 @@ void kvm_run_failed(KvmVcpu *kv, int result)
 {
     g_autofree char *what = g_strdup_printf("KVM_RUN failed: %s", g_strerror(-result));
 
-    kvm_report(kv, what, "`system_reset` and `cont` start it again");
+    /* memory that the host cannot give the guest we had better not look at, either */
+    report(kv, what, "`system_reset` and `cont` start it again", result != -EFAULT);
 }

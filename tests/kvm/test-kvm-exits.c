@@ -159,7 +159,8 @@ static const Answer answers[] = {
     {"lost-context", 0, KVM_EXIT_NOTIFY, with_lost_context, STOPS("lets no interrupt through")},
     {"not-for-this-cpu", 0, KVM_EXIT_S390_RESET, NULL, STOPS("an exit of unknown reason")},
     {"of-the-future", 0, 1000, NULL, STOPS("an exit of unknown reason 1000")},
-    {"fault", -EFAULT, KVM_EXIT_UNKNOWN, NULL, STOPS("KVM_RUN failed: Bad address")},
+    {"fault", -EFAULT, KVM_EXIT_UNKNOWN, NULL, STOPS("(code not readable)")}, /* not looked at */
+    {"not-root", -EPERM, KVM_EXIT_UNKNOWN, NULL, STOPS("KVM_RUN failed: Operation not permitted")},
     {"io-error", -EIO, KVM_EXIT_UNKNOWN, NULL, STOPS("KVM_RUN failed: Input/output error")},
     {"panic", 0, KVM_EXIT_SYSTEM_EVENT, with_panic, "", RUN_STATE_GUEST_PANICKED},
     {"shutdown", 0, KVM_EXIT_SYSTEM_EVENT, with_shutdown, "", RUN_STATE_SHUTDOWN},

@@ -9,6 +9,7 @@ Run alone: python3 tests/kvm/test_kvm.py [NAME...]
 import functools
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -603,6 +604,29 @@ def test_transparent_huge_pages():
             use = Path("/sys/kernel/mm/transparent_hugepage/enabled")
             if not use.exists() or "[never]" in use.read_text(encoding="ascii"):
                 raise Skip("the host's kernel does not use huge pages when it is asked to")
+            machine.monitor_send("quit")
+            expect(machine.wait_exit() == 0, machine.error_text())
+
+
+def test_memory_file_cut_short():
+    """Memory whose pages are gone: the machine is paused, with the reason. A KVM that gives the guest's
+    access to the emulator ends that, with the reason."""
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        path, console = Path(folder, "ram"), Path(folder, "console")
+        path.touch()
+        with guest("busy", "-object",
+                   f"memory-backend-file,id=ram,size=16M,share=on,mem-path={path}", "-machine",
+                   "memory-backend=ram", "-debugcon", f"file:{console}", accel="kvm") as machine:
+            wait_console(machine, console, "working")
+            os.truncate(path, 0)
+            match = machine.errors.wait_for(rb"KVM_RUN failed: Bad address on CPU 0 at 0008:|"
+                                            rb"memory of the host has failed, or is gone", 60)
+            expect(match, machine.errors.text())
+            if match[0].startswith(b"memory"):
+                expect(machine.wait_exit() == -signal.SIGBUS, machine.error_text())
+                return
+            wait_paused(machine)
             machine.monitor_send("quit")
             expect(machine.wait_exit() == 0, machine.error_text())
 
