@@ -36,7 +36,8 @@ def kvm_refusal():
     done = subprocess.run([emulator(), "-accel", "kvm", "-display", "none", "-nodefaults", "-S",
                            "-monitor", "stdio"], input="quit\n", capture_output=True, text=True,
                           timeout=60 * SCALE, check=False)
-    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else None
+    reason = done.stderr.strip().partition("\n")[0] or f"status {done.returncode}"
+    return reason if done.returncode else None
 
 
 def need_kvm():
