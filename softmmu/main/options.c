@@ -19,6 +19,8 @@ const OptionRow option_rows[] = {
     {"accel", "NAME[,PROP=VALUE...]", "accelerator; a second -accel is tried when the first fails",
      .id = OPT_ACCEL},
     {"singlestep", .help = "one-insn-per-tb=on for -accel tcg", .id = OPT_SINGLESTEP},
+    {"perfmap", .help = "perfmap=on for -accel tcg: names for perf report", .id = OPT_PERFMAP},
+    {"jitdump", .help = "jitdump=on for -accel tcg: code for perf inject --jit", .id = OPT_JITDUMP},
     {"cpu", "MODEL[,+FEATURE][,-FEATURE]", "CPU model; help lists them", .id = OPT_CPU},
     {"device", "TYPE[,PROP=VALUE...]",
      "add a device; help lists them, TYPE,help lists the "

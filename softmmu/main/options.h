@@ -14,6 +14,8 @@ typedef enum OptionId {
     OPT_MACHINE,
     OPT_ACCEL,
     OPT_SINGLESTEP,
+    OPT_PERFMAP,
+    OPT_JITDUMP,
     OPT_CPU,
     OPT_DEVICE,
     OPT_OBJECT,
@@ -109,8 +111,8 @@ bool config_add(Config *config, const char *name, const char *text, const char *
 bool config_read_file(Config *config, const char *path, Error **err);
 bool config_set(Config *config, const char *text, Error **err);
 
-/* What to name before an error of the item of that origin: the line of the key that the error's text
- * quotes, where that came from a file, else the origin. */
+/* What to name before an error of the item of that origin: the line of the key that the error's
+ * text quotes, where that came from a file, else the origin. */
 const char *config_error_place(const Config *config, const char *origin, Error *const *err);
 
 /* Last item of that kind, or NULL. */
@@ -137,8 +139,8 @@ bool help_answer(const Config *config);
 
 /* Adds the default devices a user did not replace: the first serial port and the monitor. */
 bool config_add_defaults(Config *config, Error **err);
-/* Whether nothing was said about IDE drives that keeps the default CD drive away; its place may still
- * be taken by -drive. */
+/* Whether nothing was said about IDE drives that keeps the default CD drive away; its place may
+ * still be taken by -drive. */
 bool config_wants_cdrom(const Config *config);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

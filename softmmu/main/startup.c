@@ -371,13 +371,14 @@ static bool move_kvm_options(const ConfigItem *item, void *opaque, Error **err)
     return kv != NULL;
 }
 
-static void add_one_insn(GPtrArray *texts)
+/* Options that stand for one of TCG's. */
+static void add_to_tcg(GPtrArray *texts, const char *option)
 {
     for (guint i = 0; i < texts->len; i++) {
         char *text = texts->pdata[i];
 
         if (strcmp(text, "tcg") == 0 || g_str_has_prefix(text, "tcg,")) {
-            texts->pdata[i] = g_strdup_printf("%s,one-insn-per-tb=on", text);
+            texts->pdata[i] = g_strdup_printf("%s,%s=on", text, option);
             g_free(text);
         }
     }
@@ -394,6 +395,11 @@ static void add_default_accel(GPtrArray *texts)
 
 bool startup_accelerator(const Config *config, Error **err)
 {
+    static const struct {
+        OptionId id;
+        const char *option;
+    } for_tcg[] = {
+        {OPT_SINGLESTEP, "one-insn-per-tb"}, {OPT_PERFMAP, "perfmap"}, {OPT_JITDUMP, "jitdump"}};
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     const ConfigItem *cpu = config_last(config, OPT_CPU);
     Confinement later; /* memory is locked when it is there; cpu-pm= has to be known first */
@@ -406,8 +412,10 @@ bool startup_accelerator(const Config *config, Error **err)
     if (!texts->len) {
         add_default_accel(texts);
     }
-    if (config_last(config, OPT_SINGLESTEP)) {
-        add_one_insn(texts);
+    for (size_t i = 0; i < G_N_ELEMENTS(for_tcg); i++) {
+        if (config_last(config, for_tcg[i].id)) {
+            add_to_tcg(texts, for_tcg[i].option);
+        }
     }
     if (!config_foreach(config, OPT_MACHINE, move_kvm_options, texts, err)) {
         return false;

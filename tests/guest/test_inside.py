@@ -268,8 +268,8 @@ def read_dump(path):
 def test_jitdump_and_symbols():
     with in_folder() as (folder, drive), under_no_wx(folder):
         (folder / "names").write_text("0000000000007c00 T sector_start\n")
-        with Machine(["-m", "64", "-drive", drive],
-                     accel=f"{ACCEL},jitdump=on,perfmap=on,symbols=names") as guest:
+        with Machine(["-m", "64", "-drive", drive, "-perfmap", "-jitdump"],
+                     accel=f"{ACCEL},symbols=names") as guest:
             guest.wait_for("boot sector done", 180)
             dump = folder / f"jit-{guest.process.pid}.dump"
             text = mappings(guest)
