@@ -208,14 +208,33 @@ void address_slot_miss(Translator *t, const Cold *cold)
     emit_branch_to(e, 0xe9, cold->retry + e->execute_offset);
 }
 
-bool address_choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
+/* That of the same instruction in an earlier round of the loop, which has learnt what it finds. */
+static bool slot_of_round(const Translator *t, unsigned kind, unsigned size, TlbSlotUse *ret_use)
+{
+    for (unsigned i = t->at; i-- > 0;) {
+        if (t->insns[i].rip == t->insn->rip && t->slot_kind[i] == kind &&
+            size <= 1u << t->slot_of[i].log2 && size * 2 > 1u << t->slot_of[i].log2) {
+            *ret_use = t->slot_of[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool address_choose_slot(Translator *t, unsigned access, unsigned greatest_offset,
                          TlbSlotUse *ret_use)
 {
     bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
-    unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset;
+    unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset, kind = access & 2 ? 2 : 1;
 
-    return t->block->is_trace && is_user && tcg_options.opt_slots && !t->insn->masked &&
-           slot_choose(size, access & 2, ret_use);
+    t->slot_kind[t->at] = 0;
+    if (!t->block->is_trace || !is_user || !tcg_options.opt_slots || t->insn->masked ||
+        !(slot_of_round(t, kind, size, ret_use) || slot_choose(size, access & 2, ret_use))) {
+        return false;
+    }
+    t->slot_kind[t->at] = (uint8_t)kind;
+    t->slot_of[t->at] = *ret_use;
+    return true;
 }
 
 void address_find(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind)

@@ -376,6 +376,7 @@ static uint64_t emit_path(Translator *t)
     for (unsigned i = 0; i < t->insn_count && !t->ended; i++) {
         t->insn = &t->insns[i];
         t->at = i;
+        t->slot_kind[i] = 0;
         if (i && i == t->loop_at) {
             control_loop_label(t);
         }

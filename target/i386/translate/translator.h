@@ -50,8 +50,10 @@ typedef struct Translator {
     unsigned window_count;
     uint8_t window_of[MAX_TRACE_INSNS];     /* of each instruction's access */
     int64_t window_offset[MAX_TRACE_INSNS]; /* ... and where in the root's terms */
-    uint8_t t1_window;                      /* whose start T1 holds */
-    uint8_t t2_gpr;                         /* R13-R15: which of them T2 holds; else INSN_NO_REG */
+    TlbSlotUse slot_of[MAX_TRACE_INSNS]; /* of each instruction's access, and whether it writes */
+    uint8_t slot_kind[MAX_TRACE_INSNS];  /* 0: it has none, 1: of reads, 2: of writes */
+    uint8_t t1_window;                   /* whose start T1 holds */
+    uint8_t t2_gpr;                      /* R13-R15: which of them T2 holds; else INSN_NO_REG */
     FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
     const Insn *insn;   /* the one being emitted */
     uint8_t *start;     /* writable view of the block's code */
@@ -153,7 +155,7 @@ void address_find(Translator *t, unsigned access, unsigned greatest_offset, Cold
 void address_slot_miss(Translator *t, const Cold *cold);
 void address_find_in_tlb(Translator *t, unsigned access, unsigned greatest_offset, ColdKind kind);
 /* False: the access has none. */
-bool address_choose_slot(const Translator *t, unsigned access, unsigned greatest_offset,
+bool address_choose_slot(Translator *t, unsigned access, unsigned greatest_offset,
                          TlbSlotUse *ret_use);
 /* Registers a jump to out-of-line code. */
 Cold *address_add_cold(Translator *t, uint8_t *place);
