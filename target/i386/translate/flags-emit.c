@@ -198,11 +198,13 @@ void flags_restore(Translator *t)
     }
 }
 
-/* Flags behind a shift, as they were before it `flags`. */
+/* Flags behind a shift, as they were before it `flags`. C may keep something below the stack
+ * pointer. */
 #define FLAGS_BEHIND(shift, flags)                                                                 \
     ({                                                                                             \
         uint64_t behind, value = 0x8421f5a5u;                                                      \
-        __asm__ volatile("push %2; popfq; " shift "; pushfq; pop %0"                               \
+        __asm__ volatile("lea -128(%%rsp), %%rsp; push %2; popfq; " shift "; pushfq; pop %0; "     \
+                         "lea 128(%%rsp), %%rsp"                                                   \
                          : "=&r"(behind), "+&r"(value)                                             \
                          : "r"((uint64_t)(flags))                                                  \
                          : "cc", "memory");                                                        \
