@@ -102,15 +102,15 @@ bool numa_check_initiators(NumaReader *r, Error **err)
 
 /* -- hmat-lb ----------------------------------------------------------------------------------- */
 
-static const char *const hierarchies[] = {"memory", "first-level", "second-level", "third-level",
-                                          NULL};
-static const char *const data_types[] = {"access-latency",
-                                         "read-latency",
-                                         "write-latency",
-                                         "access-bandwidth",
-                                         "read-bandwidth",
-                                         "write-bandwidth",
-                                         NULL};
+const char *const numa_hierarchies[] = {"memory", "first-level", "second-level", "third-level",
+                                        NULL};
+const char *const numa_data_types[] = {"access-latency",
+                                       "read-latency",
+                                       "write-latency",
+                                       "access-bandwidth",
+                                       "read-bandwidth",
+                                       "write-bandwidth",
+                                       NULL};
 
 /* Nanoseconds or MiB/s: whichever the data type is about. */
 static bool get_rate(KeyVal *kv, bool is_latency, uint64_t *ret_value, Error **err)
@@ -193,8 +193,8 @@ bool numa_add_rate(NumaReader *r, KeyVal *kv, Error **err)
                          (guint64)initiator);
     }
     if (!get_node(r, kv, "target", &target, err) ||
-        !get_choice(kv, "hierarchy", hierarchies, &hierarchy, err) ||
-        !get_choice(kv, "data-type", data_types, &type, err)) {
+        !get_choice(kv, "hierarchy", numa_hierarchies, &hierarchy, err) ||
+        !get_choice(kv, "data-type", numa_data_types, &type, err)) {
         return false;
     }
     bool is_latency = type < NUMA_FIRST_BANDWIDTH;
@@ -243,10 +243,11 @@ static bool check_level(const NumaNode *node, uint64_t id, uint64_t level, uint6
                      (guint64)size, (guint64)level, (guint64)before);
 }
 
+const char *const numa_associativities[] = {"none", "direct", "complex", NULL};
+const char *const numa_policies[] = {"none", "write-back", "write-through", NULL};
+
 static bool get_cache(KeyVal *kv, NumaCache *cache, uint64_t *ret_level, Error **err)
 {
-    static const char *const associativities[] = {"none", "direct", "complex", NULL};
-    static const char *const policies[] = {"none", "write-back", "write-through", NULL};
     const char *size = keyval_get(kv, "size");
     uint64_t line = 0;
 
@@ -257,8 +258,8 @@ static bool get_cache(KeyVal *kv, NumaCache *cache, uint64_t *ret_level, Error *
         return error_set(err, "Parameter 'size' expects a size value");
     }
     if (!numa_get_needed_number(kv, "level", ret_level, err) ||
-        !get_choice(kv, "associativity", associativities, &cache->associativity, err) ||
-        !get_choice(kv, "policy", policies, &cache->policy, err) ||
+        !get_choice(kv, "associativity", numa_associativities, &cache->associativity, err) ||
+        !get_choice(kv, "policy", numa_policies, &cache->policy, err) ||
         !numa_get_needed_number(kv, "line", &line, err)) {
         return false;
     }

@@ -36,6 +36,10 @@ typedef struct NumaRates {
  * same of bandwidth. */
 enum { NUMA_HIERARCHIES = 4, NUMA_DATA_TYPES = 6, NUMA_FIRST_BANDWIDTH = 3 };
 
+/* The words of -numa for these and for caches, NULL-terminated. */
+extern const char *const numa_hierarchies[], *const numa_data_types[];
+extern const char *const numa_associativities[], *const numa_policies[];
+
 #define NUMA_CACHE_LEVELS 3
 typedef struct NumaCache {
     uint64_t size;                  /* bytes */

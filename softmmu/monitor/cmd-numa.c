@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* set-numa-node: programs look in the schema for what -numa takes. Nodes themselves are made with
  * the machine, which exists when the first monitor does. */
+#include "hw/numa.h"
 #include "softmmu/monitor/monitor-private.h"
 
 static const char *const kinds[] = {"node", "dist", "cpu", "hmat-lb", "hmat-cache", NULL};
-static const char *const hierarchies[] = {"memory", "first-level", "second-level", "third-level",
-                                          NULL};
-static const char *const data_types[] = {"access-latency",
-                                         "read-latency",
-                                         "write-latency",
-                                         "access-bandwidth",
-                                         "read-bandwidth",
-                                         "write-bandwidth",
-                                         NULL};
-static const char *const associativities[] = {"none", "direct", "complex", NULL};
-static const char *const policies[] = {"none", "write-back", "write-through", NULL};
-
 #define ENUM(variable, names)                                                                      \
     static const JsonType variable = {.kind = JSON_KIND_ENUM, .values = names}
 
 ENUM(kind_type, kinds);
-ENUM(hierarchy_type, hierarchies);
-ENUM(data_kind_type, data_types);
-ENUM(associativity_type, associativities);
-ENUM(policy_type, policies);
+ENUM(hierarchy_type, numa_hierarchies);
+ENUM(data_kind_type, numa_data_types);
+ENUM(associativity_type, numa_associativities);
+ENUM(policy_type, numa_policies);
 
 static const JsonType numbers_type = {.kind = JSON_KIND_ARRAY, .element = &json_type_int};
 

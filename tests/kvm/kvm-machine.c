@@ -2,6 +2,7 @@
 /* The machine that tests of vCPUs share. */
 #include "tests/kvm/kvm-machine.h"
 
+#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -222,4 +223,16 @@ void machine_init(bool needs_kvm)
     if (needs_kvm) {
         look_for_kvm();
     }
+}
+
+unsigned open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    while (readdir(dir)) {
+        count++;
+    }
+    closedir(dir);
+    return count;
 }

@@ -43,5 +43,7 @@ uint32_t *counter_of(unsigned cpu);
 void wait_for_count(uint32_t count);
 /* A counter of the accelerator's; 0: there is none of that name. */
 uint64_t counted(const char *name);
+/* How many descriptors this process has. */
+unsigned open_descriptors(void);
 
 #endif

@@ -122,6 +122,19 @@ static void reset_machine(void)
     g_assert_false(run_handle_requests(&status));
 }
 
+/* The machine stops by itself. */
+static void wait_for_stop(void)
+{
+    int status;
+
+    for (unsigned i = 0; run_state_is_running(); i++) {
+        g_assert_cmpuint(i, <, 60000);
+        let_run(1000);
+        g_assert_false(run_handle_requests(&status));
+    }
+    g_assert_cmpint(run_state_get(), ==, RUN_STATE_INTERNAL_ERROR);
+}
+
 /* -- Tests ------------------------------------------------------------------------------------- */
 
 /* One machine check, with the page's guest address; a reset takes another page. */
@@ -168,8 +181,6 @@ static void test_told(void)
 
 static void test_not_told(void)
 {
-    int status;
-
     if (skipped()) {
         return;
     }
@@ -178,12 +189,7 @@ static void test_not_told(void)
     memset(ram->host + LOST, 0x5a, TARGET_PAGE_SIZE);
     pending = -EINTR;
     vm_start();
-    for (unsigned i = 0; run_state_is_running(); i++) {
-        g_assert_cmpuint(i, <, 60000);
-        let_run(1000);
-        g_assert_false(run_handle_requests(&status));
-    }
-    g_assert_cmpint(run_state_get(), ==, RUN_STATE_INTERNAL_ERROR);
+    wait_for_stop();
     g_assert_cmpuint(own_events, ==, 1);
     g_assert_cmpuint(guest_events, ==, 0);
     reset_machine();
@@ -199,8 +205,6 @@ static void test_not_told(void)
  * all rights from the page, as the kernel does. */
 static void test_lost_code(void)
 {
-    int status;
-
     if (skipped()) {
         return;
     }
@@ -210,12 +214,7 @@ static void test_lost_code(void)
     mprotect(ram->host + CODE, TARGET_PAGE_SIZE, PROT_NONE);
     pending = -EFAULT;
     vm_start();
-    for (unsigned i = 0; run_state_is_running(); i++) {
-        g_assert_cmpuint(i, <, 60000);
-        let_run(1000);
-        g_assert_false(run_handle_requests(&status));
-    }
-    g_assert_cmpint(run_state_get(), ==, RUN_STATE_INTERNAL_ERROR);
+    wait_for_stop();
     lost_at = LOST + 0x123;
     reset_machine();
     load_guest(false);

@@ -5,7 +5,6 @@
 #include "target/i386/helpers/fpu-state.h"
 #include "tests/kvm/kvm-machine.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,18 +181,6 @@ static void test_events_and_mp_state(void)
     }
     g_assert_cmpuint(counter_of(1)[0], ==, 2);
     end();
-}
-
-static unsigned open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    while (readdir(dir)) {
-        count++;
-    }
-    closedir(dir);
-    return count;
 }
 
 static unsigned long resident_pages(void)

@@ -5,7 +5,6 @@
 #include "softmmu/run.h"
 #include "tests/kvm/kvm-machine.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -254,18 +253,6 @@ static void test_hot_stops(void)
     wait_for_count(*counter_of(0) + 2);
     g_assert_cmpuint(counter_of(0)[2], ==, 999);
     end_accesses();
-}
-
-static unsigned open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    while (readdir(dir)) {
-        count++;
-    }
-    closedir(dir);
-    return count;
 }
 
 static unsigned long mapped_pages(void)

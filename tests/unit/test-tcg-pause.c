@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Loops of PAUSE under the translator: a long wait costs little of the host's time, a short one is
  * no longer than it was, and two CPUs pass a word to each other. */
-#include "accel/accel.h"
 #include "accel/tcg/options.h"
-#include "accel/tcg/tcg-internal.h"
-#include "target/i386/cpu-model.h"
 #include "target/i386/tsc.h"
+#include "tcg-machine.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,7 +11,6 @@
 #include <unistd.h>
 
 #define CPUS 2
-#define RAM_SIZE (4u << 20)
 #define RESULTS 0x100000u /* a page for each CPU: how often, then done, then ticks waited */
 #define TABLES 0x300000u
 #define TURN 0x200000u
@@ -66,48 +63,12 @@ __asm__(".pushsection .rodata\n"
         "turns_end:\n"
         ".popsection\n");
 
-static RamBlock *ram;
-static Region root, ram_region;
-
 static uint64_t load(uint32_t address)
 {
     return __atomic_load_n((uint64_t *)(void *)(ram->host + address), __ATOMIC_SEQ_CST);
 }
 
 /* -- The machine ------------------------------------------------------------------------------- */
-
-static bool no_interrupt(void *apic)
-{
-    return false;
-}
-
-static const CpuApicOps apic_ops = {.has_interrupt = no_interrupt};
-
-static void make_memory(void)
-{
-    RamDesc desc = {.name = "ram", .size = RAM_SIZE};
-    RegionDesc container = {.name = "memory", .kind = REGION_CONTAINER, .size = UINT64_MAX};
-    RegionDesc memory = {.name = "ram", .kind = REGION_RAM, .size = RAM_SIZE};
-
-    memory.ram = ram = ram_block_new(&desc, NULL);
-    region_init(&root, &container);
-    region_init(&ram_region, &memory);
-    region_add(&root, 0, &ram_region, 0);
-    address_space_init(&address_space_memory, &root, "memory");
-}
-
-static void make_cpus(void)
-{
-    g_autoptr(Error) err = NULL;
-
-    for (unsigned i = 0; i < CPUS; i++) {
-        X86Cpu *cpu = cpu_new(i, &err);
-
-        g_assert_nonnull(cpu);
-        cpu->apic_ops = &apic_ops;
-        g_assert_true(vcpu_start(&cpu->vcpu, &err));
-    }
-}
 
 /* One page of 1 GiB: present, writable, large. */
 static void make_page_tables(void)
@@ -129,23 +90,9 @@ static X86Cpu *prepare(unsigned index, const uint8_t *code, const uint8_t *end)
         address_space_write(&address_space_memory, start, code, (uint64_t)(end - code));
     }
     memset(ram->host + RESULTS + index * 4096, 0, 16);
-    cpu_reset(cpu, false);
-    cpu->cr0 |= CR0_PE | CR0_PG;
-    cpu->cr3 = TABLES;
-    cpu->cr4 |= CR4_PAE;
-    cpu->efer |= EFER_LME | EFER_LMA;
-    for (unsigned n = 0; n < SEG_COUNT; n++) {
-        cpu->seg[n] = (Segment){.limit = UINT32_MAX, .attributes = 0xc093};
-    }
-    cpu->seg[SEG_CS].attributes = 0xa09b;
-    cpu->rip = start;
+    tcg_machine_enter(cpu, TABLES, start);
     cpu->gpr[R_RBX] = RESULTS + index * 4096;
-    cpu->wait_for_sipi = false;
     cpu->halted = cpu->vcpu.halted = !code;
-    cpu_update_mode(cpu);
-    for (unsigned n = 0; n < SEG_COUNT; n++) {
-        cpu_update_segment(cpu, n);
-    }
     return cpu;
 }
 
@@ -284,27 +231,15 @@ static void test_switch(void)
 
 int main(int argc, char **argv)
 {
-    static char tcg[] = "tcg";
-    static char *texts[] = {tcg};
-    g_autoptr(Error) err = NULL;
-    int result;
+    static char accel[] = "tcg";
 
-    g_test_init(&argc, &argv, NULL);
-    machine_lock();
-    main_loop_set(loop_new("main", &machine_loop_lock, NULL));
-    g_assert_true(accel_select(texts, 1, &err));
-    g_assert_true(cpu_model_select("max", &err));
-    make_memory();
+    tcg_machine_begin(&argc, &argv, accel, CPUS);
     make_page_tables();
-    make_cpus();
     tcg_overcommitted = false; /* on a host with one core: each PAUSE would yield, for long */
     g_test_add_func("/tcg-pause/long-wait-sleeps", test_long_wait_sleeps);
     g_test_add_func("/tcg-pause/short-wait-does-not", test_short_wait_does_not);
     g_test_add_func("/tcg-pause/turns", test_turns);
     g_test_add_func("/tcg-pause/who-waits-can-be-called", test_who_waits_can_be_called);
     g_test_add_func("/tcg-pause/switch", test_switch);
-    result = g_test_run();
-    vcpus_destroy();
-    machine_unlock();
-    return result;
+    return tcg_machine_end();
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The code cache as a ring of regions: what is evicted is found nowhere any more, and its space is
  * used again only when no CPU can be looking at it. */
-#include "accel/accel.h"
 #include "accel/tcg/block-pool.h"
-#include "target/i386/cpu-model.h"
+#include "tcg-machine.h"
 
 #include <string.h>
 
@@ -204,40 +203,14 @@ static void test_trim(void)
     g_assert_true(find(made_count - 1) == made[made_count - 1]);
 }
 
-static bool no_interrupt(void *apic)
-{
-    return false;
-}
-
-static const CpuApicOps apic_ops = {.has_interrupt = no_interrupt};
-
 int main(int argc, char **argv)
 {
-    static char tcg[] = "tcg,tb-size=1";
-    static char *texts[] = {tcg};
-    static Region root;
-    RegionDesc container = {.name = "memory", .kind = REGION_CONTAINER, .size = UINT64_MAX};
-    int result;
+    static char accel[] = "tcg,tb-size=1";
 
-    g_test_init(&argc, &argv, NULL);
-    machine_lock();
-    main_loop_set(loop_new("main", &machine_loop_lock, NULL));
-    g_assert_true(accel_select(texts, 1, NULL));
-    g_assert_true(cpu_model_select("max", NULL));
-    region_init(&root, &container);
-    address_space_init(&address_space_memory, &root, "memory");
-    for (unsigned i = 0; i < CPUS; i++) {
-        X86Cpu *cpu = cpu_new(i, NULL);
-        cpu->apic_ops = &apic_ops;
-        g_assert_true(vcpu_start(&cpu->vcpu, NULL));
-    }
+    tcg_machine_begin(&argc, &argv, accel, CPUS);
     g_test_add_func("/tcg-regions/ring", test_ring);
     g_test_add_func("/tcg-regions/jump-caches", test_jump_caches);
     g_test_add_func("/tcg-regions/waits-for-turn", test_waits_for_turn);
     g_test_add_func("/tcg-regions/trim", test_trim);
-    result = g_test_run();
-    blocks_flush(false);
-    vcpus_destroy();
-    machine_unlock();
-    return result;
+    return tcg_machine_end();
 }

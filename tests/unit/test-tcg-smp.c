@@ -4,16 +4,13 @@
  * while they store, devices that wait for CPUs while these want to be exclusive, and a monitor that
  * asks for everything meanwhile.
  */
-#include "accel/accel.h"
-#include "accel/tcg/tcg-internal.h"
 #include "softmmu/monitor/monitor-private.h"
-#include "target/i386/cpu-model.h"
+#include "tcg-machine.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #define CPUS 4
-#define RAM_SIZE (4u << 20)
 #define COUNTERS 0x100000u /* a page for each CPU: count, then a flag for failure */
 #define CODE 0x10000u      /* a page for each CPU */
 #define CROSSING 0x200ffeu /* a word here and one in the next page */
@@ -53,8 +50,7 @@ __asm__(".pushsection .rodata\n"
         ".code64\n"
         ".popsection\n");
 
-static RamBlock *ram;
-static Region root, ram_region, device_region;
+static Region device_region;
 static unsigned device_writes; /* under the lock */
 
 static uint32_t load(uint32_t address)
@@ -95,41 +91,13 @@ static uint64_t device_read(void *opaque, uint64_t offset, unsigned size)
 
 /* -- The machine ------------------------------------------------------------------------------- */
 
-static bool no_interrupt(void *apic)
-{
-    return false;
-}
-
-static const CpuApicOps apic_ops = {.has_interrupt = no_interrupt};
-
-static void make_memory(void)
+static void add_device(void)
 {
     static const RegionOps ops = {.read = device_read, .write = device_write};
-    RamDesc desc = {.name = "ram", .size = RAM_SIZE};
-    RegionDesc container = {.name = "memory", .kind = REGION_CONTAINER, .size = UINT64_MAX};
-    RegionDesc memory = {.name = "ram", .kind = REGION_RAM, .size = RAM_SIZE};
     RegionDesc device = {.name = "device", .kind = REGION_IO, .size = 4096, .ops = &ops};
 
-    memory.ram = ram = ram_block_new(&desc, NULL);
-    region_init(&root, &container);
-    region_init(&ram_region, &memory);
     region_init(&device_region, &device);
-    region_add(&root, 0, &ram_region, 0);
     region_add(&root, DEVICE_ADDRESS, &device_region, 0);
-    address_space_init(&address_space_memory, &root, "memory");
-}
-
-static void make_cpus(void)
-{
-    g_autoptr(Error) err = NULL;
-
-    for (unsigned i = 0; i < CPUS; i++) {
-        X86Cpu *cpu = cpu_new(i, &err);
-
-        g_assert_nonnull(cpu);
-        cpu->apic_ops = &apic_ops;
-        g_assert_true(vcpu_start(&cpu->vcpu, &err));
-    }
 }
 
 /* Parked CPUs begin with code of their own page, in flat 32-bit mode without paging. */
@@ -141,22 +109,11 @@ static void load_code(const uint8_t *code, const uint8_t *end, const uint8_t *co
 
         address_space_write(&address_space_memory, start, code, (uint64_t)(end - code));
         memset(ram->host + COUNTERS + i * 4096, 0, 8);
-        cpu_reset(cpu, false);
-        cpu->cr0 |= CR0_PE;
-        for (unsigned n = 0; n < SEG_COUNT; n++) {
-            cpu->seg[n] = (Segment){.limit = UINT32_MAX, .attributes = 0xc093};
-        }
-        cpu->seg[SEG_CS].attributes = 0xc09b;
-        cpu->rip = start;
+        tcg_machine_enter(cpu, 0, start);
         cpu->gpr[R_RBX] = COUNTERS + i * 4096;
         cpu->gpr[R_RSI] = CROSSING;
         cpu->gpr[R_RDI] = DEVICE_ADDRESS;
         cpu->gpr[R_RDX] = start + (uint32_t)(constant - code);
-        cpu->wait_for_sipi = cpu->halted = cpu->vcpu.halted = false;
-        cpu_update_mode(cpu);
-        for (unsigned n = 0; n < SEG_COUNT; n++) {
-            cpu_update_segment(cpu, n);
-        }
     }
     memset(ram->host + CROSSING, 0, 4);
 }
@@ -330,23 +287,12 @@ static void test_monitor_looks_on(void)
 
 int main(int argc, char **argv)
 {
-    static char tcg[] = "tcg,tb-size=1";
-    static char *texts[] = {tcg};
-    g_autoptr(Error) err = NULL;
-    int result;
+    static char accel[] = "tcg,tb-size=1";
 
-    g_test_init(&argc, &argv, NULL);
-    machine_lock();
-    main_loop_set(loop_new("main", &machine_loop_lock, NULL));
-    g_assert_true(accel_select(texts, 1, &err));
-    g_assert_true(cpu_model_select("max", &err));
-    make_memory();
-    make_cpus();
+    tcg_machine_begin(&argc, &argv, accel, CPUS);
+    add_device();
     g_test_add_func("/tcg-smp/no-store-is-lost", test_no_store_is_lost);
     g_test_add_func("/tcg-smp/waits-within-exclusive", test_waits_within_exclusive);
     g_test_add_func("/tcg-smp/monitor-looks-on", test_monitor_looks_on);
-    result = g_test_run();
-    vcpus_destroy();
-    machine_unlock();
-    return result;
+    return tcg_machine_end();
 }

@@ -227,7 +227,6 @@ bool address_choose_slot(Translator *t, unsigned access, unsigned greatest_offse
     bool is_user = (t->mode & CPU_MODE_CPL_MASK) == CPU_MODE_CPL_MASK;
     unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset, kind = access & 2 ? 2 : 1;
 
-    t->slot_kind[t->at] = 0;
     if (!t->block->is_trace || !is_user || !tcg_options.opt_slots || t->insn->masked ||
         !(slot_of_round(t, kind, size, ret_use) || slot_choose(size, access & 2, ret_use))) {
         return false;

@@ -486,7 +486,7 @@ void control_follow(Translator *t)
         emit_side_exit(t, (insn->opcode & 15) ^ is_taken, is_taken ? next : target);
         break;
     }
-    if (tcg_options.opt_unroll ? is_loop || (to <= insn->rip && !t->has_polled) : to <= insn->rip) {
+    if (is_loop || (to <= insn->rip && !t->has_polled)) {
         translate_poll(t, to);
         t->has_polled = true;
     }
