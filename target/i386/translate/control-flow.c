@@ -275,6 +275,7 @@ static void emit_canonical_check(Translator *t)
 
     if (t->mode & CPU_MODE_CS_L && t->insn->operand_bits == 64) {
         flags_destroyed(t);
+        windows_forget_t1(t);
         emit_mov_rr(e, 64, HOST_T1, HOST_T2);
         emit_rr(e, 64, 0xc1, 4, HOST_T1); /* shl */
         emit_u8(e, MUTANT(93, 16, 4));

@@ -159,8 +159,7 @@ static bool stack_access(const Plan *plan, unsigned i, Access *ret_access)
     bool pops = insn->mnemonic == ZYDIS_MNEMONIC_POP || insn->mnemonic == ZYDIS_MNEMONIC_RET;
 
     if (insn->operand_bits == 16 || insn->memory_operand != INSN_NO_REG ||
-        (insn->row->carry == CARRY_BRANCH &&
-         (plan->t->follow[i] == FOLLOW_NONE || !(insn->gprs_written & 1u << R_RSP)))) {
+        (insn->row->carry == CARRY_BRANCH && !(insn->gprs_written & 1u << R_RSP))) {
         return false;
     }
     *ret_access = (Access){{rsp.root, rsp.offset - (pops ? 0 : 8)}, 8, !pops};
