@@ -24,23 +24,35 @@ typedef struct Block Block;
 /* Where the guest's arithmetic flags are at a point of translated code. */
 typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH, FLAGS_RECIPE } FlagsPlace;
 
-/* Flags that are nowhere but can be made again: what set them and where its operands still are. */
+/* Flags that are nowhere but can be made again: what set them and where its operands are. `dst` is
+ * what the operation left in its destination, `src` its other operand unless something else is
+ * said. */
 typedef enum RecipeKind {
     RECIPE_NONE,
     RECIPE_LOGIC,
     RECIPE_ADD,
     RECIPE_SUB,
-    RECIPE_CMP,
+    RECIPE_CMP, /* dst: as it was and is */
     RECIPE_TEST,
-    RECIPE_NEG
+    RECIPE_NEG,
+    RECIPE_INC, /* immediate: FLAGS_CARRY_* */
+    RECIPE_DEC,
+    RECIPE_ADD_TO,   /* src: what dst was before */
+    RECIPE_SUB_FROM, /* the same */
+    RECIPE_SHL,      /* src: what was shifted; immediate: by how much; no dst */
+    RECIPE_SHR,
+    RECIPE_SAR
 } RecipeKind;
 typedef struct FlagsRecipe {
     uint8_t kind;
-    uint8_t bits;     /* operand size: 8 (low byte), 16, 32, 64 */
-    uint8_t dst, src; /* GPRs; src FLAGS_RECIPE_IMM: the immediate */
+    uint8_t bits;     /* operand size: 8 (low byte), 32, 64 */
+    uint8_t dst, src; /* GPRs; FLAGS_RECIPE_ASIDE: aside[0], aside[1] of the CPU */
     int32_t immediate;
 } FlagsRecipe;
-#define FLAGS_RECIPE_IMM 0xff
+#define FLAGS_RECIPE_ASIDE 16
+#define FLAGS_RECIPE_IMM 0xff /* src: the immediate */
+enum { FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED };
+#define FLAGS_SAVED_CARRY_BIT 8 /* of saved_flags: bit 0 of AH */
 
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */
 typedef struct JumpSlot {

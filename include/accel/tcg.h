@@ -68,6 +68,7 @@ typedef struct TcgState {
     uint64_t exit_value; /* for the exit reason: slot or Insn */
     uint64_t scratch[8];
     uint64_t windows[16]; /* host addresses that a trace has checked */
+    uint64_t aside[2];    /* operands of a FlagsRecipe that have no place of their own */
     uint32_t saved_flags; /* lahf/seto image of the arithmetic flags where the block says so */
     uint32_t poll_word;
     uint64_t fault_pc;   /* host address of a host fault in translated code, for the exit */

@@ -275,7 +275,9 @@ static void emit_canonical_check(Translator *t)
 
     if (t->mode & CPU_MODE_CS_L && t->insn->operand_bits == 64) {
         flags_destroyed(t);
-        windows_forget_t1(t);
+        if (MUTANT(114, true, false)) {
+            windows_forget_t1(t);
+        }
         emit_mov_rr(e, 64, HOST_T1, HOST_T2);
         emit_rr(e, 64, 0xc1, 4, HOST_T1); /* shl */
         emit_u8(e, MUTANT(93, 16, 4));
@@ -313,7 +315,7 @@ static void emit_call(Translator *t)
 
     if (insn->operands[0].kind == OPERAND_REL) {
         emit_call_push(t);
-        trace_after_insn(t);
+        recipe_after_insn(t);
         control_goto(t,
                      truncate_target(insn, insn->rip + insn->length + (uint64_t)insn->immediate));
         return;
@@ -439,7 +441,7 @@ static void emit_followed_ret(Translator *t, uint64_t expected)
     Emitter *e = t->e;
 
     emit_ret_pop(t);
-    trace_after_insn(t);
+    recipe_after_insn(t);
     if (t->flags == FLAGS_HOST) {
         flags_protect(t);
     }
@@ -477,7 +479,7 @@ void control_follow(Translator *t)
         break;
     case ZYDIS_MNEMONIC_CALL:
         emit_call_push(t);
-        trace_after_insn(t);
+        recipe_after_insn(t);
         break;
     case ZYDIS_MNEMONIC_RET:
         emit_followed_ret(t, to);

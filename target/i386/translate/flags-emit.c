@@ -2,137 +2,14 @@
 /*
  * Arithmetic flags in translated code. They live in the host's flags. A TLB check destroys them,
  * and the instruction it belongs to may fault, so before the first check after each change they
- * must be recoverable: by a recipe, if what set them and its operands are known and stay there as
- * long as somebody may ask, else saved (lahf, seto: the image in saved_flags). They come back when
- * somebody reads them or when only a part of them is about to be rewritten. DF never leaves the
- * host's flags.
+ * must be recoverable: by a recipe (recipe-emit.c), else saved (lahf, seto: the image in
+ * saved_flags). They come back when somebody reads them or when only a part of them is about to be
+ * rewritten. DF never leaves the host's flags.
  */
 #include "target/i386/translate/translator.h"
 
 #include <Zydis/Zydis.h>
 #include <glib.h>
-
-/* -- Recipes ----------------------------------------------------------------------------------- */
-
-static RecipeKind recipe_kind(const Insn *insn)
-{
-    switch (insn->mnemonic) {
-    case ZYDIS_MNEMONIC_ADD:
-        return RECIPE_ADD;
-    case ZYDIS_MNEMONIC_SUB:
-        return RECIPE_SUB;
-    case ZYDIS_MNEMONIC_CMP:
-        return RECIPE_CMP;
-    case ZYDIS_MNEMONIC_TEST:
-        return RECIPE_TEST;
-    case ZYDIS_MNEMONIC_NEG:
-        return RECIPE_NEG;
-    case ZYDIS_MNEMONIC_AND:
-    case ZYDIS_MNEMONIC_OR:
-    case ZYDIS_MNEMONIC_XOR:
-        return RECIPE_LOGIC;
-    default:
-        return RECIPE_NONE;
-    }
-}
-
-static bool is_pinned(const InsnOperand *operand)
-{
-    return operand->kind == OPERAND_REG && operand->reg_class == REG_GPR &&
-           host_of(operand->reg) != INSN_NO_REG;
-}
-
-/* How the flags that `insn` has just set could be made again. */
-static FlagsRecipe recipe_of(const Insn *insn)
-{
-    const InsnOperand *dst = &insn->operands[0], *src = &insn->operands[1];
-    FlagsRecipe recipe = {.kind = (uint8_t)recipe_kind(insn),
-                          .bits = (uint8_t)(dst->size * 8),
-                          .dst = dst->reg,
-                          .src = FLAGS_RECIPE_IMM};
-    bool compares = recipe.kind == RECIPE_CMP || recipe.kind == RECIPE_TEST;
-
-    if (!tcg_options.opt_recipes || recipe.kind == RECIPE_NONE ||
-        insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || !is_pinned(dst) ||
-        recipe.bits == 16 || (recipe.bits == 8 && !compares)) {
-        return (FlagsRecipe){.kind = RECIPE_NONE};
-    }
-    if (recipe.kind == RECIPE_LOGIC || recipe.kind == RECIPE_NEG) {
-        return recipe;
-    }
-    if (src->kind == OPERAND_IMM) {
-        recipe.immediate = recipe.bits == 8 ? (int8_t)insn->immediate : (int32_t)insn->immediate;
-        return recipe;
-    }
-    if (!is_pinned(src)) {
-        return (FlagsRecipe){.kind = RECIPE_NONE};
-    }
-    recipe.src = src->reg;
-    if (src->reg == dst->reg && !compares) {
-        recipe.kind = recipe.kind == RECIPE_SUB ? RECIPE_LOGIC : RECIPE_NONE;
-        recipe.src = FLAGS_RECIPE_IMM;
-    }
-    return recipe;
-}
-
-/* Group 1 operation `op` (TEST: 8) of the recipe's size on `rm` and the recipe's source. */
-static void emit_recipe_op(Emitter *e, const FlagsRecipe *recipe, unsigned op, unsigned rm)
-{
-    unsigned wide = recipe->bits != 8, bits = recipe->bits == 64 ? 64 : 32;
-    unsigned reg = recipe->src == FLAGS_RECIPE_IMM ? 0 : host_of(recipe->src);
-    bool is_test = op == 8;
-
-    if (!wide && rm < 8 && reg < 8) {
-        emit_u8(e, 0x40); /* SPL.. would be AH.. without REX */
-    }
-    if (recipe->src != FLAGS_RECIPE_IMM) {
-        emit_rr(e, bits, (is_test ? 0x84 : op << 3) | wide, reg, rm);
-        return;
-    }
-    emit_rr(e, bits, (is_test ? 0xf6 : 0x80) | wide, is_test ? 0 : op, rm);
-    if (wide) {
-        emit_u32(e, (uint32_t)recipe->immediate);
-    } else {
-        emit_u8(e, (uint8_t)recipe->immediate);
-    }
-}
-
-enum { OP_ADD = 0, OP_SUB = 5, OP_CMP = 7, OP_TEST = 8 };
-
-/* Makes the flags again in the host's. Destroys T2. */
-static void emit_recipe(Emitter *e, const FlagsRecipe *recipe)
-{
-    unsigned dst = host_of(recipe->dst), bits = recipe->bits == 64 ? 64 : 32;
-
-    switch ((RecipeKind)recipe->kind) {
-    case RECIPE_LOGIC:
-        emit_rr(e, bits, 0x85, dst, dst);
-        break;
-    case RECIPE_CMP:
-        emit_recipe_op(e, recipe, OP_CMP, dst);
-        break;
-    case RECIPE_TEST:
-        emit_recipe_op(e, recipe, OP_TEST, dst);
-        break;
-    case RECIPE_ADD:
-        emit_mov_rr(e, 64, HOST_T2, dst);
-        emit_recipe_op(e, recipe, OP_SUB, HOST_T2);
-        emit_recipe_op(e, recipe, OP_ADD, HOST_T2);
-        break;
-    case RECIPE_SUB:
-        emit_mov_rr(e, 64, HOST_T2, dst);
-        emit_recipe_op(e, recipe, OP_ADD, HOST_T2);
-        emit_recipe_op(e, recipe, OP_SUB, HOST_T2);
-        break;
-    case RECIPE_NEG:
-        emit_mov_rr(e, 64, HOST_T2, dst);
-        emit_rr(e, bits, 0xf7, 3, HOST_T2);
-        emit_rr(e, bits, 0xf7, 3, HOST_T2);
-        break;
-    default:
-        g_assert_not_reached(); /* trace_recipe_lasts() said that nobody would ask */
-    }
-}
 
 /* -- Moving them ------------------------------------------------------------------------------- */
 
@@ -164,7 +41,7 @@ void flags_protect(Translator *t)
     if (t->flags != FLAGS_HOST) {
         return;
     }
-    if (t->recipe.kind != RECIPE_NONE && trace_recipe_lasts(t)) {
+    if (recipe_hold(t)) {
         t->flags = FLAGS_RECIPE;
     } else {
         flags_save(t);
@@ -183,8 +60,7 @@ void flags_restore(Translator *t)
     Emitter *e = t->e;
 
     if (t->flags == FLAGS_RECIPE) {
-        t->t2_gpr = INSN_NO_REG;
-        emit_recipe(e, &t->recipe);
+        recipe_emit(t);
         t->flags = FLAGS_HOST;
     } else if (MUTANT(17, t->flags == FLAGS_SAVED, false)) {
         t->t2_gpr = INSN_NO_REG;
@@ -227,16 +103,24 @@ static bool host_shifts_rewrite_flags(void)
     return answer;
 }
 
-/* A shift by a constant other than 0. */
-static bool is_constant_shift(const Insn *insn)
+unsigned flags_shift_count(const Insn *insn)
 {
     uint64_t mask = insn->operand_bits == 64 ? 63 : 31;
 
-    return insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
-           insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-           (insn->opcode == 0xd0 || insn->opcode == 0xd1 ||
-            ((insn->opcode == 0xc0 || insn->opcode == 0xc1) &&
-             MUTANT(109, (uint64_t)insn->immediate & mask, true)));
+    if (insn->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+        insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || !host_shifts_rewrite_flags()) {
+        return 0;
+    }
+    switch (insn->opcode) {
+    case 0xd0:
+    case 0xd1:
+        return 1;
+    case 0xc0:
+    case 0xc1:
+        return MUTANT(109, (unsigned)((uint64_t)insn->immediate & mask), 1);
+    default:
+        return 0;
+    }
 }
 
 /* All six are written whatever they were before. Logical operations leave AF undefined in the
@@ -249,7 +133,7 @@ bool flags_rewritten(const Insn *insn)
     case ZYDIS_MNEMONIC_SHL:
     case ZYDIS_MNEMONIC_SHR:
     case ZYDIS_MNEMONIC_SAR:
-        return is_constant_shift(insn) && host_shifts_rewrite_flags();
+        return flags_shift_count(insn);
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:
@@ -267,12 +151,36 @@ bool flags_touched(const Insn *insn)
            EFLAGS_ARITHMETIC;
 }
 
+/* Of what was there before, the instruction needs or leaves nothing but CF: ADC, INC, SETB. */
+static bool wants_carry_only(const Insn *insn)
+{
+    uint32_t written = insn->flags_written & EFLAGS_ARITHMETIC;
+    uint32_t left = written ? EFLAGS_ARITHMETIC & ~written : 0;
+
+    return ((insn->flags_read | left) & EFLAGS_ARITHMETIC) == EFLAGS_CF && !insn->flags_undefined;
+}
+
+void flags_emit_carry(Emitter *e)
+{
+    emit_u8(e, 0x65); /* bt dword gs:saved_flags, FLAGS_SAVED_CARRY_BIT */
+    emit_u8(e, 0x0f);
+    emit_u8(e, 0xba);
+    emit_mem(e, 4, HOST_NO_INDEX, HOST_NO_INDEX, 0, (int32_t)TCG_OFFSET(saved_flags));
+    emit_u8(e, MUTANT(110, FLAGS_SAVED_CARRY_BIT, FLAGS_SAVED_CARRY_BIT + 2));
+}
+
 void flags_before(Translator *t)
 {
     bool is_lost = t->flags == FLAGS_RECIPE && t->recipe.kind == RECIPE_NONE; /* for good: dead */
 
-    if ((!tcg_options.opt_flags && !is_lost) ||
-        (flags_touched(t->insn) && !flags_rewritten(t->insn) && !trace_flags_are_dead(t, t->at))) {
+    if (!tcg_options.opt_flags && !is_lost) {
+        flags_restore(t);
+    } else if (!flags_touched(t->insn) || flags_rewritten(t->insn) ||
+               trace_flags_are_dead(t, t->at)) {
+        return;
+    } else if (t->flags == FLAGS_SAVED && tcg_options.opt_carry && wants_carry_only(t->insn)) {
+        flags_emit_carry(t->e);
+    } else {
         flags_restore(t);
     }
 }
@@ -280,9 +188,10 @@ void flags_before(Translator *t)
 void flags_after(Translator *t)
 {
     if ((t->insn->flags_written | t->insn->flags_undefined) & EFLAGS_ARITHMETIC) {
+        t->recipe = recipe_of(t);
         t->flags = MUTANT(20, FLAGS_HOST, t->flags);
-        t->recipe = recipe_of(t->insn);
     } else {
-        trace_after_insn(t);
+        recipe_after_insn(t);
     }
+    t->has_aside = false;
 }

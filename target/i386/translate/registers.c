@@ -162,6 +162,6 @@ bool registers_move(Translator *t)
     } else {
         emit_load_gs(t->e, bits, host_of(to->reg), GPR_OFFSET(from->reg));
     }
-    trace_after_insn(t);
+    recipe_after_insn(t);
     return true;
 }

@@ -315,6 +315,6 @@ bool system_emit(Translator *t)
     if (!tcg_options.opt_system || !emit_plain(t)) {
         return false;
     }
-    trace_after_insn(t);
+    recipe_after_insn(t);
     return true;
 }

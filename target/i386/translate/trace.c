@@ -334,7 +334,8 @@ void trace_emit_entries(Translator *t)
     t->flags = FLAGS_HOST;
 }
 
-/* -- How long a recipe for flags lasts --------------------------------------------------------- */
+/* -- How long flags matter -----------------------------------------------------------------------
+ */
 
 /* The silicon may refuse what is in its operands, or where they are, though nothing gates it. */
 static bool may_fault_natively(const Insn *insn)
@@ -362,7 +363,7 @@ static bool is_safe(const Translator *t, unsigned i)
     }
 }
 
-static bool is_plain(const Translator *t, unsigned i)
+bool trace_is_plain(const Translator *t, unsigned i)
 {
     return is_safe(t, i) && !flags_touched(&t->insns[i]);
 }
@@ -379,66 +380,4 @@ bool trace_flags_are_dead(const Translator *t, unsigned at)
         }
     }
     return false;
-}
-
-static bool writes_recipe(const Insn *insn, const FlagsRecipe *recipe)
-{
-    uint32_t operands =
-        1u << recipe->dst | (recipe->src == FLAGS_RECIPE_IMM ? 0 : 1u << recipe->src);
-    return insn->gprs_written & operands;
-}
-
-bool trace_recipe_lasts(const Translator *t)
-{
-    bool is_lost = false;
-
-    for (unsigned i = t->at; i < t->insn_count; i++) {
-        const Insn *insn = &t->insns[i];
-        bool is_kill;
-        if (!insn->row || !trace_gate_is_open(t, insn)) {
-            return false;
-        }
-        if (trace_flags_are_dead(t, i)) {
-            return true;
-        }
-        is_kill = insn->row->carry == CARRY_NATIVE && insn->gate == GATE_NONE &&
-                  flags_rewritten(insn) && !registers_may_fail(insn);
-        if (!is_plain(t, i) && is_lost) {
-            return false;
-        }
-        if (is_kill) {
-            return true;
-        }
-        switch (insn->row->carry) {
-        case CARRY_NATIVE:
-        case CARRY_LEA:
-        case CARRY_NOTHING:
-        case CARRY_STACK:
-            break;
-        case CARRY_BRANCH:
-            if (t->follow[i] == FOLLOW_NONE || t->follow[i] & FOLLOW_LOOP) {
-                return insn->mnemonic != ZYDIS_MNEMONIC_CALL &&
-                       insn->mnemonic != ZYDIS_MNEMONIC_RET &&
-                       insn->operands[0].kind == OPERAND_REL;
-            }
-            if (writes_recipe(insn, &t->recipe)) {
-                return false; /* what it does behind moving RSP may still ask */
-            }
-            break;
-        default:
-            return false;
-        }
-        if (insn->row->carry == CARRY_NATIVE && registers_may_fail(insn)) {
-            return false;
-        }
-        is_lost |= writes_recipe(insn, &t->recipe);
-    }
-    return !is_lost;
-}
-
-void trace_after_insn(Translator *t)
-{
-    if (t->recipe.kind != RECIPE_NONE && writes_recipe(t->insn, &t->recipe)) {
-        t->recipe.kind = RECIPE_NONE;
-    }
 }

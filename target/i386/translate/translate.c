@@ -56,6 +56,7 @@ static void emit_carried(Translator *t, const uint8_t *code, unsigned size, cons
 {
     flags_before(t);
     registers_bring(t, spills);
+    recipe_prepare(t);
     translate_mark(t);
     memcpy(t->e->p, code, size);
     t->e->p += size;
@@ -287,7 +288,7 @@ static void emit_insn(Translator *t)
         break;
     case CARRY_LEA:
         emit_lea_insn(t);
-        trace_after_insn(t);
+        recipe_after_insn(t);
         break;
     case CARRY_BRANCH:
         control_branch(t);
@@ -296,7 +297,7 @@ static void emit_insn(Translator *t)
         if (!stack_emit(t)) {
             control_exit_insn(t);
         }
-        trace_after_insn(t);
+        recipe_after_insn(t);
         break;
     case CARRY_STRING:
         string_emit(t);
@@ -364,7 +365,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->t2_gpr = INSN_NO_REG;
     t->ended = t->stops_short = false;
     t->goes_careful = false;
-    t->opened_shadow = t->at_home = t->has_polled = false;
+    t->opened_shadow = t->at_home = t->has_polled = t->has_aside = false;
 }
 
 /* Emits the path; returns the RIP behind its last instruction. */

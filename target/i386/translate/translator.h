@@ -55,6 +55,7 @@ typedef struct Translator {
     uint8_t t1_window;                   /* whose start T1 holds */
     uint8_t t2_gpr;                      /* R13-R15: which of them T2 holds; else INSN_NO_REG */
     FlagsRecipe recipe; /* how the flags can be made again, while its operands are there */
+    bool has_aside;     /* of t->insn: what it overwrites */
     const Insn *insn;   /* the one being emitted */
     uint8_t *start;     /* writable view of the block's code */
     InsnMark marks[MAX_MARKS];
@@ -130,9 +131,29 @@ void flags_restore(Translator *t);
 /* To be called right before t->insn itself runs, and after it. */
 void flags_before(Translator *t);
 void flags_after(Translator *t);
+/* The host's CF = that in saved_flags; the others are lost there. Keeps T1 and T2. */
+void flags_emit_carry(Emitter *e);
+/* By how much the instruction shifts if that is a constant and the host rewrites all flags then,
+ * else 0. */
+unsigned flags_shift_count(const Insn *insn);
 /* Does the instruction read or write arithmetic flags; does it write all six whatever they were? */
 bool flags_touched(const Insn *insn);
 bool flags_rewritten(const Insn *insn);
+
+/* -- recipe-emit.c ----------------------------------------------------------------------------- */
+
+/* Right before t->insn runs: puts aside what it overwrites, if its flags can be made again by that
+ * only. Flags and scratch registers stay. */
+void recipe_prepare(Translator *t);
+/* When it has run, and t->flags still says what was before: how its flags could be made again. */
+FlagsRecipe recipe_of(const Translator *t);
+/* After an instruction that leaves flags alone. */
+void recipe_after_insn(Translator *t);
+/* From t->insn on: can the flags be made again whenever somebody may ask? Puts operands aside that
+ * do not stay. Flags and scratch registers stay. */
+bool recipe_hold(Translator *t);
+/* Makes them again in the host's. Destroys T2. */
+void recipe_emit(Translator *t);
 
 /* -- address.c --------------------------------------------------------------------------------- */
 
@@ -212,10 +233,8 @@ bool trace_gate_is_open(const Translator *t, const Insn *insn);
 void trace_emit_entries(Translator *t);
 /* All six are rewritten, from instruction `at` on, before anybody asks for what they are there. */
 bool trace_flags_are_dead(const Translator *t, unsigned at);
-/* From t->insn on: are the recipe's operands there as long as somebody may ask for the flags? */
-bool trace_recipe_lasts(const Translator *t);
-/* After an instruction that leaves flags alone. */
-void trace_after_insn(Translator *t);
+/* Instruction `at` runs to its end in translated code and has nothing to do with flags. */
+bool trace_is_plain(const Translator *t, unsigned at);
 
 /* -- string-emit.c ----------------------------------------------------------------------------- */
 
