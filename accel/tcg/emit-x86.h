@@ -70,6 +70,15 @@ static inline void emit_rex(Emitter *e, unsigned bits, unsigned reg, unsigned in
     }
 }
 
+/* One instruction of up to 3 bytes that does nothing; none if `size` is 0. */
+static inline void emit_nop(Emitter *e, unsigned size)
+{
+    static const uint8_t nops[][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
+    for (unsigned i = 0; i < size; i++) {
+        emit_u8(e, nops[size][i]);
+    }
+}
+
 /* op reg, rm with both in registers; `opcode` one byte. */
 static inline void emit_rr(Emitter *e, unsigned bits, unsigned opcode, unsigned reg, unsigned rm)
 {

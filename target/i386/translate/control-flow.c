@@ -53,6 +53,7 @@ static void emit_exit_insn(Translator *t, const Insn *kept)
 
 void control_exit_insn(Translator *t)
 {
+    stack_settle(t);
     emit_exit_insn(t, control_keep_insn(t));
     t->ended = true;
 }
@@ -154,9 +155,7 @@ static void emit_chained_jump(Translator *t, uint64_t target)
     if (t->flags == FLAGS_RECIPE) {
         flags_restore(t);
     }
-    while (((uintptr_t)e->p + 1) & 3) {
-        emit_u8(e, 0x90);
-    }
+    emit_nop(e, -((unsigned)(uintptr_t)e->p + 1) & 3);
     cold = add_cold(t, COLD_STUB, emit_jmp(e));
     cold->target = target;
     cold->slot = new_slot(t);
@@ -306,6 +305,7 @@ static void emit_call_push(Translator *t)
         emit_store(e, size * 8, HOST_T2, HOST_T1, windows_displacement(t));
     }
     stack_move(t, -(int32_t)size);
+    stack_settle(t);
 }
 
 static void emit_call(Translator *t)
@@ -345,6 +345,7 @@ static void emit_ret_pop(Translator *t)
     windows_forget_t1(t);
     stack_move(t, (int32_t)size +
                       (MUTANT(31, insn->has_immediate, false) ? (uint16_t)insn->immediate : 0));
+    stack_settle(t);
 }
 
 static void emit_ret(Translator *t)

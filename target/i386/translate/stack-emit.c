@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* PUSH and POP in translated code, and the stack side of CALL and RET. */
+/*
+ * PUSH and POP in translated code, and the stack side of CALL and RET.
+ *
+ * Where their accesses share a check that has been made, nothing can come between them: their moves
+ * of RSP are added up, and made before an instruction that may leave the code or names RSP.
+ */
 #include "target/i386/translate/translator.h"
 
 #include <Zydis/Mnemonic.h>
@@ -40,10 +45,52 @@ void stack_check_pop(Translator *t, unsigned size)
     address_check(t, SEG_SS, size, 1);
 }
 
+static bool names_rsp(const Insn *insn)
+{
+    for (unsigned i = 0; i < insn->operand_count; i++) {
+        const InsnOperand *operand = &insn->operands[i];
+        if (operand->kind == OPERAND_REG && operand->reg_class == REG_GPR && !operand->hidden &&
+            operand->reg == R_RSP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool stack_may_wait(const Translator *t)
+{
+    const Insn *insn = t->insn;
+    bool is_checked = windows_is_checked(t, t->at);
+
+    if (MUTANT(116, names_rsp(insn), false)) {
+        return false;
+    }
+    switch (insn->row ? insn->row->carry : CARRY_HELPER) {
+    case CARRY_BRANCH:
+        return is_checked && insn->mnemonic == ZYDIS_MNEMONIC_RET;
+    case CARRY_STACK:
+        return is_checked;
+    default:
+        return trace_is_safe(t, t->at) && (is_checked || !(insn->gprs_used & 1u << R_RSP));
+    }
+}
+
+void stack_settle(Translator *t)
+{
+    if (t->rsp_move) {
+        emit_lea(t->e, 64, HOST_R15, HOST_R15, HOST_NO_INDEX, 0, t->rsp_move);
+        t->rsp_move = 0;
+    }
+}
+
 void stack_move(Translator *t, int32_t bytes)
 {
     Emitter *e = t->e;
 
+    if (tcg_options.opt_moves && windows_has(t) && !MUTANT(117, names_rsp(t->insn), false)) {
+        t->rsp_move += bytes;
+        return;
+    }
     switch (t->insn->stack_bits) {
     case 64:
         emit_lea(e, 64, HOST_R15, HOST_R15, HOST_NO_INDEX, 0, bytes);

@@ -344,8 +344,7 @@ static bool may_fault_natively(const Insn *insn)
            insn->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B;
 }
 
-/* Runs to its end in translated code, whatever is in its operands. */
-static bool is_safe(const Translator *t, unsigned i)
+bool trace_is_safe(const Translator *t, unsigned i)
 {
     const Insn *insn = &t->insns[i];
 
@@ -365,14 +364,14 @@ static bool is_safe(const Translator *t, unsigned i)
 
 bool trace_is_plain(const Translator *t, unsigned i)
 {
-    return is_safe(t, i) && !flags_touched(&t->insns[i]);
+    return trace_is_safe(t, i) && !flags_touched(&t->insns[i]);
 }
 
 bool trace_flags_are_dead(const Translator *t, unsigned at)
 {
     for (unsigned i = at; i < t->insn_count; i++) {
         const Insn *insn = &t->insns[i];
-        if (!is_safe(t, i) || insn->flags_read & EFLAGS_ARITHMETIC) {
+        if (!trace_is_safe(t, i) || insn->flags_read & EFLAGS_ARITHMETIC) {
             return false;
         }
         if (flags_rewritten(insn)) {

@@ -320,6 +320,9 @@ static void emit_step(Translator *t)
 {
     bool ends_shadow = t->opened_shadow;
 
+    if (!stack_may_wait(t)) {
+        stack_settle(t);
+    }
     if (ends_shadow && t->insn->row && t->insn->row->carry == CARRY_BRANCH) {
         system_end_shadow(t);
     }
@@ -340,6 +343,7 @@ static void finish_block(Translator *t, uint64_t next_rip)
     Block *block = t->block;
 
     next_rip = t->mode & CPU_MODE_CS_L ? next_rip : (uint32_t)next_rip;
+    stack_settle(t);
     if (!t->ended && t->stops_short && tcg_options.opt_straddle) {
         control_goto_apart(t, next_rip);
     } else if (!t->ended) {
@@ -365,6 +369,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->t2_gpr = INSN_NO_REG;
     t->ended = t->stops_short = false;
     t->goes_careful = false;
+    t->rsp_move = 0;
     t->opened_shadow = t->at_home = t->has_polled = t->has_aside = false;
 }
 
@@ -379,6 +384,7 @@ static uint64_t emit_path(Translator *t)
         t->at = i;
         t->slot_kind[i] = 0;
         if (i && i == t->loop_at) {
+            stack_settle(t);
             control_loop_label(t);
         }
         translate_log_insn(t);

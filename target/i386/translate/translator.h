@@ -67,6 +67,7 @@ typedef struct Translator {
     bool goes_careful;  /* jumps made now lead to a block that checks each access */
     bool opened_shadow; /* by STI: the next instruction ends it */
     bool at_home;       /* registers are exchanged: homes.c */
+    int32_t rsp_move;   /* what RSP lacks: stack-emit.c */
     bool has_polled;    /* behind the entry, on the way to t->insn */
 } Translator;
 
@@ -233,7 +234,9 @@ bool trace_gate_is_open(const Translator *t, const Insn *insn);
 void trace_emit_entries(Translator *t);
 /* All six are rewritten, from instruction `at` on, before anybody asks for what they are there. */
 bool trace_flags_are_dead(const Translator *t, unsigned at);
-/* Instruction `at` runs to its end in translated code and has nothing to do with flags. */
+/* Instruction `at` runs to its end in translated code, whatever is in its operands; and besides it
+ * has nothing to do with flags. */
+bool trace_is_safe(const Translator *t, unsigned at);
 bool trace_is_plain(const Translator *t, unsigned at);
 
 /* -- string-emit.c ----------------------------------------------------------------------------- */
@@ -255,8 +258,11 @@ bool stack_emit(Translator *t);
 /* T1 = host address of the stack slot below (push) or at (pop) the stack pointer. */
 void stack_check_push(Translator *t, unsigned size);
 void stack_check_pop(Translator *t, unsigned size);
-/* Moves the guest's stack pointer; flags must be saved. Destroys T2 in 16-bit stacks. */
+/* Moves the guest's stack pointer, or notes that it has to be. Destroys T2 in 16-bit stacks. */
 void stack_move(Translator *t, int32_t bytes);
+/* Does t->insn run whether or not the moves noted have been made? They are made here. */
+bool stack_may_wait(const Translator *t);
+void stack_settle(Translator *t);
 /* Bytes of a stack operand of t->insn. */
 unsigned stack_operand_size(const Translator *t);
 
