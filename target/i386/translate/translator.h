@@ -118,7 +118,7 @@ void translate_mark_at(Translator *t, uint64_t rip);
 /* A load that faults after a kick; the CPU then stands at `rip`. Destroys T1, keeps flags. */
 void translate_poll(Translator *t, uint64_t rip);
 
-/* -- flags.c ----------------------------------------------------------------------------------- */
+/* -- flags-emit.c ------------------------------------------------------------------------------ */
 
 /* Before code that destroys the host's flags and may fault: they are saved or can be made again.
  * Destroys T2. */
