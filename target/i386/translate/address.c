@@ -15,6 +15,7 @@
 #include "target/i386/translate/translator.h"
 
 #include "target/i386/translate/check-emit.h"
+#include "target/i386/translate/flags-emit.h"
 
 static bool host_has_bmi2(void)
 {

@@ -14,6 +14,7 @@
 
 #include "target/i386/translate/check-emit.h"
 #include "target/i386/translate/decode-forms.h"
+#include "target/i386/translate/flags-emit.h"
 
 #include <Zydis/Zydis.h>
 #include <string.h>

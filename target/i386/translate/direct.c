@@ -13,6 +13,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 #include <Zydis/Zydis.h>
 
 /* Registers of the host that hold those of the address; T2 where it has none of its own. */

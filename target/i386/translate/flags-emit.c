@@ -6,7 +6,7 @@
  * saved_flags). They come back when somebody reads them or when only a part of them is about to be
  * rewritten. DF never leaves the host's flags.
  */
-#include "target/i386/translate/translator.h"
+#include "target/i386/translate/flags-emit.h"
 
 #include <Zydis/Zydis.h>
 #include <glib.h>

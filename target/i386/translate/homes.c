@@ -10,6 +10,8 @@
  */
 #include "target/i386/translate/homes.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 #include <string.h>
 
 #define FIRST_HOMELESS R_R13

@@ -6,7 +6,7 @@
  * what the operation left or only read at the first check behind it, what it overwrites itself
  * right before.
  */
-#include "target/i386/translate/translator.h"
+#include "target/i386/translate/flags-emit.h"
 
 #include <Zydis/Zydis.h>
 #include <glib.h>

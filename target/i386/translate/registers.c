@@ -6,6 +6,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 #include <Zydis/Zydis.h>
 
 unsigned translate_use_gpr(Translator *t, unsigned gpr, unsigned scratch)

@@ -7,6 +7,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 #include <Zydis/Mnemonic.h>
 
 unsigned stack_operand_size(const Translator *t)

@@ -6,6 +6,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 static bool is_inline(const Translator *t)
 {
     const Insn *insn = t->insn;

@@ -8,6 +8,7 @@
 #include "target/i386/translate/translator.h"
 
 #include "target/i386/cpu-model.h"
+#include "target/i386/translate/flags-emit.h"
 #include "target/i386/tsc.h"
 
 #include <Zydis/Mnemonic.h>

@@ -15,6 +15,7 @@
 #include "target/i386/debug.h"
 #include "target/i386/translate/check-emit.h"
 #include "target/i386/translate/decode-forms.h"
+#include "target/i386/translate/flags-emit.h"
 
 #include <Zydis/Zydis.h>
 

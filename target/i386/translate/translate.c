@@ -13,6 +13,7 @@
 #include "target/i386/helpers/access.h"
 #include "target/i386/translate/check-emit.h"
 #include "target/i386/translate/decode.h"
+#include "target/i386/translate/flags-emit.h"
 #include "target/i386/translate/homes.h"
 #include "target/i386/translate/translate-log.h"
 

@@ -18,6 +18,8 @@
  */
 #include "target/i386/translate/translator.h"
 
+#include "target/i386/translate/flags-emit.h"
+
 #include <Zydis/Zydis.h>
 
 #define MAX_SPAN 512
