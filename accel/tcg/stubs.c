@@ -145,17 +145,6 @@ static const uint8_t *emit_run_insn(Emitter *e)
     return entry;
 }
 
-/* The jump cache knows the RIP in another mode, context or mapping. */
-static const uint8_t *emit_exit_other_key(Emitter *e)
-{
-    const uint8_t *entry = emit_address(e);
-
-    emit_gs_index(e, 64, 0x8b, HOST_T1, TCG(jump_cache) + offsetof(JumpCacheEntry, rip), HOST_T2,
-                  2);
-    emit_branch_to(e, 0xe9, stubs.exit_lookup);
-    return entry;
-}
-
 static void emit_caller_saved(Emitter *e, bool is_load)
 {
     for (unsigned i = 0; i < sizeof(caller_saved); i++) {
@@ -324,7 +313,6 @@ void stubs_emit(Emitter *e)
     stubs.exit_lookup = emit_address(e);
     emit_find_code(e, 0);
     emit_exit(e, EXIT_LOOKUP);
-    stubs.exit_other_key = emit_exit_other_key(e);
     stubs.exit_insn = emit_run_insn(e);
     stubs.exit_hot = emit_exit(e, EXIT_HOT);
     stubs.exit_stale = emit_exit(e, EXIT_STALE);

@@ -70,9 +70,8 @@ typedef struct Stubs {
     unsigned (*enter)(X86Cpu *cpu, const void *code);              /* returns an ExitReason */
     const uint8_t *exit_chain, *exit_insn, *exit_hot, *exit_stale; /* jmp, flags saved */
     const uint8_t *exit_lookup;                                    /* the same; T1 = RIP */
-    const uint8_t *exit_other_key;   /* the same; T2 = 8 * the jump cache's index */
-    const uint8_t *exit_branch;      /* call, flags saved; T1 = RIP */
-    const uint8_t *exit_exact;       /* call, flags saved */
+    const uint8_t *exit_branch;                                    /* call, flags saved; T1 = RIP */
+    const uint8_t *exit_exact;                                     /* call, flags saved */
     const uint8_t *refill_window[4]; /* the same; scratch[4]: greatest offset; else 5 bytes on */
     const uint8_t *refill[4];        /* call by access: returns when filled */
     const uint8_t *refill_sized[4][REFILL_SIZES]; /* by access and log2 of its size */

@@ -240,7 +240,6 @@ static void append_target(GString *out, const Block *block, const uint8_t *targe
         {stubs.exit_lookup, "exit_lookup"},
         {stubs.exit_insn, "exit_insn"},
         {stubs.exit_exact, "exit_exact"},
-        {stubs.exit_other_key, "exit_other_key"},
         {stubs.exit_branch, "exit_branch"},
         {stubs.exit_hot, "exit_hot"},
         {stubs.fill_slot[1], "fill_slot_read"},

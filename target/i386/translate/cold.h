@@ -12,6 +12,7 @@ typedef enum ColdKind {
     COLD_EXIT,   /* `exit` */
     COLD_STUB,   /* `slot` and `target` */
     COLD_SIDE,   /* goes on at `target` */
+    COLD_APART,  /* goes on at `target`, which the jump cache does not know */
     COLD_LOOKUP, /* goes on at the RIP in T1 */
     COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
     COLD_SLOT,   /* look the page up in the TLB: address_slot_miss() */

@@ -59,40 +59,37 @@ void control_exit_insn(Translator *t)
     t->ended = true;
 }
 
-/* T2 = 8 * the index of the jump cache's entry for the RIP in T1; compares its RIP. */
-static void emit_find_entry(Translator *t)
+static Cold *add_cold(Translator *t, ColdKind kind, uint8_t *place)
 {
-    Emitter *e = t->e;
+    Cold *cold = address_add_cold(t, place);
 
-    flags_save(t);
-    emit_movzx16(e, HOST_T2, HOST_T1);
-    emit_lea(e, 32, HOST_T2, HOST_NO_INDEX, HOST_T2, 3, 0);
-    emit_gs_index(e, 64, 0x3b, HOST_T1, TCG_OFFSET(jump_cache) + offsetof(JumpCacheEntry, rip),
-                  HOST_T2, 2);
+    cold->kind = (uint8_t)kind;
+    return cold;
 }
 
-static void emit_compare_key(Emitter *e)
+/* Jumps to `target` through the jump cache, whose entry for it is known. */
+static void emit_lookup(Translator *t, uint64_t target)
 {
-    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key));
-    emit_gs_index(e, 64, 0x3b, HOST_T1, TCG_OFFSET(jump_cache) + offsetof(JumpCacheEntry, key),
-                  HOST_T2, 2);
-}
-
-/* Jumps to the RIP in T1 through the jump cache. */
-static void emit_lookup(Translator *t)
-{
-    size_t cache = TCG_OFFSET(jump_cache);
+    size_t entry = TCG_OFFSET(jump_cache) + target % JUMP_CACHE_ENTRIES * sizeof(JumpCacheEntry);
     Emitter *e = t->e;
 
     homes_leave(t);
-    emit_find_entry(t);
-    emit_jcc_to(e, CC_NE, stubs.exit_lookup);
-    emit_compare_key(e);
-    emit_jcc_to(e, CC_NE, stubs.exit_other_key);
-    emit_gs_index(e, 32, 0xff, 4, cache + offsetof(JumpCacheEntry, code), HOST_T2, 2);
+    flags_save(t);
+    if ((int64_t)target == (int32_t)target) {
+        emit_gs(e, 64, 0x81, 7, entry + offsetof(JumpCacheEntry, rip)); /* cmp */
+        emit_u32(e, (uint32_t)target);
+    } else {
+        emit_mov_imm(e, HOST_T1, target);
+        emit_gs(e, 64, 0x3b, HOST_T1, entry + offsetof(JumpCacheEntry, rip));
+    }
+    add_cold(t, COLD_APART, emit_jcc(e, MUTANT(118, CC_NE, CC_A)))->target = target;
+    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key));
+    emit_gs(e, 64, 0x3b, HOST_T1, entry + offsetof(JumpCacheEntry, key));
+    add_cold(t, COLD_APART, emit_jcc(e, CC_NE))->target = target;
+    emit_gs(e, 32, 0xff, 4, entry + offsetof(JumpCacheEntry, code)); /* jmp */
 }
 
-/* The same behind an indirect branch, whose fault it is when the target is not canonical. */
+/* Jumps to the RIP in T1 behind an indirect branch, whose fault it is when it is not canonical. */
 static void emit_lookup_indirect(Translator *t)
 {
     size_t cache = TCG_OFFSET(jump_cache);
@@ -100,9 +97,13 @@ static void emit_lookup_indirect(Translator *t)
     uint8_t *other_rip, *other_key;
 
     homes_leave(t);
-    emit_find_entry(t);
+    flags_save(t);
+    emit_movzx16(e, HOST_T2, HOST_T1); /* 8 * the index */
+    emit_lea(e, 32, HOST_T2, HOST_NO_INDEX, HOST_T2, 3, 0);
+    emit_gs_index(e, 64, 0x3b, HOST_T1, cache + offsetof(JumpCacheEntry, rip), HOST_T2, 2);
     other_rip = emit_short(e, MUTANT(38, 0x75, 0x78)); /* jne */
-    emit_compare_key(e);
+    emit_load_gs(e, 64, HOST_T1, TCG_OFFSET(jump_key));
+    emit_gs_index(e, 64, 0x3b, HOST_T1, cache + offsetof(JumpCacheEntry, key), HOST_T2, 2);
     other_key = emit_short(e, 0x75);
     emit_gs_index(e, 32, 0xff, 4, cache + offsetof(JumpCacheEntry, code), HOST_T2, 2);
     emit_patch8(other_key, e->p);
@@ -116,14 +117,6 @@ static void emit_lookup_indirect(Translator *t)
 bool control_is_same_page(const Translator *t, uint64_t target)
 {
     return ((t->block->cs_key + target) ^ (t->block->cs_key + t->block->rip)) < TARGET_PAGE_SIZE;
-}
-
-static Cold *add_cold(Translator *t, ColdKind kind, uint8_t *place)
-{
-    Cold *cold = address_add_cold(t, place);
-
-    cold->kind = (uint8_t)kind;
-    return cold;
 }
 
 void control_add_hot_exit(Translator *t, uint8_t *place)
@@ -166,8 +159,7 @@ static void emit_chained_jump(Translator *t, uint64_t target)
 
 void control_goto_apart(Translator *t, uint64_t target)
 {
-    emit_mov_imm(t->e, HOST_T1, target);
-    emit_lookup(t);
+    emit_lookup(t, target);
 }
 
 void control_goto(Translator *t, uint64_t target)
@@ -562,6 +554,10 @@ static void emit_cold(Translator *t, const Cold *cold)
         break;
     case COLD_SIDE:
         control_goto(t, cold->target);
+        break;
+    case COLD_APART:
+        emit_mov_imm(t->e, HOST_T1, MUTANT(119, cold->target, cold->target + 1));
+        emit_branch_to(t->e, 0xe9, stubs.exit_lookup);
         break;
     case COLD_LOOKUP:
         emit_lookup_indirect(t);
