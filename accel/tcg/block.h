@@ -28,14 +28,14 @@ typedef enum FlagsPlace { FLAGS_HOST, FLAGS_SAVED, FLAGS_BOTH, FLAGS_RECIPE } Fl
  * what the operation left in its destination, `src` its other operand unless something else is
  * said. */
 typedef enum RecipeKind {
-    RECIPE_NONE,
+    RECIPE_NONE, /* immediate: FLAGS_CARRY_* */
     RECIPE_LOGIC,
     RECIPE_ADD,
     RECIPE_SUB,
     RECIPE_CMP, /* dst: as it was and is */
     RECIPE_TEST,
     RECIPE_NEG,
-    RECIPE_INC, /* immediate: FLAGS_CARRY_* */
+    RECIPE_INC, /* the same */
     RECIPE_DEC,
     RECIPE_ADD_TO,   /* src: what dst was before */
     RECIPE_SUB_FROM, /* the same */
@@ -51,7 +51,8 @@ typedef struct FlagsRecipe {
 } FlagsRecipe;
 #define FLAGS_RECIPE_ASIDE 16
 #define FLAGS_RECIPE_IMM 0xff /* src: the immediate */
-enum { FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED };
+/* CF, of which the operation says nothing. */
+enum { FLAGS_CARRY_UNKNOWN, FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED };
 #define FLAGS_SAVED_CARRY_BIT 8 /* of saved_flags: bit 0 of AH */
 
 /* A direct jump out of a block: `jmp rel32` at `place`, at first to its own stub. */

@@ -14,7 +14,7 @@ import sys
 
 SECONDS = 120
 NO_SUCH_BUILD = 2
-IN_TRACES = (101, 102, 103, 104, 105, 106, 111, 116, 117)
+IN_TRACES = (101, 102, 103, 104, 105, 106, 111, 116, 117, 120)
 IN_CASES = (114, 115, 118, 119)  # too rare to be drawn: they are among those written down
 CASES = pathlib.Path(__file__).with_name("fuzz-insn-cases.txt")
 

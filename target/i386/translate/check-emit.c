@@ -282,6 +282,6 @@ bool check_emit_immediate(Translator *t)
     emit_load_field(t, HOST_T2, insn->immediate_offset);
     emit_rr(t->e, bits, operation << 3 | 3, dst, HOST_T2);
     flags_after(t);
-    t->recipe.kind = RECIPE_NONE;
+    t->recipe = (FlagsRecipe){.kind = RECIPE_NONE};
     return true;
 }

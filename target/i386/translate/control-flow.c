@@ -206,7 +206,7 @@ static void emit_loop(Translator *t, uint64_t target)
     if (opcode <= 0xe1 || t->flags == FLAGS_RECIPE) { /* whose operand RCX may be */
         flags_restore(t);
     }
-    t->recipe.kind = RECIPE_NONE;
+    t->recipe = (FlagsRecipe){.kind = RECIPE_NONE};
     if (MUTANT(33, t->insn->address_bits == 32, false)) {
         emit_u8(e, 0x67);
     }
@@ -406,16 +406,20 @@ void control_loop_label(Translator *t)
     t->t2_gpr = INSN_NO_REG;
     t->loop_label = t->e->p;
     t->loop_flags = (uint8_t)t->flags;
+    if (t->flags != FLAGS_RECIPE) {
+        recipe_forget_carry(t); /* where CF is may differ from round to round */
+    }
     t->loop_recipe = t->recipe;
 }
 
 /* Back to the second round, whose code counts on what is known of flags there. */
 static void close_loop(Translator *t)
 {
-    bool same_recipe = !memcmp(&t->recipe, &t->loop_recipe, sizeof(t->recipe));
+    bool is_same = !memcmp(&t->recipe, &t->loop_recipe, sizeof(t->recipe));
+    bool needs_none = t->flags != FLAGS_RECIPE && t->loop_recipe.kind == RECIPE_NONE;
 
     t->ended = true;
-    if (t->flags == t->loop_flags && (same_recipe || t->flags == FLAGS_SAVED)) {
+    if (t->flags == t->loop_flags && (is_same || needs_none || t->flags == FLAGS_SAVED)) {
         emit_patch(emit_jmp(t->e), t->loop_label);
     } else {
         control_goto(t, t->block->rip);

@@ -30,6 +30,9 @@ bool flags_rewritten(const Insn *insn);
 
 /* -- Making them again: recipe-emit.c ---------------------------------------------------------- */
 
+/* When t->insn, which has nothing to do with flags, is about to be emitted: puts aside what it
+ * overwrites and somebody may need. Flags and scratch registers stay. */
+void recipe_before_insn(Translator *t);
 /* Right before t->insn runs: puts aside what it overwrites, if its flags can be made again by that
  * only. Flags and scratch registers stay. */
 void recipe_prepare(Translator *t);
@@ -37,6 +40,8 @@ void recipe_prepare(Translator *t);
 FlagsRecipe recipe_of(const Translator *t);
 /* After an instruction that leaves flags alone. */
 void recipe_after_insn(Translator *t);
+/* What is known of the flags no longer depends on where CF was before. */
+void recipe_forget_carry(Translator *t);
 /* From t->insn on: can the flags be made again whenever somebody may ask? Puts operands aside that
  * do not stay. Flags and scratch registers stay. */
 bool recipe_hold(Translator *t);

@@ -55,25 +55,31 @@ static bool is_pinned(const InsnOperand *operand)
            host_of(operand->reg) != INSN_NO_REG;
 }
 
-/* Before INC or DEC: where CF is. */
+/* Where CF is as long as flags that `recipe` makes are in the host's. */
+static int32_t carry_of(const FlagsRecipe *recipe)
+{
+    switch (recipe->kind) {
+    case RECIPE_LOGIC:
+    case RECIPE_TEST:
+        return MUTANT(120, FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED);
+    case RECIPE_NONE:
+    case RECIPE_INC:
+    case RECIPE_DEC:
+        return recipe->immediate;
+    default:
+        return FLAGS_CARRY_UNKNOWN;
+    }
+}
+
+/* INC or DEC. */
 static FlagsRecipe with_carry(const Translator *t, FlagsRecipe recipe)
 {
     if (t->flags == FLAGS_SAVED || t->flags == FLAGS_BOTH) {
         recipe.immediate = MUTANT(113, FLAGS_CARRY_SAVED, FLAGS_CARRY_CLEAR);
-        return recipe;
+    } else {
+        recipe.immediate = t->flags == FLAGS_HOST ? carry_of(&t->recipe) : FLAGS_CARRY_UNKNOWN;
     }
-    switch (t->flags == FLAGS_HOST ? t->recipe.kind : RECIPE_NONE) {
-    case RECIPE_LOGIC:
-    case RECIPE_TEST:
-        recipe.immediate = FLAGS_CARRY_CLEAR;
-        return recipe;
-    case RECIPE_INC:
-    case RECIPE_DEC:
-        recipe.immediate = t->recipe.immediate;
-        return recipe;
-    default:
-        return none;
-    }
+    return recipe.immediate == FLAGS_CARRY_UNKNOWN ? none : recipe;
 }
 
 /* What an ADD, a SUB or a shift by a constant has overwritten is aside. */
@@ -125,6 +131,10 @@ static FlagsRecipe find_recipe(const Translator *t, bool is_aside)
     }
     if (src->kind == OPERAND_IMM) {
         recipe.immediate = recipe.bits == 8 ? (int8_t)insn->immediate : (int32_t)insn->immediate;
+        return recipe;
+    }
+    if (is_pinned(src) && src->reg == dst->reg && recipe.kind == RECIPE_TEST && recipe.bits > 8) {
+        recipe.kind = RECIPE_LOGIC;
         return recipe;
     }
     if (is_pinned(src) && (src->reg != dst->reg || compares)) {
@@ -204,7 +214,18 @@ static bool lasts(const Translator *t, unsigned at, const FlagsRecipe *recipe)
 void recipe_after_insn(Translator *t)
 {
     if (t->recipe.kind != RECIPE_NONE && overwrites(t->insn, &t->recipe)) {
-        t->recipe.kind = RECIPE_NONE;
+        t->recipe = (FlagsRecipe){.kind = RECIPE_NONE, .immediate = carry_of(&t->recipe)};
+    }
+}
+
+void recipe_forget_carry(Translator *t)
+{
+    switch (t->recipe.kind) {
+    case RECIPE_NONE:
+    case RECIPE_INC:
+    case RECIPE_DEC:
+        t->recipe = none;
+        break;
     }
 }
 
@@ -238,16 +259,11 @@ void recipe_prepare(Translator *t)
     }
 }
 
-bool recipe_hold(Translator *t)
+/* Operands of t->recipe that do not last go aside; false: that would not help. */
+static bool put_aside(Translator *t)
 {
     FlagsRecipe recipe = t->recipe;
 
-    if (recipe.kind == RECIPE_NONE) {
-        return false;
-    }
-    if (lasts(t, t->at, &recipe)) {
-        return true;
-    }
     if (!tcg_options.opt_aside || !t->block->is_trace) {
         return false;
     }
@@ -268,6 +284,20 @@ bool recipe_hold(Translator *t)
     }
     t->recipe = recipe;
     return true;
+}
+
+void recipe_before_insn(Translator *t)
+{
+    if (t->flags == FLAGS_HOST && t->recipe.kind != RECIPE_NONE && !flags_touched(t->insn) &&
+        overwrites(t->insn, &t->recipe) && !trace_flags_are_dead(t, t->at) &&
+        !lasts(t, t->at, &t->recipe)) {
+        put_aside(t);
+    }
+}
+
+bool recipe_hold(Translator *t)
+{
+    return t->recipe.kind != RECIPE_NONE && (lasts(t, t->at, &t->recipe) || put_aside(t));
 }
 
 /* -- Making the flags again -------------------------------------------------------------------- */

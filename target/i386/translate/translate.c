@@ -278,6 +278,7 @@ static void emit_insn(Translator *t)
     if (insn->row->carry != CARRY_NATIVE && insn->row->carry != CARRY_LEA) {
         t->t2_gpr = INSN_NO_REG; /* most of what follows uses it */
     }
+    recipe_before_insn(t);
     switch (insn->row->carry) {
     case CARRY_NATIVE:
         emit_native(t);
@@ -366,7 +367,7 @@ static void translator_init(Translator *t, X86Cpu *cpu, Block *block, Emitter *e
     t->flags = FLAGS_SAVED;
     t->start = e->p;
     t->mark_count = t->cold_count = 0;
-    t->recipe.kind = RECIPE_NONE;
+    t->recipe = (FlagsRecipe){.kind = RECIPE_NONE};
     t->t2_gpr = INSN_NO_REG;
     t->ended = t->stops_short = false;
     t->goes_careful = false;
