@@ -404,6 +404,7 @@ void recipe_emit(Translator *t)
         emit_op_src(e, recipe, OP_TEST, use_dst(e, recipe));
         break;
     case RECIPE_ADD:
+    case RECIPE_ADD_TO: /* either operand is added to the other again */
         load_dst(e, recipe);
         emit_op_src(e, recipe, OP_SUB, HOST_T2);
         emit_op_src(e, recipe, OP_ADD, HOST_T2);
@@ -421,11 +422,6 @@ void recipe_emit(Translator *t)
     case RECIPE_INC:
     case RECIPE_DEC:
         emit_step(e, recipe);
-        break;
-    case RECIPE_ADD_TO: /* what was added, to that again */
-        load_dst(e, recipe);
-        emit_op_src(e, recipe, OP_SUB, HOST_T2);
-        emit_op_src(e, recipe, OP_ADD, HOST_T2);
         break;
     case RECIPE_SUB_FROM: /* T2 = what was subtracted */
         emit_load_gs(e, 64, HOST_T2, TCG_OFFSET(aside) + 8);

@@ -335,8 +335,7 @@ void trace_emit_entries(Translator *t)
     t->flags = FLAGS_HOST;
 }
 
-/* -- How long flags matter -----------------------------------------------------------------------
- */
+/* -- How long flags matter --------------------------------------------------------------------- */
 
 /* The silicon may refuse what is in its operands, or where they are, though nothing gates it. */
 static bool may_fault_natively(const Insn *insn)
