@@ -27,7 +27,7 @@ static struct {
     bool done;
     MachineCond done_cond;
     volatile int interrupted;
-} guest = {.model = "max", .tcg = ""};
+} guest = {.tcg = ""};
 
 void guest_choose_model(const char *name)
 {
@@ -327,13 +327,15 @@ bool guest_main(unsigned cpus, unsigned cache_mib, uint64_t shuffle, void (*fn)(
                 void *opaque, Error **err)
 {
     g_autofree char *accel = g_strdup_printf("tcg,tb-size=%u,%s", cache_mib, guest.tcg);
+    const char *of_host = __builtin_cpu_is("intel") ? "max,vendor=GenuineIntel" : "max";
     bool ok;
 
     guest.fn = fn;
     guest.opaque = opaque;
     tcg_options.check = 0; /* else, written before each case, code would never become a trace */
     machine_lock();
-    ok = accel_select(&accel, 1, err) && cpu_model_select(guest.model, err) &&
+    ok = accel_select(&accel, 1, err) &&
+         cpu_model_select(guest.model ? guest.model : of_host, err) &&
          guest_paging_init(shuffle, err) && make_cpus(cpus, err);
     if (ok) {
         vcpu_post(&guest.cpu->vcpu, run_on_cpu, NULL);

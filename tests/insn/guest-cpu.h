@@ -10,7 +10,7 @@
 
 typedef struct Error Error;
 
-/* The CPU model of the guest to come; "max" when this was not called. */
+/* The CPU model of the guest to come; when this was not called, "max" as of the host's maker. */
 void guest_choose_model(const char *name);
 
 /* More options of -accel tcg for the guest to come: "opt-chain=off,..."; "" at first. */
