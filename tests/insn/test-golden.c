@@ -174,7 +174,7 @@ static const char *const samples_avx512[] = {
     "62f174485803",   "62f174585803",   "6261744a584302", "62017c385ac8",
     "62f17e4b6f4301", "62f17e4b7f03",   "62d17ecb6f45ff", "62f27d4b6303",
     "62f27e4b3103",   "62f27d499004bb", "62f27d49a004bb", "c5f8900b",
-    "c4e1fb92cb",     "c461fb93e9",     "62f25f486803",   "c4e27d2c03",
+    "c4e1fb92cb",     "c461fb93e9",     "c4e27d2c03",
 };
 
 /* Traces of user code, several instructions each. */
