@@ -4,6 +4,7 @@
 #include "target/i386/cpu-model.h"
 #include "target/i386/helpers/apic-access.h"
 #include "target/i386/helpers/exceptions.h"
+#include "target/i386/helpers/fpu-state.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
@@ -668,17 +669,11 @@ InsnResult helper_xsetbv(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
-/* XCR1 reads as XINUSE: the components that are not in their initial state. */
-static uint64_t components_in_use(X86Cpu *cpu)
+/* XCR1 reads as XINUSE. */
+static uint64_t read_xcr1(X86Cpu *cpu)
 {
-    uint64_t in_use;
-
     fpu_park(cpu);
-    in_use = *(const uint64_t *)(cpu->fpu + XSAVE_LEGACY_SIZE);
-    if (cpu->pkru) {
-        in_use |= XCR0_PKRU;
-    }
-    return in_use & cpu->xcr0;
+    return fpu_components_in_use(cpu) & cpu->xcr0;
 }
 
 InsnResult helper_xgetbv(X86Cpu *cpu, const Insn *insn)
@@ -694,7 +689,7 @@ InsnResult helper_xgetbv(X86Cpu *cpu, const Insn *insn)
         fault_gp(cpu, 0);
         return INSN_FAULT;
     }
-    value = index ? components_in_use(cpu) : cpu->xcr0;
+    value = index ? read_xcr1(cpu) : cpu->xcr0;
     cpu->gpr[R_RAX] = (uint32_t)value;
     cpu->gpr[R_RDX] = value >> 32;
     return INSN_NEXT;

@@ -236,8 +236,7 @@ static bool x87_is_initial(const X86Cpu *cpu)
            cpu->guest_fop == 0 && is_zero(cpu->fpu + FX_ST0, 8 * 16);
 }
 
-/* XINUSE: components that are not in their initial state. */
-static uint64_t components_in_use(const X86Cpu *cpu)
+uint64_t fpu_components_in_use(const X86Cpu *cpu)
 {
     uint64_t in_use = 0;
 
@@ -329,7 +328,7 @@ static bool save_area(Area *area, bool skips_initial)
     uint64_t in_use, written, header[2] = {0, area->layout | XCOMP_COMPACTED};
 
     fpu_copy(cpu);
-    in_use = components_in_use(cpu) & area->components;
+    in_use = fpu_components_in_use(cpu) & area->components;
     if (area->compacted && fpu_get32(cpu, FX_MXCSR) != MXCSR_INITIAL) {
         in_use |= area->components & XCR0_SSE;
     }

@@ -30,6 +30,9 @@ void fpu_copy(X86Cpu *cpu);
  * their registers are replaced. Then these components are loaded, if it is not parked. */
 void fpu_begin_load(X86Cpu *cpu, bool has_all_registers);
 void fpu_load(X86Cpu *cpu, uint64_t loaded);
+/* XINUSE of the parked or copied state, by what the registers hold: processors differ in how long a
+ * component that was in use counts as that. Intel SDM vol. 1, 13.6. */
+uint64_t fpu_components_in_use(const X86Cpu *cpu);
 
 #define FCW_INITIAL 0x37f
 #define FSW_ERROR_SUMMARY 0x80u
