@@ -9,6 +9,7 @@
 #include "accel/tcg/options.h"
 
 #include "accel/tcg/tcg-internal.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
@@ -249,8 +250,15 @@ static bool somebody_waits(const X86Cpu *cpu)
            __atomic_load_n(&cpu->vcpu.exit_request, __ATOMIC_RELAXED) || exclusive_is_wanted();
 }
 
-/* Runs a REP to its end unless something waits: the instruction is not fetched anew in between,
- * even when it overwrites itself, as on the silicon. */
+/* One that overwrites itself is fetched anew behind each iteration with Intel, never with AMD
+ * (silicon). */
+static bool is_fetched_anew(const X86Cpu *cpu, const Insn *insn)
+{
+    return !cpu->model->is_amd && insn->row->carry == CARRY_STRING &&
+           string_overwrites_itself(cpu, insn);
+}
+
+/* Runs a REP to its end unless something waits. */
 static InsnResult run_repeats(X86Cpu *cpu, const Insn *insn)
 {
     bool is_stepped = cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS);
@@ -258,7 +266,8 @@ static InsnResult run_repeats(X86Cpu *cpu, const Insn *insn)
 
     do {
         result = exact_run(cpu, insn);
-    } while (result == INSN_REPEAT && !is_stepped && !somebody_waits(cpu));
+    } while (result == INSN_REPEAT && !is_stepped && !somebody_waits(cpu) &&
+             !is_fetched_anew(cpu, insn));
     return result;
 }
 

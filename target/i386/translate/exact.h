@@ -27,6 +27,8 @@ InsnResult exact_stack(X86Cpu *cpu, const Insn *insn);
 
 /* MOVS STOS LODS SCAS CMPS, with or without REP, a page at a time (string-ops.c). */
 InsnResult exact_string(X86Cpu *cpu, const Insn *insn);
+/* Does what is left of the REP write to the bytes of its own instruction? */
+bool string_overwrites_itself(const X86Cpu *cpu, const Insn *insn);
 
 /* Records the guest's exception for a host fault of a native instruction: trap number, address. */
 void exact_native_fault(X86Cpu *cpu, unsigned trap, uint64_t address);

@@ -6,6 +6,7 @@
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/translate/exact.h"
 
@@ -23,6 +24,7 @@ typedef struct String {
     unsigned reg_size;         /* bytes of the index registers */
     bool is_repeated, stop_on; /* stop_on: ZF value that ends a REPE/REPNE */
     bool compares;
+    uint64_t flags; /* of the last comparison */
 } String;
 
 static uint64_t index_register(const X86Cpu *cpu, const String *s, unsigned reg)
@@ -68,7 +70,23 @@ static String string_of(const Insn *insn)
     return s;
 }
 
-static void set_compare_flags(X86Cpu *cpu, uint64_t left, uint64_t right, unsigned size)
+static void set_arithmetic_flags(X86Cpu *cpu, uint64_t flags)
+{
+    cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
+}
+
+/* With Intel a REP that faults, or traps between two iterations, has the flags it began with: they
+ * are written when it is done (SDM vol. 2, REP; the silicon with TF, too). AMD writes them each
+ * time. */
+static void note_flags(X86Cpu *cpu, String *s, uint64_t flags)
+{
+    s->flags = flags;
+    if (cpu->model->is_amd) {
+        set_arithmetic_flags(cpu, flags);
+    }
+}
+
+static uint64_t compare(uint64_t left, uint64_t right, unsigned size)
 {
     uint64_t flags;
 
@@ -86,7 +104,7 @@ static void set_compare_flags(X86Cpu *cpu, uint64_t left, uint64_t right, unsign
         __asm__("cmpq %2, %1; pushfq; popq %0" : "=r"(flags) : "r"(left), "r"(right) : "cc");
         break;
     }
-    cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
+    return flags;
 }
 
 /* -- One element ------------------------------------------------------------------------------- */
@@ -120,22 +138,33 @@ static bool store_destination(X86Cpu *cpu, const String *s, uint64_t value)
            access_write(cpu, linear, &value, s->size, ACCESS_WRITE);
 }
 
-static bool one_element(X86Cpu *cpu, const String *s)
+/* Which side of CMPS faults first is the maker's: ES:rDI with Intel, DS:rSI with AMD (silicon). */
+static bool load_both(X86Cpu *cpu, const String *s, uint64_t *ret_source, uint64_t *ret_destination)
 {
-    uint64_t source = cpu->gpr[R_RAX], destination;
+    if (cpu->model->is_amd) {
+        return load_source(cpu, s, ret_source) && load_destination(cpu, s, ret_destination);
+    }
+    return load_destination(cpu, s, ret_destination) && load_source(cpu, s, ret_source);
+}
 
-    if ((s->op == STRING_MOVS || s->op == STRING_LODS || s->op == STRING_CMPS) &&
-        !load_source(cpu, s, &source)) {
+static bool one_element(X86Cpu *cpu, String *s)
+{
+    uint64_t source = cpu->gpr[R_RAX], destination = 0;
+
+    if ((s->op == STRING_MOVS || s->op == STRING_LODS) && !load_source(cpu, s, &source)) {
         return false;
     }
     if ((s->op == STRING_MOVS || s->op == STRING_STOS) && !store_destination(cpu, s, source)) {
         return false;
     }
+    if (s->op == STRING_CMPS && !load_both(cpu, s, &source, &destination)) {
+        return false;
+    }
+    if (s->op == STRING_SCAS && !load_destination(cpu, s, &destination)) {
+        return false;
+    }
     if (s->compares) {
-        if (!load_destination(cpu, s, &destination)) {
-            return false;
-        }
-        set_compare_flags(cpu, source, destination, s->size);
+        note_flags(cpu, s, compare(source, destination, s->size));
     }
     if (s->op == STRING_LODS) {
         gpr_write(cpu, R_RAX, source, s->size);
@@ -220,7 +249,7 @@ static void *run_side(X86Cpu *cpu, const String *s, unsigned segment, uint64_t o
 }
 
 /* Does as many elements as one page allows; false: none, go element by element. */
-static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
+static bool run_in_page(X86Cpu *cpu, String *s, uint64_t *count)
 {
     uint64_t elements = *count, left, flags, rsi = index_register(cpu, s, R_RSI);
     uint64_t rdi = index_register(cpu, s, R_RDI), reach = UINT64_MAX;
@@ -251,7 +280,7 @@ static bool run_in_page(X86Cpu *cpu, const String *s, uint64_t *count)
     left = elements;
     host(s->size, &di, &si, &left, cpu->gpr[R_RAX], &flags);
     if (s->compares) {
-        cpu->eflags = (cpu->eflags & ~(uint64_t)EFLAGS_ARITHMETIC) | (flags & EFLAGS_ARITHMETIC);
+        note_flags(cpu, s, flags);
     }
     if (si) {
         advance(cpu, s, R_RSI, elements - left);
@@ -304,9 +333,44 @@ static bool run_over_code(X86Cpu *cpu, const String *s, uint64_t *count)
     return true;
 }
 
-static bool is_ended(const X86Cpu *cpu, const String *s)
+static bool is_ended(const String *s)
 {
-    return MUTANT(65, s->compares, false) && s->stop_on == !!(cpu->eflags & EFLAGS_ZF);
+    return MUTANT(65, s->compares, false) && s->stop_on == !!(s->flags & EFLAGS_ZF);
+}
+
+static InsnResult end_string(X86Cpu *cpu, const String *s)
+{
+    if (s->compares) {
+        set_arithmetic_flags(cpu, s->flags);
+    }
+    return INSN_NEXT;
+}
+
+/* REP with 32-bit addresses in 64-bit code: Intel's silicon clears the upper halves of RCX, and of
+ * the pointers of MOVS and STOS, before anything else, also when it then does nothing or faults. */
+static void clear_upper_halves(X86Cpu *cpu, const String *s)
+{
+    gpr_write(cpu, R_RCX, cpu->gpr[R_RCX], 4);
+    if (s->op == STRING_MOVS) {
+        gpr_write(cpu, R_RSI, cpu->gpr[R_RSI], 4);
+    }
+    if (s->op == STRING_MOVS || s->op == STRING_STOS) {
+        gpr_write(cpu, R_RDI, cpu->gpr[R_RDI], 4);
+    }
+}
+
+bool string_overwrites_itself(const X86Cpu *cpu, const Insn *insn)
+{
+    String s = string_of(insn);
+    uint64_t base = cpu->mode & CPU_MODE_CS_L ? 0 : cpu->seg[SEG_ES].base;
+    uint64_t code = cpu_code_linear(cpu, cpu->rip), size = index_register(cpu, &s, R_RCX) * s.size;
+    uint64_t first = base + index_register(cpu, &s, R_RDI);
+
+    if (cpu->eflags & EFLAGS_DF) {
+        first += s.size - size;
+    }
+    return (s.op == STRING_MOVS || s.op == STRING_STOS) &&
+           code + insn->length - first - 1 < size + insn->length - 1;
 }
 
 InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
@@ -316,27 +380,31 @@ InsnResult exact_string(X86Cpu *cpu, const Insn *insn)
     uint64_t count;
 
     if (!s.is_repeated) {
-        return one_element(cpu, &s) ? INSN_NEXT : INSN_FAULT;
+        return one_element(cpu, &s) ? end_string(cpu, &s) : INSN_FAULT;
+    }
+    if (s.reg_size == 4 && cpu->mode & CPU_MODE_CS_L && !cpu->model->is_amd) {
+        clear_upper_halves(cpu, &s);
     }
     count = index_register(cpu, &s, R_RCX);
     if (!count) {
         return INSN_NEXT;
     }
-    if (cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS)) { /* traps come between iterations */
+    if (cpu->mode & (CPU_MODE_TF | CPU_MODE_BREAKPOINTS) || /* traps come between iterations */
+        (!cpu->model->is_amd && string_overwrites_itself(cpu, insn))) {
         limit = 1;
     } else if (!(cpu->mode & CPU_MODE_AC) &&
                (run_in_page(cpu, &s, &count) || run_over_code(cpu, &s, &count))) {
         gpr_write(cpu, R_RCX, count, s.reg_size);
-        return !count || is_ended(cpu, &s) ? INSN_NEXT : INSN_REPEAT;
+        return !count || is_ended(&s) ? end_string(cpu, &s) : INSN_REPEAT;
     }
     for (unsigned i = 0; i < limit && count; i++) {
         if (!one_element(cpu, &s)) {
             return INSN_FAULT;
         }
         gpr_write(cpu, R_RCX, --count, s.reg_size);
-        if (is_ended(cpu, &s)) {
-            return INSN_NEXT;
+        if (is_ended(&s)) {
+            return end_string(cpu, &s);
         }
     }
-    return count ? INSN_REPEAT : INSN_NEXT;
+    return count ? INSN_REPEAT : end_string(cpu, &s);
 }
