@@ -201,15 +201,22 @@ void cpu_model_foreach(void (*fn)(const char *name, const ModelChoice *choice, c
 
 /* -- Loading ----------------------------------------------------------------------------------- */
 
-static void read_host_identity(CpuModel *model)
+static void read_host_vendor(CpuModel *model)
 {
-    uint32_t regs[4], name[12];
-    unsigned family;
+    uint32_t regs[4];
 
     __cpuid(0, regs[0], regs[1], regs[2], regs[3]);
     memcpy(model->vendor, &regs[1], 4);
     memcpy(model->vendor + 4, &regs[3], 4);
     memcpy(model->vendor + 8, &regs[2], 4);
+}
+
+static void read_host_identity(CpuModel *model)
+{
+    uint32_t regs[4], name[12];
+    unsigned family;
+
+    read_host_vendor(model);
     __cpuid(1, regs[0], regs[1], regs[2], regs[3]);
     family = regs[0] >> 8 & 15;
     model->family = family == 15 ? family + (regs[0] >> 20 & 255) : family;
@@ -274,6 +281,21 @@ static unsigned default_phys_bits(const CpuModel *model)
     return cpu_model_has(model, FEATURE_PSE36) ? 36 : 32;
 }
 
+/* A provider runs the host's processor itself: its maker is every model's, because SYSCALL and
+ * SYSENTER of compatibility mode go by that, and what offers all of it is it. */
+static void load_identity(CpuModel *model, const ModelRow *row)
+{
+    if (row->is_host || (cpu_provider && !row->features)) {
+        read_host_identity(model);
+        return;
+    }
+    g_strlcpy(model->vendor, row->vendor, sizeof(model->vendor));
+    g_strlcpy(model->model_id, row->model_id, sizeof(model->model_id));
+    if (cpu_provider && *row->vendor) {
+        read_host_vendor(model);
+    }
+}
+
 void cpu_model_load(CpuModel *model, const ModelChoice *choice,
                     const uint32_t available[FEATURE_WORD_COUNT])
 {
@@ -286,12 +308,7 @@ void cpu_model_load(CpuModel *model, const ModelChoice *choice,
                         .level = row->level,
                         .xlevel = row->xlevel,
                         .caches = row->caches};
-    if (row->is_host) {
-        read_host_identity(model);
-    } else {
-        g_strlcpy(model->vendor, row->vendor, sizeof(model->vendor));
-        g_strlcpy(model->model_id, row->model_id, sizeof(model->model_id));
-    }
+    load_identity(model, row);
     if (row->features) {
         set_by_names(model->features, row->features, true);
         set_by_names(model->features, "hypervisor", row->is_own ? *row->features != 0 : true);

@@ -249,6 +249,7 @@ static void test_huge_pages(void)
 
 static unsigned tables;
 static char *too_much; /* what a table had that this KVM does not offer */
+static char maker[13]; /* in leaf 0 */
 
 typedef struct FeatureLeaf {
     uint32_t leaf, subleaf;
@@ -299,10 +300,18 @@ static void compare_leaf(const struct kvm_cpuid2 *table, const FeatureLeaf *row)
     }
 }
 
+static void take_maker(const struct kvm_cpuid_entry2 *leaf)
+{
+    memcpy(maker, &leaf->ebx, 4);
+    memcpy(maker + 4, &leaf->edx, 4);
+    memcpy(maker + 8, &leaf->ecx, 4);
+}
+
 static bool note_cpuid(int fd, unsigned long request, void *argument, int *ret_result)
 {
     if (request == KVM_SET_CPUID2) {
         tables++;
+        take_maker(find_leaf(argument, 0, 0));
         for (size_t i = 0; i < G_N_ELEMENTS(feature_leaves); i++) {
             compare_leaf(argument, &feature_leaves[i]);
         }
@@ -310,7 +319,12 @@ static bool note_cpuid(int fd, unsigned long request, void *argument, int *ret_r
     return false;
 }
 
-/* No model has what this KVM does not offer. */
+static const char *host_maker(void)
+{
+    return __builtin_cpu_is("intel") ? "GenuineIntel" : "AuthenticAMD";
+}
+
+/* No model has what this KVM does not offer, and all have the host's maker. */
 static void test_models(void)
 {
     static const char *const models[] = {"qemu64",      "host",           "max",       "kvm64",
@@ -327,9 +341,14 @@ static void test_models(void)
         ioctl_spy_set(note_cpuid);
         begin_model("kvm,kernel-irqchip=on", quiet);
         g_assert_cmpstr(too_much, ==, NULL);
+        g_assert_cmpstr(maker, ==, strcmp(models[i], "base") ? host_maker() : "");
         finish();
     }
     g_assert_cmpuint(tables, ==, G_N_ELEMENTS(models) * CPUS);
+    ioctl_spy_set(note_cpuid);
+    begin_model("kvm,kernel-irqchip=on", "EPYC,vendor=HygonGenuine,check=off");
+    g_assert_cmpstr(maker, ==, "HygonGenuine");
+    finish();
 }
 
 #define PV_CLOCKS (1u << 0 | 1u << 3)
