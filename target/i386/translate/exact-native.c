@@ -375,6 +375,11 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
     if (is_bit_string) {
         address = bit_string_address(cpu, insn, address, &index);
     }
+    if (access == ACCESS_WRITE && exact_computes_first(cpu, insn)) {
+        result = exact_compute_and_store(cpu, insn, address);
+        note_x87_pointers(cpu, insn, result, address);
+        return result;
+    }
     if (operand->size == EXTENDED_SIZE && /* the mantissa comes first */
         (!access_linear(cpu, insn->segment, address, 8, access, &linear) ||
          !access_probe(cpu, linear, 8, access))) {

@@ -14,6 +14,10 @@ bool exact_gate_open(X86Cpu *cpu, unsigned gate);
 /* Computational instructions on the silicon, memory operands bounced (exact-native.c). */
 InsnResult exact_native(X86Cpu *cpu, const Insn *insn);
 
+/* ... those whose result counts before their operand does, at an effective address (exact-store.c). */
+bool exact_computes_first(const X86Cpu *cpu, const Insn *insn);
+InsnResult exact_compute_and_store(X86Cpu *cpu, const Insn *insn, uint64_t address);
+
 /* ... those whose memory operand is under a mask (exact-masked.c). */
 InsnResult exact_masked(X86Cpu *cpu, const Insn *insn);
 /* Runs one with its memory operand at `memory`; INSN_FAULT: cpu->fault is set, but for a host page
