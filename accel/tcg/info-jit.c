@@ -21,6 +21,7 @@ static const Row rows[] = {
     ROW("TLB flushes, all", tlb_flushes[TLB_FLUSH_ALL]),
     ROW("TLB flushes, map changed", map_changes),
     ROW("TLB flushes, not global", tlb_flushes[TLB_FLUSH_NON_GLOBAL]),
+    ROW("TLB flushes, only proved", proved),
     ROW("TLB flushes, page", tlb_flushes[TLB_FLUSH_PAGE]),
     ROW("TLB flushes, large page", tlb_flushes[TLB_FLUSH_LARGE_PAGE]),
     ROW("TLB flushes, context reused", tlb_flushes[TLB_FLUSH_REPLACED]),

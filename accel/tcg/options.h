@@ -18,8 +18,9 @@ typedef struct TcgOptions {
      * Set before the first block is made. */
     bool opt_aside, opt_beside, opt_carry, opt_chain, opt_contexts, opt_crossing, opt_direct,
         opt_flags, opt_forms, opt_global, opt_homes, opt_jump_cache, opt_keep, opt_lock, opt_moves,
-        opt_pause, opt_ranges, opt_recipes, opt_return, opt_rings, opt_scratch, opt_slots,
-        opt_straddle, opt_strings, opt_system, opt_unroll, opt_windows, opt_xadd, opt_xsave;
+        opt_pause, opt_proofs, opt_ranges, opt_recipes, opt_return, opt_rings, opt_scratch,
+        opt_slots, opt_straddle, opt_strings, opt_system, opt_unroll, opt_windows, opt_xadd,
+        opt_xsave;
 } TcgOptions;
 
 enum { TCG_THREAD_SINGLE, TCG_THREAD_MULTI };

@@ -76,13 +76,6 @@ static void table_flush(TlbTable *table, bool keep_global)
 {
     unsigned kept = 0;
 
-    if (table->overflowed) {
-        table->filled_count = TLB_ENTRIES;
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            table->filled[i] = (uint16_t)i;
-        }
-        table->overflowed = false;
-    }
     for (unsigned n = 0; n < table->filled_count; n++) {
         unsigned i = table->filled[n];
         if (keep_global && table->flags[i] & TLB_FLAG_GLOBAL) {
@@ -93,12 +86,43 @@ static void table_flush(TlbTable *table, bool keep_global)
         }
     }
     table->filled_count = kept;
+    proof_forget(&table->proof);
+}
+
+static bool entry_is_empty(const TlbEntry *entry, unsigned i)
+{
+    uint64_t invalid = tlb_invalid_tag(i);
+
+    return entry->tag_read == invalid && entry->tag_write == invalid && entry->tag_exec == invalid;
+}
+
+/* Drops what page tables do not say any more. True: the right to execute a page was among it. */
+static bool table_prove(TlbTable *table)
+{
+    unsigned kept = 0;
+    bool lost_code = false;
+
+    for (unsigned n = 0; n < table->filled_count; n++) {
+        unsigned i = table->filled[n];
+        if (table->flags[i] & TLB_FLAG_GLOBAL ||
+            (!entry_is_empty(&table->entries[i], i) && proof_holds_for(&table->proof, i))) {
+            table->filled[kept++] = (uint16_t)i;
+            continue;
+        }
+        lost_code |= table->entries[i].tag_exec != tlb_invalid_tag(i);
+        entry_invalidate(table, i);
+        table->flags[i] = 0;
+    }
+    table->filled_count = kept;
+    return lost_code;
 }
 
 /* -- Contexts and jump keys -------------------------------------------------------------------- */
 
 /* Tells the global epoch from a context's number and epoch. */
 #define GLOBAL_EPOCH (UINT64_C(1) << 63)
+/* Of a context's key: the PCID, or the number of the address space. */
+#define CONTEXT_PCID UINT64_C(0xfff)
 /* Bounds of global_lead, so that it follows a change soon. */
 #define GREATEST_LEAD 64
 
@@ -133,6 +157,27 @@ static void context_flush(TcgCpu *own, TlbContext *context, bool keep_global)
         }
     }
     new_epoch(own, context);
+}
+
+/* The jump cache may know code of pages that have left the table, and were not proved. */
+static void context_prove(TcgCpu *own, TlbContext *context)
+{
+    bool lost_code = table_prove(context->table);
+
+    for (unsigned i = 0; i < 16; i++) {
+        lost_code |= context->lost_exec[i] != 0;
+    }
+    if (lost_code) {
+        new_epoch(own, context);
+    }
+}
+
+/* What the target says, and which address space it is where that does not tell. */
+static uint64_t context_key(const X86Cpu *cpu)
+{
+    uint64_t key = target_context_key(cpu);
+
+    return cpu->cr4 & CR4_PCIDE ? key : key | cpu->tcg.own->space;
 }
 
 static unsigned context_select(TcgCpu *own, uint64_t key)
@@ -221,12 +266,13 @@ static void new_global_epoch(TcgCpu *own)
 void tcg_context_changed(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
-    uint64_t key = target_context_key(cpu);
     TlbContext *context;
+    uint64_t key;
 
     if (!own) {
         return; /* another accelerator runs this CPU */
     }
+    key = context_key(cpu);
     if (!own->contexts[own->current].valid || own->contexts[own->current].key != key) {
         unsigned previous = own->current;
         own->current = context_select(own, key);
@@ -265,20 +311,29 @@ void tcg_flush_tlb(X86Cpu *cpu)
 void tcg_flush_tlb_non_global(X86Cpu *cpu)
 {
     TcgCpu *own = cpu->tcg.own;
-    uint64_t pcid = target_context_key(cpu) & 0xfff;
+    uint64_t pcid;
 
     if (!own) {
         return;
     }
-    COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_NON_GLOBAL]);
+    own->space = spaces_are_kept(cpu) ? space_find(cpu, own->spaces, ++own->turn) : 0;
+    pcid = context_key(cpu) & CONTEXT_PCID;
     TLB_LOG(cpu, "mmu: CPU %u flushes what is not global, PCID %" PRIu64 ", CR3 0x%" PRIx64 "\n",
             cpu->vcpu.index, pcid, cpu->cr3);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         TlbContext *context = &own->contexts[i];
-        if (context->valid && (context->key & 0xfff) == pcid) {
+        if (!context->valid || (context->key & CONTEXT_PCID) != pcid) {
+            continue;
+        }
+        if (proof_holds(cpu, &context->table->proof)) {
+            COUNT_UP(own->statistics.proved);
+            context_prove(own, context);
+        } else {
+            COUNT_UP(own->statistics.tlb_flushes[TLB_FLUSH_NON_GLOBAL]);
             context_flush(own, context, tcg_options.opt_global);
         }
     }
+    slots_empty(cpu); /* they may know pages that have left a table */
     tcg_context_changed(cpu);
 }
 
@@ -391,28 +446,22 @@ static void entry_fill(TlbContext *context, uint64_t linear, const PageWalk *wal
     unsigned i = tlb_index(linear);
     TlbEntry *entry = &table->entries[i];
     uint64_t page = linear & ~(TARGET_PAGE_SIZE - 1), invalid = tlb_invalid_tag(i);
-    bool was_filled =
-        entry->tag_read != invalid || entry->tag_write != invalid || entry->tag_exec != invalid;
 
-    if (!was_filled) {
-        if (table->filled_count < TLB_ENTRIES) {
-            table->filled[table->filled_count++] = (uint16_t)i;
-        } else {
-            table->overflowed = true;
-        }
+    if (!(table->flags[i] & TLB_FLAG_LISTED)) {
+        table->filled[table->filled_count++] = (uint16_t)i;
     }
     if (entry->tag_exec != invalid &&
         (entry->tag_exec != page || !walk->may_execute || table->ram_page[i] != target->ram_page)) {
         bitmap_set(context->lost_exec, region_hash(entry->tag_exec, TARGET_PAGE_BITS, 1024));
     }
-    entry->tag_read =
-        MUTANT(72, walk->may_read ? page : invalid, (was_filled ? entry->tag_read : page));
+    entry->tag_read = MUTANT(72, walk->may_read ? page : invalid,
+                             entry_is_empty(entry, i) ? page : entry->tag_read);
     entry->tag_exec = walk->may_execute ? page : invalid;
     entry->host = (uint64_t)target->host - (linear & (TARGET_PAGE_SIZE - 1));
     set_write_tag(table, i, invalid);
     table->ram_page[i] = target->ram_page;
     set_write_tag(table, i, MUTANT(68, walk->may_write, true) && may_write ? page : invalid);
-    table->flags[i] = walk->global ? TLB_FLAG_GLOBAL : 0;
+    table->flags[i] = TLB_FLAG_LISTED | (walk->global ? TLB_FLAG_GLOBAL : 0);
     remember_large(context, linear, walk->page_bits);
 }
 
@@ -479,6 +528,7 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     context = access & ACCESS_SYSTEM ? own->system : own->current;
     if (context < TLB_CONTEXTS && !code_lies_apart(cpu, page)) {
         entry_fill(&own->contexts[context], linear, &walk, ret_target, may_write);
+        proof_note(cpu, &own->contexts[context].table->proof, tlb_index(linear), &walk);
     }
     if (access & ACCESS_WRITE && !may_write) {
         ret_target->beside_code = range->read_only ? NULL : ret_target->host;
@@ -675,14 +725,13 @@ static void entry_protect(TlbTable *table, unsigned i, uint64_t ram_first, uint6
  */
 static void table_protect(TlbTable *table, uint64_t ram_first, uint64_t size, unsigned likely)
 {
-    unsigned count = table->overflowed ? TLB_ENTRIES : table->filled_count;
     const uint8_t *writers = writers_of(table, ram_first);
 
     if (*writers) {
         entry_protect(table, likely, ram_first, size);
     }
-    for (unsigned n = 0; n < count && (*writers || size != TARGET_PAGE_SIZE); n++) {
-        entry_protect(table, table->overflowed ? n : table->filled[n], ram_first, size);
+    for (unsigned n = 0; n < table->filled_count && (*writers || size != TARGET_PAGE_SIZE); n++) {
+        entry_protect(table, table->filled[n], ram_first, size);
     }
 }
 

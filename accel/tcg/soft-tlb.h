@@ -4,11 +4,13 @@
 #define ACCEL_TCG_SOFT_TLB_H
 
 #include "accel/tcg/block.h"
+#include "accel/tcg/proofs.h"
 #include "accel/tcg/statistics.h"
 #include "softmmu/memory.h"
 #include "target/i386/cpu.h"
 
 #define TLB_FLAG_GLOBAL 1u
+#define TLB_FLAG_LISTED 2u /* is in filled[] */
 #define TLB_WRITER_COUNTS 65536u
 
 typedef struct TlbTable {
@@ -18,9 +20,9 @@ typedef struct TlbTable {
     uint8_t flags[TLB_ENTRIES];
     uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
     unsigned filled_count;
-    bool overflowed; /* more fills than slots: flush walks all */
     /* Entries that may be written, by the low bits of the number of the RAM page. */
     uint8_t writers[TLB_WRITER_COUNTS];
+    TlbProof proof;
 } TlbTable;
 
 typedef struct TlbContext {
@@ -64,6 +66,8 @@ typedef struct TcgCpu {
     unsigned current;
     unsigned previous; /* the context before: likely the next one, too */
     unsigned system;   /* of implicit accesses; TLB_CONTEXTS: there is none */
+    Space spaces[SPACES];
+    unsigned space; /* without PCID: the current one, and its number in the contexts' keys */
     uint64_t turn;
     uint32_t next_epoch;
     uint64_t next_jump_key;

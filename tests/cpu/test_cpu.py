@@ -46,6 +46,8 @@ OPTIONS = {
     "traces-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "2", "500")],
     "loops-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "500")],
     "kernel-loops-64": [["-cpu", "max", "-accel", "tcg,hot=" + hot] for hot in ("1", "500")],
+    "proofs-64": [["-cpu", "max"], ["-cpu", "qemu64"],
+                  ["-cpu", "qemu64", "-accel", "tcg,opt-contexts=off"]],
     "modes-syscall-64": [["-cpu", "max,vendor=AuthenticAMD"], ["-cpu", "max,vendor=GenuineIntel"]],
 }
 DEFAULT_OPTIONS = [["-cpu", "max"]]

@@ -164,6 +164,11 @@ bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t valu
     return true;
 }
 
+const void *physical_host(const X86Cpu *cpu, uint64_t physical, unsigned size)
+{
+    return NULL;
+}
+
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 {
     *ret = mock_peek(physical, 8);

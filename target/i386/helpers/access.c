@@ -424,6 +424,11 @@ static uint8_t *physical_pointer(const X86Cpu *cpu, uint64_t physical, unsigned 
     return range->host + (physical - range->start);
 }
 
+const void *physical_host(const X86Cpu *cpu, uint64_t physical, unsigned size)
+{
+    return physical_pointer(cpu, physical, size);
+}
+
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret)
 {
     const uint8_t *host = physical_pointer(cpu, physical, 8);

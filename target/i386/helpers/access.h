@@ -86,6 +86,8 @@ bool insn_write_operand(X86Cpu *cpu, const Insn *insn, unsigned n, uint64_t valu
  * RAM directly, anything else through the address space. */
 bool physical_read_u64(X86Cpu *cpu, uint64_t physical, uint64_t *ret);
 bool physical_read_u32(X86Cpu *cpu, uint64_t physical, uint32_t *ret);
+/* Where it lies in host memory, until the next safe point; NULL: it is no RAM. */
+const void *physical_host(const X86Cpu *cpu, uint64_t physical, unsigned size);
 void physical_write(X86Cpu *cpu, uint64_t physical, const void *buffer, unsigned size);
 /* Atomically ORs bits into a page table entry if it still reads `expected`; false: it changed, walk
  * again. `size` 4 or 8. */

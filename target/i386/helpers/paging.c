@@ -22,19 +22,13 @@
 #define PTE_ADDRESS_MASK 0x000ffffffffff000ull
 #define PTE_PAE_RESERVED 0x7ff0000000000000ull /* bits 52-62 outside IA-32e paging */
 
-#define MAX_LEVELS 5
-
-typedef struct WalkEntry {
-    uint64_t address, value;
-} WalkEntry;
-
 typedef struct Walk {
     X86Cpu *cpu;
     uint64_t linear;
     unsigned access;
     bool is_user; /* the access has user rights */
     unsigned entry_size;
-    WalkEntry entries[MAX_LEVELS];
+    PageEntry entries[PAGING_LEVELS];
     unsigned entry_count;
     uint64_t rights; /* PTE_W and PTE_U as far as every level allows; PTE_NX when one forbids */
     uint64_t page;   /* physical address of the page */
@@ -74,24 +68,31 @@ static bool walk_fault(const Walk *walk, uint32_t code)
     return fault_page(walk->cpu, walk->linear, code);
 }
 
+static uint64_t load_entry(const void *host, unsigned size)
+{
+    return size == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED)
+                     : __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+}
+
 /* Reads the entry of a level and adds it to the list. Memory that is not there reads as ones, which
  * are reserved bits. */
 static uint64_t read_entry(Walk *walk, uint64_t table, unsigned index)
 {
-    uint64_t address = a20_mask(walk->cpu, table + (uint64_t)index * walk->entry_size);
-    uint64_t value = UINT64_MAX;
+    X86Cpu *cpu = walk->cpu;
+    uint64_t address = a20_mask(cpu, table + (uint64_t)index * walk->entry_size);
+    PageEntry *entry = &walk->entries[walk->entry_count++];
     uint32_t value32 = UINT32_MAX;
 
-    if (walk->entry_size == 8) {
-        physical_read_u64(walk->cpu, address, &value);
+    *entry = (PageEntry){address, UINT64_MAX, physical_host(cpu, address, walk->entry_size)};
+    if (entry->host) {
+        entry->value = load_entry(entry->host, walk->entry_size);
+    } else if (walk->entry_size == 8) {
+        physical_read_u64(cpu, address, &entry->value);
     } else {
-        physical_read_u32(walk->cpu, address, &value32);
-        value = value32;
+        physical_read_u32(cpu, address, &value32);
+        entry->value = value32;
     }
-    walk->entries[walk->entry_count].address = address;
-    walk->entries[walk->entry_count].value = value;
-    walk->entry_count++;
-    return value;
+    return entry->value;
 }
 
 static bool gather_legacy(Walk *walk)
@@ -255,7 +256,7 @@ static bool check_access(const Walk *walk, PageWalk *page)
 static bool mark_entries(Walk *walk)
 {
     for (unsigned i = 0; i < walk->entry_count; i++) {
-        WalkEntry *entry = &walk->entries[i];
+        PageEntry *entry = &walk->entries[i];
         bool is_leaf = i == walk->entry_count - 1;
         uint64_t bits = PTE_A | (is_leaf && is_write(walk) ? PTE_D : 0);
 
@@ -318,6 +319,11 @@ bool paging_walk(X86Cpu *cpu, uint64_t linear, unsigned access, PageWalk *ret_wa
     ret_walk->page_bits = (uint8_t)walk.page_bits;
     ret_walk->may_write = ret_walk->may_write && (leaf & PTE_D);
     ret_walk->global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE);
+    ret_walk->entry_count = (uint8_t)walk.entry_count;
+    ret_walk->entry_size = (uint8_t)walk.entry_size;
+    for (unsigned i = 0; i < walk.entry_count; i++) {
+        ret_walk->entries[i] = walk.entries[i];
+    }
     return true;
 }
 

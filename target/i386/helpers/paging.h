@@ -5,6 +5,13 @@
 
 #include "target/i386/helpers/access.h"
 
+#define PAGING_LEVELS 5
+
+typedef struct PageEntry {
+    uint64_t address, value; /* physical address */
+    const void *host;        /* where it lies, until the next safe point; NULL: no RAM */
+} PageEntry;
+
 typedef struct PageWalk {
     uint64_t physical; /* of the byte asked for */
     uint8_t page_bits; /* 12, 21, 22 or 30: size of the page */
@@ -12,6 +19,9 @@ typedef struct PageWalk {
      * already set, so that the first write walks again. */
     bool may_read, may_write, may_execute;
     bool global;
+    /* The entries it came by, from the top, each of entry_size bytes; none without paging. */
+    uint8_t entry_count, entry_size;
+    PageEntry entries[PAGING_LEVELS];
 } PageWalk;
 
 /*
