@@ -172,8 +172,7 @@ static void context_prove(TcgCpu *own, TlbContext *context)
     }
 }
 
-/* What the target says, and which address space it is where that does not tell. */
-static uint64_t context_key(const X86Cpu *cpu)
+uint64_t tlb_context_key(const X86Cpu *cpu)
 {
     uint64_t key = target_context_key(cpu);
 
@@ -272,7 +271,7 @@ void tcg_context_changed(X86Cpu *cpu)
     if (!own) {
         return; /* another accelerator runs this CPU */
     }
-    key = context_key(cpu);
+    key = tlb_context_key(cpu);
     if (!own->contexts[own->current].valid || own->contexts[own->current].key != key) {
         unsigned previous = own->current;
         own->current = context_select(own, key);
@@ -317,7 +316,7 @@ void tcg_flush_tlb_non_global(X86Cpu *cpu)
         return;
     }
     own->space = spaces_are_kept(cpu) ? space_find(cpu, own->spaces, ++own->turn) : 0;
-    pcid = context_key(cpu) & CONTEXT_PCID;
+    pcid = tlb_context_key(cpu) & CONTEXT_PCID;
     TLB_LOG(cpu, "mmu: CPU %u flushes what is not global, PCID %" PRIu64 ", CR3 0x%" PRIx64 "\n",
             cpu->vcpu.index, pcid, cpu->cr3);
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {

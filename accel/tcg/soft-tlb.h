@@ -78,14 +78,14 @@ typedef struct TcgCpu {
     int16_t global_lead; /* how many more jumps of rings 0-2 were to global pages than not */
     JumpKeySlot jump_keys[JUMP_KEY_SLOTS];
     JumpKeySlot recent_keys[4]; /* of each ring the last one */
-    uint64_t turns;        /* atomic: odd within a turn, see regions.c */
-    uint64_t seen_flushes; /* flush_count at the begin of the last turn */
-    int waits_empty;       /* atomic: in code_lock(), with no pointer that will be used unchecked */
-    int running;           /* atomic: between two safe points, see exclusive.c */
-    int waits_in_turn;     /* atomic: stands still in the middle of a turn */
-    bool has_operand;      /* between exclusive_operand_begin() and _end() */
-    bool careful;          /* find_block(): the block that shares no checks */
-    uint64_t hot_rip;      /* to be translated as a trace */
+    uint64_t turns;             /* atomic: odd within a turn, see regions.c */
+    uint64_t seen_flushes;      /* flush_count at the begin of the last turn */
+    int waits_empty;   /* atomic: in code_lock(), with no pointer that will be used unchecked */
+    int running;       /* atomic: between two safe points, see exclusive.c */
+    int waits_in_turn; /* atomic: stands still in the middle of a turn */
+    bool has_operand;  /* between exclusive_operand_begin() and _end() */
+    bool careful;      /* find_block(): the block that shares no checks */
+    uint64_t hot_rip;  /* to be translated as a trace */
     BesidePage beside[BESIDE_PAGES];
     uint64_t rights_lost;  /* how often any right of any page was taken away */
     uint64_t slots_key;    /* of TcgState.slots: context number << 32 | epoch */
@@ -118,6 +118,8 @@ bool tlb_page_has_code(const RamBlock *block, uint64_t ram_offset);
 void tlb_mark_written(RamBlock *block, uint64_t ram_offset);
 /* The key for an entry made now in the jump cache for code at that linear address; 0: of none. */
 uint64_t tlb_jump_key(X86Cpu *cpu, uint64_t linear);
+/* What the target says that tells contexts apart, and which address space where that does not. */
+uint64_t tlb_context_key(const X86Cpu *cpu);
 bool tlb_init(X86Cpu *cpu);
 
 #endif

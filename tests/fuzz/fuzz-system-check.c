@@ -190,8 +190,8 @@ static bool derived_state_holds(X86Cpu *cpu, SysEnd end, FILE *out)
     const TcgCpu *own = cpu->tcg.own;
     uint64_t jump_key = cpu->tcg.jump_key;
     Segment kept[SEG_COUNT];
-    bool ok = demand(out, own->contexts[own->current].key == (target_context_key(cpu) | own->space),
-                     "context", own->contexts[own->current].key);
+    bool ok = demand(out, own->contexts[own->current].key == tlb_context_key(cpu), "context",
+                     own->contexts[own->current].key);
 
     ok &= demand(out, cpu->tcg.tlb == own->contexts[own->current].table->entries, "TLB", 0);
     memcpy(kept, cpu->seg, sizeof(kept));
