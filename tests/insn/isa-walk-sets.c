@@ -276,6 +276,11 @@ IsaEnd isa_walk_end(const Insn *insn)
     case ZYDIS_MNEMONIC_BSF:
     case ZYDIS_MNEMONIC_BSR:
         return (IsaEnd){"TZCNT and LZCNT on the host", true, BIT(VECTOR_BP)};
+    case ZYDIS_MNEMONIC_AAA:
+    case ZYDIS_MNEMONIC_AAS:
+    case ZYDIS_MNEMONIC_DAA:
+    case ZYDIS_MNEMONIC_DAS:
+        return (IsaEnd){"flags differ by maker", true, BIT(VECTOR_BP)};
     case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_LSS:

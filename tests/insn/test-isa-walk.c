@@ -276,14 +276,30 @@ static bool is_older_for_model(const Insn *insn)
            memchr(insn->bytes, 0xf3, insn->opcode_offset);
 }
 
-/* Has it a far pointer, whose size for REX.W is another one for the maker of the model? */
+/* Has it a far pointer, whose size for REX.W is of the maker? */
+static bool has_wide_pointer(const Insn *insn)
+{
+    return insn->rex & 8 && insn->row->carry == CARRY_HELPER &&
+           insn->memory_operand != INSN_NO_REG && insn->operands[insn->memory_operand].size == 10;
+}
+
+/* Does the host do something else than the maker of the model? */
 static bool is_of_other_maker(const Insn *insn)
 {
     const bool host_is_amd = __builtin_cpu_is("amd") != 0;
 
-    return host_is_amd != cpu_model_current()->is_amd && insn->rex & 8 &&
-           insn->row->carry == CARRY_HELPER && insn->memory_operand != INSN_NO_REG &&
-           insn->operands[insn->memory_operand].size == 10;
+    if (host_is_amd == cpu_model_current()->is_amd) {
+        return false;
+    }
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_AAA:
+    case ZYDIS_MNEMONIC_AAS:
+    case ZYDIS_MNEMONIC_DAA:
+    case ZYDIS_MNEMONIC_DAS:
+        return true;
+    default:
+        return has_wide_pointer(insn);
+    }
 }
 
 static bool may_ask_host(const Insn *insn)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions that 64-bit mode has dropped: decimal adjustment and SALC. Intel SDM vol. 2. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/modes.h"
@@ -39,8 +40,8 @@ static InsnResult undefined_in_64bit(X86Cpu *cpu)
     return INSN_FAULT;
 }
 
-/* DAA and DAS differ in the sign of the adjustment only. OF is undefined; silicon has that of the
- * whole adjustment. */
+/* DAA and DAS differ in the sign of the adjustment only. OF is undefined: AMD's silicon has that of
+ * the whole adjustment, Intel's clears it. */
 static InsnResult decimal_adjust(X86Cpu *cpu, int sign)
 {
     uint8_t old = (uint8_t)cpu->gpr[R_RAX], al = old;
@@ -65,9 +66,10 @@ static InsnResult decimal_adjust(X86Cpu *cpu, int sign)
         flags &= ~EFLAGS_CF;
     }
     set_al(cpu, al);
-    /* a - b overflows when the sum of its result and b does */
-    flags |= sign > 0 ? overflow_of_sum(old, (uint8_t)(al - old))
-                      : overflow_of_sum(al, (uint8_t)(old - al));
+    if (cpu->model->is_amd) { /* a - b overflows when the sum of its result and b does */
+        flags |= sign > 0 ? overflow_of_sum(old, (uint8_t)(al - old))
+                          : overflow_of_sum(al, (uint8_t)(old - al));
+    }
     set_flags(cpu, flags | result_flags(al));
     return INSN_NEXT;
 }
@@ -82,7 +84,24 @@ InsnResult helper_das(X86Cpu *cpu, const Insn *insn)
     return decimal_adjust(cpu, -1);
 }
 
-/* AAA and AAS; the undefined flags are those of adding to all of AX. */
+/* What AAA and AAS leave undefined. AMD's silicon has the flags of adding to all of AX, but PF of
+ * the low byte; Intel's those of what AL is in the end, and OF clear. */
+static uint32_t ascii_undefined_flags(const X86Cpu *cpu, int sign, uint16_t ax, uint16_t sum)
+{
+    uint32_t flags;
+
+    if (!cpu->model->is_amd) {
+        return result_flags(sum & 0xf);
+    }
+    flags = result_flags((uint8_t)sum) & EFLAGS_PF;
+    flags |= sum == 0 ? EFLAGS_ZF : 0;
+    flags |= sum & 0x8000 ? EFLAGS_SF : 0;
+    if ((sign > 0 ? ~ax & sum : ax & ~sum) & 0x8000) {
+        flags |= EFLAGS_OF;
+    }
+    return flags;
+}
+
 static InsnResult ascii_adjust(X86Cpu *cpu, int sign)
 {
     uint16_t ax = (uint16_t)cpu->gpr[R_RAX], sum = ax;
@@ -95,14 +114,8 @@ static InsnResult ascii_adjust(X86Cpu *cpu, int sign)
         sum = (uint16_t)(ax + sign * 0x106);
         flags = EFLAGS_AF | EFLAGS_CF;
     }
-    flags |= result_flags((uint8_t)sum) & EFLAGS_PF;
-    flags |= sum == 0 ? EFLAGS_ZF : 0;
-    flags |= sum & 0x8000 ? EFLAGS_SF : 0;
-    if ((sign > 0 ? ~ax & sum : ax & ~sum) & 0x8000) {
-        flags |= EFLAGS_OF;
-    }
     set_ax(cpu, sum & 0xff0f);
-    set_flags(cpu, flags);
+    set_flags(cpu, flags | ascii_undefined_flags(cpu, sign, ax, sum));
     return INSN_NEXT;
 }
 
