@@ -281,6 +281,8 @@ IsaEnd isa_walk_end(const Insn *insn)
     case ZYDIS_MNEMONIC_DAA:
     case ZYDIS_MNEMONIC_DAS:
         return (IsaEnd){"flags differ by maker", true, BIT(VECTOR_BP)};
+    case ZYDIS_MNEMONIC_PUSH:
+        return (IsaEnd){"of a segment register: width differs by maker", true, BIT(VECTOR_BP)};
     case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_LSS:

@@ -287,6 +287,7 @@ static bool has_wide_pointer(const Insn *insn)
 static bool is_of_other_maker(const Insn *insn)
 {
     const bool host_is_amd = __builtin_cpu_is("amd") != 0;
+    const bool is_64bit = insn->stack_bits == 64;
 
     if (host_is_amd == cpu_model_current()->is_amd) {
         return false;
@@ -297,6 +298,8 @@ static bool is_of_other_maker(const Insn *insn)
     case ZYDIS_MNEMONIC_DAA:
     case ZYDIS_MNEMONIC_DAS:
         return true;
+    case ZYDIS_MNEMONIC_PUSH: /* of a segment register; 16 bits of 32 */
+        return !is_64bit && insn->row->carry == CARRY_HELPER;
     default:
         return has_wide_pointer(insn);
     }

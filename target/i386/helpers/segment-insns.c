@@ -46,14 +46,28 @@ InsnResult helper_mov_segment(X86Cpu *cpu, const Insn *insn)
     return INSN_NEXT;
 }
 
+/* Bytes a PUSH accesses of the `size` it moves the stack pointer by. Where that is 4, Intel moves
+ * 16 bits alone and leaves the upper half of the slot as it was (SDM vol. 2 PUSH). */
+static unsigned pushed_size(const X86Cpu *cpu, unsigned size)
+{
+    return size == 4 && !cpu->model->is_amd ? 2 : size;
+}
+
+/* The same of a POP: Intel's silicon reads 16 bits, in 64-bit code too. */
+static unsigned popped_size(const X86Cpu *cpu, unsigned size)
+{
+    return cpu->model->is_amd ? size : 2;
+}
+
 InsnResult helper_push_segment(X86Cpu *cpu, const Insn *insn)
 {
     uint64_t value = cpu->seg[insn->operands[0].reg].selector;
-    unsigned size = insn_stack_size(cpu, insn);
+    unsigned size = insn_stack_size(cpu, insn), accessed = pushed_size(cpu, size);
     Stack stack;
 
     stack_current(cpu, &stack);
-    if (!stack_push(cpu, &stack, &value, 1, size)) {
+    stack_skip(&stack, -(int64_t)(size - accessed));
+    if (!stack_push(cpu, &stack, &value, 1, accessed)) {
         return INSN_FAULT;
     }
     stack_commit_pointer(cpu, &stack);
@@ -63,14 +77,16 @@ InsnResult helper_push_segment(X86Cpu *cpu, const Insn *insn)
 InsnResult helper_pop_segment(X86Cpu *cpu, const Insn *insn)
 {
     unsigned segment = insn->operands[0].reg;
-    unsigned size = insn_stack_size(cpu, insn);
+    unsigned size = insn_stack_size(cpu, insn), accessed = popped_size(cpu, size);
     uint64_t value;
     Stack stack;
 
     stack_current(cpu, &stack);
-    if (!stack_pop(cpu, &stack, &value, 1, size) || !segment_load(cpu, segment, (uint16_t)value)) {
+    if (!stack_pop(cpu, &stack, &value, 1, accessed) ||
+        !segment_load(cpu, segment, (uint16_t)value)) {
         return INSN_FAULT;
     }
+    stack_skip(&stack, size - accessed);
     stack_commit_pointer(cpu, &stack);
     shadow_after(cpu, segment);
     return INSN_NEXT;
