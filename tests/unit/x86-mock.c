@@ -114,7 +114,7 @@ uint64_t insn_effective_address(const X86Cpu *cpu, const Insn *insn)
 bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size, unsigned access,
                    uint64_t *ret_linear)
 {
-    if (!mode_is_64bit(cpu) && !segment_holds(&cpu->seg[segment], offset, size)) {
+    if (!mode_is_64bit(cpu) && !segment_holds(cpu, &cpu->seg[segment], offset, size)) {
         return fault_raise_error(cpu, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
     }
     *ret_linear = cpu->seg[segment].base + offset;

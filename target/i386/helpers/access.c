@@ -7,11 +7,13 @@
 #include "target/i386/helpers/access.h"
 
 #include "accel/tcg/checked-pages.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/debug.h"
 #include "target/i386/helpers/debug-regs.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/paging.h"
+#include "target/i386/helpers/segments.h"
 
 typedef struct Piece {
     PageTarget target;
@@ -40,6 +42,17 @@ static void copy(void *to, const void *from, unsigned size)
 static uint64_t wrap(const X86Cpu *cpu, uint64_t linear)
 {
     return mode_is_long(cpu) ? linear : (uint32_t)linear;
+}
+
+/* Where an access goes on in another page. In compatibility mode Intel's silicon goes from the end
+ * of the 4 GiB to 0. */
+static uint64_t second_page(const X86Cpu *cpu, uint64_t linear, unsigned access)
+{
+    if (linear == UINT64_C(1) << 32 && !mode_is_64bit(cpu) && !(access & ACCESS_SYSTEM) &&
+        !cpu->model->is_amd) {
+        return 0;
+    }
+    return wrap(cpu, linear);
 }
 
 /* Implicit accesses have the rights of another context. NULL: it has no table now. */
@@ -92,8 +105,8 @@ static unsigned resolve_all(X86Cpu *cpu, uint64_t linear, unsigned size, unsigne
         return 1;
     }
     pieces[1].size = size - room;
-    return resolve(cpu, wrap(cpu, linear + room), pieces[1].size, access, &pieces[1].target) ? 2
-                                                                                             : 0;
+    linear = second_page(cpu, linear + room, access);
+    return resolve(cpu, linear, pieces[1].size, access, &pieces[1].target) ? 2 : 0;
 }
 
 static bool is_scalar(unsigned size)
@@ -175,8 +188,8 @@ bool access_write(X86Cpu *cpu, uint64_t linear, const void *buffer, unsigned siz
     const uint8_t *from = buffer;
 
     if (count == 2 && !pieces[0].target.host && pieces[1].target.host) {
-        if (!tlb_resolve(cpu, wrap(cpu, linear + pieces[0].size), access | ACCESS_WRITE,
-                         &pieces[1].target)) {
+        if (!tlb_resolve(cpu, second_page(cpu, linear + pieces[0].size, access),
+                         access | ACCESS_WRITE, &pieces[1].target)) {
             return false;
         }
         pieces[1].target.host = NULL;
@@ -266,7 +279,7 @@ static bool segment_allows(const X86Cpu *cpu, const Segment *s, uint64_t offset,
             return offset > s->limit && last <= top;
         }
     }
-    return last <= s->limit;
+    return last <= s->limit || segment_is_unlimited(cpu, s);
 }
 
 bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, unsigned access)

@@ -201,7 +201,7 @@ static bool string_linear(X86Cpu *cpu, const StringRun *run, unsigned access, un
     uint64_t offset = cpu->gpr[run->index] & run->mask;
 
     if (*chunk > 1 && !mode_is_64bit(cpu) &&
-        !segment_holds(&cpu->seg[run->segment], offset, *chunk * run->size)) {
+        !segment_holds(cpu, &cpu->seg[run->segment], offset, *chunk * run->size)) {
         *chunk = 1;
     }
     return access_linear(cpu, run->segment, offset, *chunk * run->size, access, ret_linear) &&

@@ -3,6 +3,7 @@
  * vol. 3 ch. 3, 5. */
 #include "target/i386/helpers/segments.h"
 
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/transfer.h"
 
 #define REAL_MODE_LIMIT 0xffffu
@@ -104,7 +105,12 @@ bool segment_set_accessed(X86Cpu *cpu, Segment *segment)
     return access_write(cpu, linear + 5, &type, 1, ACCESS_WRITE | ACCESS_SYSTEM);
 }
 
-bool segment_holds(const Segment *segment, uint64_t offset, unsigned size)
+bool segment_is_unlimited(const X86Cpu *cpu, const Segment *segment)
+{
+    return !cpu->model->is_amd && segment->base == 0 && segment->limit == UINT32_MAX;
+}
+
+bool segment_holds(const X86Cpu *cpu, const Segment *segment, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
 
@@ -112,7 +118,7 @@ bool segment_holds(const Segment *segment, uint64_t offset, unsigned size)
         return offset > segment->limit &&
                last <= (segment->attributes & SEG_DB ? 0xffffffffu : 0xffffu);
     }
-    return last <= segment->limit;
+    return last <= segment->limit || segment_is_unlimited(cpu, segment);
 }
 
 void segment_commit(X86Cpu *cpu, unsigned n, const Segment *segment)

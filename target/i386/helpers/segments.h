@@ -26,6 +26,11 @@ bool segment_read_wide_descriptor(X86Cpu *cpu, uint16_t selector, unsigned vecto
 bool segment_try_descriptor(X86Cpu *cpu, uint16_t selector, bool *ret_exists, uint32_t *ret_low,
                             uint32_t *ret_high);
 
+/* Has it no limit, so that what reaches beyond 4 GiB goes on at 0? Intel's silicon looks at none
+ * where the base is 0 and the limit the greatest; SDM vol. 3, 5.3 leaves that open. For segments
+ * that do not expand down. */
+bool segment_is_unlimited(const X86Cpu *cpu, const Segment *segment);
+
 /* Unpacks a descriptor's halves into the hidden part. */
 Segment segment_from_descriptor(uint16_t selector, uint32_t low, uint32_t high);
 

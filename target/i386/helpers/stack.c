@@ -33,7 +33,7 @@ static bool stack_linear(X86Cpu *cpu, const Stack *stack, uint64_t offset, unsig
         return (paging_is_canonical(cpu, offset) && paging_is_canonical(cpu, offset + size - 1)) ||
                fault_raise_error(cpu, VECTOR_SS, stack->error_code);
     }
-    if (!segment_holds(&stack->ss, offset, size)) {
+    if (!segment_holds(cpu, &stack->ss, offset, size)) {
         return fault_raise_error(cpu, VECTOR_SS, stack->error_code);
     }
     *ret_linear = (uint32_t)(stack->ss.base + offset);
@@ -105,7 +105,7 @@ bool stack_push(X86Cpu *cpu, Stack *stack, const uint64_t *values, unsigned coun
 
     if (count > 1 && (!stack_is_contiguous(stack, bottom, bytes) ||
                       !is_one_page(stack->ss.base + bottom, bytes) ||
-                      (!stack->is_64bit && !segment_holds(&stack->ss, bottom, bytes)))) {
+                      (!stack->is_64bit && !segment_holds(cpu, &stack->ss, bottom, bytes)))) {
         return push_singly(cpu, stack, values, count, size);
     }
     for (unsigned i = 0; i < count; i++) {

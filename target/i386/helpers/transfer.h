@@ -106,7 +106,7 @@ enum {
 #define SYSTEM_BUSY 2u
 
 /* True when all bytes lie inside of the limit (expand-down too). */
-bool segment_holds(const Segment *segment, uint64_t offset, unsigned size);
+bool segment_holds(const X86Cpu *cpu, const Segment *segment, uint64_t offset, unsigned size);
 /* Reads a descriptor and unpacks it; `vector`(selector) when out of limits. */
 bool segment_fetch(X86Cpu *cpu, uint16_t selector, unsigned vector, Segment *ret_segment);
 /* Sets the accessed bit in memory (and in *segment) unless it is set. Null selectors: no-op. */
