@@ -284,6 +284,7 @@ IsaEnd isa_walk_end(const Insn *insn)
     case ZYDIS_MNEMONIC_PUSH:
         return (IsaEnd){"of a segment register: width differs by maker", true, BIT(VECTOR_BP)};
     case ZYDIS_MNEMONIC_CALL:
+        return (IsaEnd){"width of far pointers, order of checks: by maker", true, BIT(VECTOR_GP)};
     case ZYDIS_MNEMONIC_JMP:
     case ZYDIS_MNEMONIC_LSS:
     case ZYDIS_MNEMONIC_LFS:

@@ -300,6 +300,9 @@ static bool is_of_other_maker(const Insn *insn)
         return true;
     case ZYDIS_MNEMONIC_PUSH: /* of a segment register; 16 bits of 32 */
         return !is_64bit && insn->row->carry == CARRY_HELPER;
+    case ZYDIS_MNEMONIC_CALL: /* to what is not canonical, found in memory */
+        return has_wide_pointer(insn) || (is_64bit && insn->row->carry == CARRY_BRANCH &&
+                                          insn->memory_operand != INSN_NO_REG);
     default:
         return has_wide_pointer(insn);
     }
