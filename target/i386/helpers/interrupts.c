@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One attempt to enter an interrupt or exception handler, in every mode, and the INT instructions.
  * Intel SDM vol. 2 INT n, vol. 3 ch. 6. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/helpers.h"
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
@@ -390,11 +391,18 @@ InsnResult helper_bound(X86Cpu *cpu, const Insn *insn)
 {
     int32_t lower, upper, index = (int32_t)cpu->gpr[insn->operands[0].reg & 7];
 
-    if (!read_bound(cpu, insn, 0, &lower) || !read_bound(cpu, insn, 1, &upper)) {
-        return INSN_FAULT;
-    }
     if (insn->operand_bits == 16) {
         index = (int16_t)index;
+    }
+    if (!read_bound(cpu, insn, 0, &lower)) {
+        return INSN_FAULT;
+    }
+    if (index < lower && !cpu->model->is_amd) { /* Intel's silicon reads no more */
+        fault_raise(cpu, VECTOR_BR);
+        return INSN_FAULT;
+    }
+    if (!read_bound(cpu, insn, 1, &upper)) {
+        return INSN_FAULT;
     }
     if (index < lower || index > upper) {
         fault_raise(cpu, VECTOR_BR);
