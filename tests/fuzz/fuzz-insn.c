@@ -536,16 +536,6 @@ static bool is_pieces(const CaseOutcome *native, const CaseOutcome *guest)
            (guest->vector == VECTOR_GP || guest->vector == VECTOR_SS);
 }
 
-/* An operand that goes on behind the last byte of a 4 GiB segment: #GP or #SS, or it goes on at 0
- * (SDM vol. 3, 5.3: "may vary from one execution to another"). We fault, as AMD does. */
-static bool wraps_at_4gib(const CaseOutcome *native, const CaseOutcome *guest)
-{
-    return native->vector == VECTOR_PF && native->cr2 >= UINT32_MAX - CASE_PAGE + 1 &&
-           native->cr2 <= UINT32_MAX && native->state.selector[SEG_CS] != CASE_CODE_64 &&
-           (guest->vector == VECTOR_GP || guest->vector == VECTOR_SS) && !guest->error_code &&
-           guest->state.rip == native->state.rip;
-}
-
 static bool ends_segment(const CaseState *state)
 {
     return state->selector[SEG_CS] != CASE_CODE_64 &&
@@ -599,7 +589,7 @@ static bool is_known(const FuzzCase *c)
     }
     return branch_ends_segment(&a.native) || is_pieces(&a.native, &guest) ||
            is_outside_before_base(&a.native, &guest) || is_cut_off(&a.native, &guest) ||
-           is_own_page(&a.native, &guest) || wraps_at_4gib(&a.native, &guest);
+           is_own_page(&a.native, &guest);
 }
 
 static bool is_explained(const FuzzCase *c)
