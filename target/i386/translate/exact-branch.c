@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Near transfers and the stack in exact mode. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
 #include "target/i386/helpers/transfer.h"
@@ -92,6 +93,13 @@ static InsnResult call_near(X86Cpu *cpu, const Insn *insn)
     }
     /* faults of the stack go before those of the target */
     stack_current(cpu, &stack);
+    if (!cpu->model->is_amd) { /* Intel's silicon has written by then */
+        if (!stack_push(cpu, &stack, &next, 1, size) || !jump_near(cpu, insn, target)) {
+            return INSN_FAULT;
+        }
+        stack_commit_pointer(cpu, &stack);
+        return INSN_JUMP;
+    }
     pushed = stack;
     stack_skip(&pushed, -(int64_t)size);
     if (!stack_probe_write(cpu, &pushed, size) || !jump_near(cpu, insn, target)) {
