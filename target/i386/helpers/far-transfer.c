@@ -181,7 +181,7 @@ static bool transfer_direct(X86Cpu *cpu, const Insn *insn, Segment *cs, uint64_t
     }
     if (is_call) {
         stack_current(cpu, &stack);
-        if (cpu->model->is_amd && mode_is_long(cpu)) { /* it is the new mode's already */
+        if (mode_is_long(cpu)) { /* it is the new mode's already */
             stack_set_64bit(&stack, cs->attributes & SEG_L);
         }
         if (!stack_push(cpu, &stack, frame, 2, insn->operand_bits / 8)) {
@@ -309,7 +309,8 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
     return true;
 }
 
-/* AMD's silicon moves the stack pointer in the width of the mode that it has come to. */
+/* The silicon, AMD's as Intel's, moves the stack pointer in the width of the mode that it has come
+ * to. */
 static bool return_to_same(X86Cpu *cpu, unsigned size, unsigned release, const uint64_t frame[2])
 {
     Stack stack;
@@ -320,7 +321,7 @@ static bool return_to_same(X86Cpu *cpu, unsigned size, unsigned release, const u
         return false;
     }
     stack_current(cpu, &stack);
-    if (cpu->model->is_amd && mode_is_long(cpu)) {
+    if (mode_is_long(cpu)) {
         stack_set_64bit(&stack, cs.attributes & SEG_L);
     }
     stack_skip(&stack, 2 * size + release);
