@@ -264,6 +264,7 @@ static void test_call_gate_errors(void)
 static void test_ret_errors(void)
 {
     set_up();
+    cpu->model->is_amd = true;
     mock_enter_protected(cpu, 3);
     mock_poke(MOCK_STACK, TARGET, 4);
     mock_poke(MOCK_STACK + 4, SEL_CODE0, 4); /* inwards */
@@ -273,6 +274,12 @@ static void test_ret_errors(void)
     g_assert_cmpint(run_ret(32, 0), ==, INSN_FAULT);
     mock_expect_fault(cpu, VECTOR_GP, 0);
     cpu->seg[SEG_SS].limit = MOCK_STACK + 6; /* the frame does not fit */
+    g_assert_cmpint(run_ret(32, 0), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_SS, 0);
+    cpu->model->is_amd = false; /* reads no more than the selector */
+    g_assert_cmpint(run_ret(32, 0), ==, INSN_FAULT);
+    mock_expect_fault(cpu, VECTOR_GP, 0);
+    cpu->seg[SEG_SS].limit = MOCK_STACK + 4;
     g_assert_cmpint(run_ret(32, 0), ==, INSN_FAULT);
     mock_expect_fault(cpu, VECTOR_SS, 0);
     tear_down();

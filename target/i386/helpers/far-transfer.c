@@ -6,6 +6,8 @@
 #include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/transfer.h"
 
+#define SELECTOR_SIZE 2
+
 /* -- Code segments ----------------------------------------------------------------------------- */
 
 bool code_check_offset(X86Cpu *cpu, const Segment *cs, uint64_t rip)
@@ -269,7 +271,18 @@ static Stack outer_stack(const X86Cpu *cpu, const Segment *ss, uint64_t sp, bool
 
 bool stack_pop_far_pointer(X86Cpu *cpu, Stack *stack, unsigned size, uint64_t ret_pair[2])
 {
-    return stack_probe_read(cpu, stack, size, size) && stack_pop(cpu, stack, ret_pair, 2, size);
+    Stack slot = *stack;
+
+    if (cpu->model->is_amd) {
+        return stack_probe_read(cpu, stack, size, size) && stack_pop(cpu, stack, ret_pair, 2, size);
+    }
+    stack_skip(&slot, size);
+    if (!stack_pop(cpu, &slot, &ret_pair[1], 1, SELECTOR_SIZE) ||
+        !stack_pop(cpu, stack, &ret_pair[0], 1, size)) {
+        return false;
+    }
+    stack_skip(stack, size);
+    return true;
 }
 
 bool return_reads_stack(const X86Cpu *cpu, uint16_t selector)

@@ -100,6 +100,21 @@ static bool iret_to_v8086(X86Cpu *cpu, Stack *stack, const uint64_t frame[3])
     return true;
 }
 
+/* CS and where the frame says SS and RSP are. AMD reads those first, and looks at RIP before it
+ * looks at SS; Intel checks CS first and RIP last (silicon). */
+static bool fetch_code_and_pointer(X86Cpu *cpu, Stack *stack, unsigned size,
+                                   const uint64_t frame[3], Segment *ret_cs,
+                                   uint64_t ret_pointer[2])
+{
+    if (cpu->model->is_amd) {
+        return stack_pop_far_pointer(cpu, stack, size, ret_pointer) &&
+               code_fetch_for_return(cpu, (uint16_t)frame[1], ret_cs) &&
+               code_check_offset(cpu, ret_cs, frame[0]);
+    }
+    return code_fetch_for_return(cpu, (uint16_t)frame[1], ret_cs) &&
+           stack_pop_far_pointer(cpu, stack, size, ret_pointer);
+}
+
 /* To an outer ring, or from 64-bit code to any: SS and RSP are on the stack too. */
 static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint64_t frame[3])
 {
@@ -109,14 +124,10 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
     Segment cs, ss;
     bool to_64bit;
 
-    if (!stack_pop_far_pointer(cpu, stack, size, pointer) ||
-        !code_fetch_for_return(cpu, (uint16_t)frame[1], &cs)) {
+    if (!fetch_code_and_pointer(cpu, stack, size, frame, &cs, pointer)) {
         return false;
     }
     to_64bit = mode_is_long(cpu) && (cs.attributes & SEG_L);
-    if (cpu->model->is_amd && !code_check_offset(cpu, &cs, frame[0])) {
-        return false; /* before the stack, unlike Intel */
-    }
     if (!stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
         !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs) ||
         !segment_set_accessed(cpu, &ss)) {
@@ -174,7 +185,8 @@ static bool iret_protected(X86Cpu *cpu, const Insn *insn, unsigned size)
     stack_current(cpu, &stack);
     /* the flags are looked at first, then CS */
     if (!stack_probe_read(cpu, &stack, 2 * size, size) ||
-        !stack_probe_read(cpu, &stack, size, size) || !stack_pop(cpu, &stack, frame, 3, size)) {
+        !stack_pop_far_pointer(cpu, &stack, size, frame) ||
+        !stack_pop(cpu, &stack, &frame[2], 1, size)) {
         return false;
     }
     if (size == 4 && (frame[2] & EFLAGS_VM) && cpu->cpl == 0 && !mode_is_long(cpu)) {

@@ -118,7 +118,8 @@ Segment segment_null_stack(unsigned ring);
 /* After a return to an outer ring: data segments it may not see become null. */
 void segments_drop_inner(X86Cpu *cpu, unsigned ring);
 
-/* An offset and a selector; the selector, which lies higher, is read first. */
+/* An offset and a selector; the selector, which lies higher, is read first. Intel's silicon reads
+ * 16 bits of its slot, AMD's the whole. */
 bool stack_pop_far_pointer(X86Cpu *cpu, Stack *stack, unsigned size, uint64_t ret_pair[2]);
 /* Does a far return with this code selector read SS and SP too, before any check of it? AMD does
  * when the rings differ, whichever way. */
