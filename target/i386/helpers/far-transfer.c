@@ -18,6 +18,11 @@ bool code_check_offset(X86Cpu *cpu, const Segment *cs, uint64_t rip)
     return rip <= cs->limit || fault_gp(cpu, 0);
 }
 
+uint64_t code_offset_in(const X86Cpu *cpu, const Segment *cs, uint64_t rip)
+{
+    return cpu->model->is_amd || cs->attributes & SEG_L ? rip : (uint32_t)rip;
+}
+
 /* L together with D is reserved in long mode. */
 static bool code_size_is_reserved(const X86Cpu *cpu, const Segment *cs)
 {
@@ -181,6 +186,7 @@ static bool transfer_direct(X86Cpu *cpu, const Insn *insn, Segment *cs, uint64_t
     if (!check_direct_target(cpu, cs)) {
         return false;
     }
+    offset = code_offset_in(cpu, cs, offset);
     if (is_call) {
         stack_current(cpu, &stack);
         if (mode_is_long(cpu)) { /* it is the new mode's already */
@@ -298,7 +304,7 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
 {
     unsigned ring = frame[1] & 3;
     Segment cs, ss;
-    uint64_t pointer[2];
+    uint64_t pointer[2], rip;
     bool to_64bit;
     Stack outer;
 
@@ -308,8 +314,9 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
         return false;
     }
     to_64bit = mode_is_long(cpu) && (cs.attributes & SEG_L);
+    rip = code_offset_in(cpu, &cs, frame[0]);
     if (!stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
-        !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs) ||
+        !code_check_offset(cpu, &cs, rip) || !segment_set_accessed(cpu, &cs) ||
         !segment_set_accessed(cpu, &ss)) {
         return false;
     }
@@ -318,7 +325,7 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
     segment_commit(cpu, SEG_SS, &ss);
     stack_commit_pointer(cpu, &outer);
     segments_drop_inner(cpu, ring);
-    code_commit(cpu, &cs, ring, frame[0]);
+    code_commit(cpu, &cs, ring, rip);
     return true;
 }
 
@@ -326,11 +333,15 @@ static bool return_to_outer(X86Cpu *cpu, Stack *stack, unsigned size, unsigned r
  * to. */
 static bool return_to_same(X86Cpu *cpu, unsigned size, unsigned release, const uint64_t frame[2])
 {
+    uint64_t rip;
     Stack stack;
     Segment cs;
 
-    if (!code_fetch_for_return(cpu, (uint16_t)frame[1], &cs) ||
-        !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs)) {
+    if (!code_fetch_for_return(cpu, (uint16_t)frame[1], &cs)) {
+        return false;
+    }
+    rip = code_offset_in(cpu, &cs, frame[0]);
+    if (!code_check_offset(cpu, &cs, rip) || !segment_set_accessed(cpu, &cs)) {
         return false;
     }
     stack_current(cpu, &stack);
@@ -339,7 +350,7 @@ static bool return_to_same(X86Cpu *cpu, unsigned size, unsigned release, const u
     }
     stack_skip(&stack, 2 * size + release);
     stack_commit_pointer(cpu, &stack);
-    code_commit(cpu, &cs, cpu->cpl, frame[0]);
+    code_commit(cpu, &cs, cpu->cpl, rip);
     return true;
 }
 

@@ -120,7 +120,7 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
 {
     unsigned ring = frame[1] & 3;
     bool is_outer = ring > cpu->cpl;
-    uint64_t flags, pointer[2];
+    uint64_t flags, pointer[2], rip;
     Segment cs, ss;
     bool to_64bit;
 
@@ -128,8 +128,9 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
         return false;
     }
     to_64bit = mode_is_long(cpu) && (cs.attributes & SEG_L);
+    rip = code_offset_in(cpu, &cs, frame[0]);
     if (!stack_fetch_for_return(cpu, (uint16_t)pointer[1], ring, to_64bit, &ss) ||
-        !code_check_offset(cpu, &cs, frame[0]) || !segment_set_accessed(cpu, &cs) ||
+        !code_check_offset(cpu, &cs, rip) || !segment_set_accessed(cpu, &cs) ||
         !segment_set_accessed(cpu, &ss)) {
         return false;
     }
@@ -142,10 +143,11 @@ static bool iret_with_stack(X86Cpu *cpu, Stack *stack, unsigned size, const uint
     if (is_outer) {
         segments_drop_inner(cpu, ring);
     }
-    code_commit_with_stack(cpu, &cs, &ss, ring, frame[0]);
+    code_commit_with_stack(cpu, &cs, &ss, ring, rip);
     return true;
 }
 
+/* Out of 16- or 32-bit code, so RIP has no upper half. */
 static bool iret_to_same(X86Cpu *cpu, Stack *stack, unsigned size, const uint64_t frame[3])
 {
     Segment cs;

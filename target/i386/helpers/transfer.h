@@ -134,6 +134,9 @@ unsigned far_offset_size(const X86Cpu *cpu, const Insn *insn);
 
 /* Is `rip` inside of this code segment (canonical when it is a 64-bit one)? #GP(0). */
 bool code_check_offset(X86Cpu *cpu, const Segment *cs, uint64_t rip);
+/* What of an offset of 64 bits a far transfer or a return takes. Where it leads out of 64-bit code,
+ * Intel's silicon drops the upper half, AMD's raises #GP for it. */
+uint64_t code_offset_in(const X86Cpu *cpu, const Segment *cs, uint64_t rip);
 /* The code segment of a call, interrupt or trap gate: type, DPL <= CPL, L, P. */
 bool code_fetch_for_gate(X86Cpu *cpu, uint16_t selector, Segment *ret_cs);
 /* The code segment of a return: RPL >= CPL and what follows. */
