@@ -406,15 +406,20 @@ static bool fails_alone(FuzzCase *c)
     return !run_case(c, NULL);
 }
 
+static bool host_is_amd(void)
+{
+    return __builtin_cpu_is("amd") != 0;
+}
+
 /* A relative branch whose last byte is the last of its segment: taken once it goes where it should,
  * taken some times in a row it is #GP on AMD's silicon, as if what follows had been fetched. */
 static bool branch_ends_segment(const CaseOutcome *native)
 {
     Insn insn;
 
-    return native->vector == VECTOR_GP && native->state.selector[SEG_CS] != CASE_CODE_64 &&
-           faulting_insn(native, &insn) && insn.operand_count &&
-           insn.operands[0].kind == OPERAND_REL &&
+    return host_is_amd() && native->vector == VECTOR_GP &&
+           native->state.selector[SEG_CS] != CASE_CODE_64 && faulting_insn(native, &insn) &&
+           insn.operand_count && insn.operands[0].kind == OPERAND_REL &&
            native->state.rip + insn.length - 1 ==
                case_segment(native->state.selector[SEG_CS]).limit;
 }
@@ -512,8 +517,8 @@ static bool is_outside_before_base(const CaseOutcome *native, const CaseOutcome 
     uint64_t address, base;
     Insn insn;
 
-    if (native->vector != VECTOR_GP || !faulting_insn(native, &insn) || !insn.row ||
-        (insn.segment != SEG_FS && insn.segment != SEG_GS) ||
+    if (!host_is_amd() || native->vector != VECTOR_GP || !faulting_insn(native, &insn) ||
+        !insn.row || (insn.segment != SEG_FS && insn.segment != SEG_GS) ||
         (guest->vector == VECTOR_GP && guest->state.rip == native->state.rip &&
          guest->error_code == native->error_code)) {
         return false;
