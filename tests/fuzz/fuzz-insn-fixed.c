@@ -2,6 +2,7 @@
 /* Cases that are written down: from lines of text to a case and back. */
 #include "tests/fuzz/fuzz-insn-fixed.h"
 
+#include <cpuid.h>
 #include <glib.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -100,6 +101,30 @@ static bool parse_bytes(const char *text, uint8_t *at, unsigned room, CaseMemory
 
 /* -- Reading ----------------------------------------------------------------------------------- */
 
+/* What a case may need of the host: bits of CPUID. */
+static const struct {
+    const char *name;
+    unsigned leaf, bit_of_ecx;
+} needs[] = {
+    {"misalignsse", 0x80000001, 7}, /* MXCSR.MM */
+};
+
+static bool parse_needs(FixedCase *f, const char *text)
+{
+    unsigned eax, ebx, ecx, edx;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(needs); i++) {
+        if (!strcmp(text, needs[i].name)) {
+            if (!__get_cpuid(needs[i].leaf, &eax, &ebx, &ecx, &edx) ||
+                !(ecx >> needs[i].bit_of_ecx & 1)) {
+                f->missing = needs[i].name;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_mode(FixedCase *f, uint64_t bits)
 {
     CaseState *s = &f->c.state;
@@ -162,6 +187,9 @@ static bool parse_line(FixedCase *f, const char *key, const char *text, uint64_t
     uint64_t number;
     const char *rest;
 
+    if (!strcmp(key, "needs")) {
+        return parse_needs(f, text);
+    }
     if (!strcmp(key, "bits")) {
         return parse_mode(f, g_ascii_strtoull(text, NULL, 10));
     }

@@ -11,6 +11,7 @@ typedef struct FixedCase {
     FuzzCase c; /* points to the images below */
     CaseMemory memory, replaced;
     uint64_t ldt[CASE_LDT_ENTRIES];
+    const char *missing; /* what the host has not got of what the case needs, or NULL */
 } FixedCase;
 
 /* What lies where a case says nothing: INT3 in pages of code, a pattern in the others. */
@@ -21,6 +22,7 @@ void fuzz_fixed_fill_page(CaseMemory *memory, unsigned page);
  * Reads the case at lines[*line] and moves on behind it; NULL at the end, or with *ret_error set
  * when a line is not understood. Lines, numbers in hex unless said:
  *     case TEXT                 what it was; begins a case
+ *     needs FEATURE             the case is skipped where the host has no such thing: misalignsse
  *     bits 64|32|16             size of the code, and of the stack unless SS says otherwise
  *     paging long|pae|legacy
  *     start ADDRESS             linear; CODE goes there

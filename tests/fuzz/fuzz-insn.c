@@ -834,9 +834,13 @@ static int run_list(void)
     }
     lines = g_strsplit(text, "\n", -1);
     while ((fixed = fuzz_fixed_read(lines, &line, &error))) {
-        bool ok = run_fixed_alone(fixed);
+        bool ok = fixed->missing || run_fixed_alone(fixed);
         failed += !ok;
-        printf("%s %u - %s\n", ok ? "ok" : "not ok", ++number, fixed->name);
+        printf("%s %u - %s", ok ? "ok" : "not ok", ++number, fixed->name);
+        if (fixed->missing) {
+            printf(" # SKIP no %s here", fixed->missing);
+        }
+        putchar('\n');
         fuzz_fixed_free(fixed);
     }
     if (error) {
