@@ -292,16 +292,28 @@ bool access_check_alignment(X86Cpu *cpu, uint64_t linear, unsigned alignment, un
 }
 
 /* What #AC wants of an operand of this size: SDM vol. 3 table 6-7; of ten bytes, and of vectors,
- * which it leaves open, what the silicon said. */
-static unsigned alignment_of(unsigned size)
+ * which it leaves open, what the silicon said: AMD's wants 16 bytes of a vector, Intel's none. */
+static unsigned alignment_of(const X86Cpu *cpu, unsigned size)
 {
     if (size == 10) {
         return 8;
     }
     if (size <= 64 && !(size & (size - 1))) {
-        return size < 16 ? size : 16;
+        return size < 16 ? size : cpu->model->is_amd ? 16 : 1;
     }
     return size & 3 && size != 6 ? 2 : 4;
+}
+
+/* An operand that begins where addresses are canonical and ends where they are not: Intel's silicon
+ * looks at its alignment first, AMD's at its end. */
+static bool canonical_fault(X86Cpu *cpu, unsigned segment, uint64_t linear, unsigned size,
+                            unsigned access)
+{
+    if (!cpu->model->is_amd && paging_is_canonical(cpu, linear) &&
+        !access_check_alignment(cpu, linear, alignment_of(cpu, size), access)) {
+        return false;
+    }
+    return segment_fault(cpu, segment);
 }
 
 bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size, unsigned access,
@@ -315,7 +327,7 @@ bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size
             linear += s->base;
         }
         if (!paging_is_canonical(cpu, linear) || !paging_is_canonical(cpu, linear + size - 1)) {
-            return segment_fault(cpu, segment);
+            return canonical_fault(cpu, segment, linear, size, access);
         }
         *ret_linear = linear;
     } else if (segment_allows(cpu, s, offset, size, access)) {
@@ -323,7 +335,7 @@ bool access_linear(X86Cpu *cpu, unsigned segment, uint64_t offset, unsigned size
     } else {
         return segment_fault(cpu, segment);
     }
-    return access_check_alignment(cpu, *ret_linear, alignment_of(size), access);
+    return access_check_alignment(cpu, *ret_linear, alignment_of(cpu, size), access);
 }
 
 /* -- Operands ---------------------------------------------------------------------------------- */

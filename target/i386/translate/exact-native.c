@@ -213,8 +213,18 @@ static bool must_be_aligned(X86Cpu *cpu, const Insn *insn, unsigned size)
         return false;
     default:
         return (insn->gate == GATE_SSE || insn->gate == GATE_MMX) && size == 16 &&
-               insn->isa_set != ZYDIS_ISA_SET_SHA && !misalignment_is_masked(cpu);
+               (insn->isa_set != ZYDIS_ISA_SET_SHA || !cpu->model->is_amd) &&
+               !misalignment_is_masked(cpu);
     }
+}
+
+/* Intel's silicon: the eight bytes of half floats need no alignment, as vectors do not. */
+static unsigned alignment_rule(const X86Cpu *cpu, const Insn *insn)
+{
+    bool is_half_float =
+        insn->mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS || insn->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH;
+
+    return is_half_float && !cpu->model->is_amd ? ACCESS_UNALIGNED : 0;
 }
 
 /* A fault was found, but the processor looks at the alignment first. */
@@ -385,7 +395,8 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
          !access_probe(cpu, linear, 8, access))) {
         return INSN_FAULT;
     }
-    if (!access_linear(cpu, insn->segment, address, operand->size, access, &linear)) {
+    if (!access_linear(cpu, insn->segment, address, operand->size,
+                       access | alignment_rule(cpu, insn), &linear)) {
         return fault_or_misaligned(cpu, insn, address + segment_base(cpu, insn->segment),
                                    operand->size);
     }

@@ -43,9 +43,11 @@ bool exact_computes_first(const X86Cpu *cpu, const Insn *insn)
 static bool store_part(X86Cpu *cpu, const Insn *insn, uint64_t address, const uint8_t *bytes,
                        unsigned size)
 {
+    /* half floats need no alignment, as vectors do not */
+    unsigned aligned = insn->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH ? ACCESS_UNALIGNED : 0;
     uint64_t linear;
 
-    return access_linear(cpu, insn->segment, address, size, ACCESS_WRITE, &linear) &&
+    return access_linear(cpu, insn->segment, address, size, ACCESS_WRITE | aligned, &linear) &&
            access_write(cpu, linear, bytes, size, ACCESS_WRITE);
 }
 
