@@ -117,10 +117,28 @@ static bool mxcsr_is_valid(X86Cpu *cpu, uint32_t mxcsr)
     return !(mxcsr & ~cpu->model->mxcsr_mask) || fault_gp(cpu, 0);
 }
 
-/* #NM, alignment, segment checks. */
+/* Intel's silicon begins with a look at the first four bytes, with #AC for these where it is
+ * enabled, then wants the area aligned, and only then looks at all of it (SDM vol. 2, FXSAVE and
+ * XSAVE: whether #AC goes before #GP, and for which width, is the implementation's). */
+static bool area_begin_on_intel(X86Cpu *cpu, const Insn *insn, unsigned size, unsigned alignment,
+                                unsigned access, uint64_t *ret_linear)
+{
+    if (!insn_linear_address(cpu, insn, 4, ACCESS_READ, ret_linear)) {
+        return false;
+    }
+    if (*ret_linear & (alignment - 1)) {
+        return fault_gp(cpu, 0);
+    }
+    return insn_linear_address(cpu, insn, size, access, ret_linear);
+}
+
+/* Alignment and segment checks. */
 static bool area_begin(X86Cpu *cpu, const Insn *insn, unsigned size, unsigned alignment,
                        unsigned access, uint64_t *ret_linear)
 {
+    if (!cpu->model->is_amd) {
+        return area_begin_on_intel(cpu, insn, size, alignment, access, ret_linear);
+    }
     if (!insn_linear_address(cpu, insn, size, access, ret_linear)) {
         return false;
     }
