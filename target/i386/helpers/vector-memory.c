@@ -63,6 +63,23 @@ static bool probe_masked(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigne
            access_probe(cpu, *ret_linear, size, ACCESS_WRITE);
 }
 
+/* Intel's silicon: the high eight bytes of sixteen with all their checks, #AC included, then the
+ * low ones the same way; whatever the mask says. */
+static bool probe_masked_on_intel(X86Cpu *cpu, const Insn *insn, uint64_t offset, unsigned size,
+                                  uint64_t *ret_linear)
+{
+    uint64_t linear;
+
+    if (size > MASKED_PIECE &&
+        (!access_linear(cpu, insn->segment, truncate_address(insn, offset + MASKED_PIECE),
+                        MASKED_PIECE, ACCESS_WRITE, &linear) ||
+         !access_probe(cpu, linear, MASKED_PIECE, ACCESS_WRITE))) {
+        return false;
+    }
+    return access_linear(cpu, insn->segment, offset, MASKED_PIECE, ACCESS_WRITE, ret_linear) &&
+           access_probe(cpu, *ret_linear, MASKED_PIECE, ACCESS_WRITE);
+}
+
 InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
 {
     bool is_mmx = insn->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
@@ -74,7 +91,8 @@ InsnResult helper_maskmov(X86Cpu *cpu, const Insn *insn)
     if (is_mmx && !enter_mmx(cpu)) {
         return INSN_FAULT;
     }
-    if (!probe_masked(cpu, insn, offset, size, &linear)) {
+    if (cpu->model->is_amd ? !probe_masked(cpu, insn, offset, size, &linear)
+                           : !probe_masked_on_intel(cpu, insn, offset, size, &linear)) {
         return INSN_FAULT;
     }
     for (unsigned i = 0; i < size; i++) {
