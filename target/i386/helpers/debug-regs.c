@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Breakpoints of DR0-DR3, single steps and branch steps.
  * Intel SDM vol. 3 ch. 18.2 and 18.3, priorities 6.9. */
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/debug-regs.h"
 
 #include "target/i386/helpers/exceptions.h"
@@ -157,10 +158,11 @@ void debug_regs_after(X86Cpu *cpu, const Insn *insn, InsnResult result, const De
     cpu->halted = false;
     fault_raise(cpu, VECTOR_DB);
     cpu->fault.dr6 = bits;
-    /* in the middle of a gather AMD's silicon sets RF for data breakpoints only */
-    cpu->fault.resumes =
-        (result == INSN_REPEAT && (insn->vector_index == INSN_NO_REG || cpu->debug_pending)) ||
-        (loads_rf && cpu->eflags & EFLAGS_RF);
+    /* in the middle of a gather AMD's silicon sets RF for data breakpoints only; SDM vol. 2,
+     * VPGATHERDD, has it set for a single step too, as Intel's does */
+    cpu->fault.resumes = (result == INSN_REPEAT && (insn->vector_index == INSN_NO_REG ||
+                                                    cpu->debug_pending || !cpu->model->is_amd)) ||
+                         (loads_rf && cpu->eflags & EFLAGS_RF);
     exception_deliver(cpu);
     cpu->debug_pending = 0;
 }

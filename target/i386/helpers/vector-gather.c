@@ -121,6 +121,20 @@ static bool each_element(Gather *g, bool (*access)(const Gather *g, unsigned n))
     return true;
 }
 
+/* Intel's silicon, before it delivers a fault, makes all ones or zeros of each element of a mask in
+ * a vector register and clears the rest of that (SDM vol. 2, VPGATHERDD: "extend from most
+ * significant bit"). */
+static void extend_mask(const Gather *g)
+{
+    if (g->is_evex || g->cpu->model->is_amd) {
+        return;
+    }
+    for (unsigned i = 0; i < g->vector_size / g->size; i++) {
+        vector_set(g->cpu, g->mask, i, g->size, is_selected(g, i) ? UINT64_MAX : 0);
+    }
+    vector_clear_from(g->cpu, g->mask, g->vector_size);
+}
+
 /* Behind elements that are done a single step or a data breakpoint traps in place of a fault, which
  * comes when the instruction is continued (SDM vol. 2, VPGATHERDD). */
 static InsnResult after_fault(const Gather *g)
@@ -138,9 +152,11 @@ InsnResult helper_gather(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     if (!each_element(&g, load_element)) {
-        if (g.is_evex && g.has_begun) { /* the manual leaves this open; AMD's silicon does so */
+        /* the manual leaves this open; AMD's silicon does so with EVEX, Intel's always */
+        if (g.has_begun && (g.is_evex || !cpu->model->is_amd)) {
             vector_clear_from(cpu, g.data, g.vector_size);
         }
+        extend_mask(&g);
         return after_fault(&g);
     }
     vector_clear_from(cpu, g.data, g.count * g.size);
