@@ -15,6 +15,7 @@
  */
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/modes.h"
+#include "target/i386/helpers/paging.h"
 #include "target/i386/helpers/vector-registers.h"
 #include "target/i386/translate/exact.h"
 #include "target/i386/translate/jit-info.h"
@@ -22,6 +23,7 @@
 #include "accel/tcg/mutant.h"
 #include "accel/tcg/tcg-internal.h"
 
+#include <Zydis/Mnemonic.h>
 #include <Zydis/SharedTypes.h>
 
 #define MAX_OPERAND 64u
@@ -168,7 +170,7 @@ static bool ignores_mask(const Masked *m)
 }
 
 /* An access that reaches beyond the segment, or what is canonical, faults before any page does: is
- * the first one such? `m` is split there. */
+ * the first one such? `m` is split there. Intel's silicon looks at all of them before any page. */
 static bool may_address_first(Masked *m, bool *ret_exceeds)
 {
     unsigned element = m->insn->operands[m->insn->memory_operand].element_size;
@@ -182,7 +184,10 @@ static bool may_address_first(Masked *m, bool *ret_exceeds)
     m->granted[0] = true;
     *ret_exceeds = try_run(m, &byte);
     m->granted[0] = false;
-    if (!*ret_exceeds || !try_run(m, &byte) || byte >= m->split) {
+    if (!*ret_exceeds || !m->cpu->model->is_amd) {
+        return !*ret_exceeds;
+    }
+    if (!try_run(m, &byte) || byte >= m->split) {
         return true;
     }
     return byte + element <= m->split && !ignores_mask(m);
@@ -206,6 +211,45 @@ static bool is_aligned(const Masked *m)
     }
     return access_linear(m->cpu, segment, m->address + byte, 1, m->access, &linear) &&
            access_check_alignment(m->cpu, m->linear, ignores_mask(m) ? whole : element, m->access);
+}
+
+/* #AC on Intel's silicon: a whole operand of up to eight bytes must be aligned, other than that of
+ * half floats, if any of it is touched. */
+static bool is_aligned_on_intel(const Masked *m)
+{
+    uint64_t byte, linear;
+
+    if (!(m->cpu->mode & CPU_MODE_AC) || m->size > 8 || !(m->linear & (m->size - 1)) ||
+        m->insn->mnemonic == ZYDIS_MNEMONIC_VCVTPH2PS ||
+        m->insn->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH || !try_run(m, &byte)) {
+        return true;
+    }
+    return access_linear(m->cpu, m->insn->segment, m->address + byte, 1, m->access, &linear) &&
+           access_check_alignment(m->cpu, m->linear, m->size, m->access);
+}
+
+/* There the end of what is canonical comes behind #AC, as it does without a mask, for stores of one
+ * element and for what does not heed the mask. */
+static bool is_aligned_first(const Masked *m)
+{
+    const X86Cpu *cpu = m->cpu;
+
+    if (cpu->model->is_amd || !(cpu->mode & CPU_MODE_AC) || !mode_is_64bit(cpu) ||
+        !paging_is_canonical(cpu, m->linear)) {
+        return true;
+    }
+    switch (m->insn->mnemonic) {
+    case ZYDIS_MNEMONIC_VMOVSS:
+    case ZYDIS_MNEMONIC_VMOVSD:
+    case ZYDIS_MNEMONIC_VMOVSH:
+        if (m->access == ACCESS_WRITE) {
+            return is_aligned_on_intel(m);
+        }
+        break;
+    default:
+        break;
+    }
+    return !ignores_mask(m) || is_aligned_on_intel(m);
 }
 
 /* Runs until nothing faults in the window any more. */
@@ -307,11 +351,11 @@ InsnResult exact_masked(X86Cpu *cpu, const Insn *insn)
             return exact_run_thunk(cpu, insn, host);
         }
     }
-    if (!may_address_first(&m, &exceeds)) {
+    if (!is_aligned_first(&m) || !may_address_first(&m, &exceeds)) {
         return INSN_FAULT;
     }
     m.split = MIN(page_end, segment_end);
-    if (!is_aligned(&m)) {
+    if (!(cpu->model->is_amd ? is_aligned(&m) : is_aligned_on_intel(&m))) {
         return INSN_FAULT;
     }
     if (exceeds && page_end < segment_end) {
