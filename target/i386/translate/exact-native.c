@@ -359,7 +359,7 @@ static InsnResult run_ignoring_error(X86Cpu *cpu, const Insn *insn)
     return result;
 }
 
-InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
+static InsnResult run_native(X86Cpu *cpu, const Insn *insn)
 {
     const InsnOperand *operand;
     uint64_t linear, address, saved = 0, index = 0;
@@ -409,5 +409,16 @@ InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
         cpu->gpr[insn->operands[1].reg] = saved;
     }
     note_x87_pointers(cpu, insn, result, address);
+    return result;
+}
+
+InsnResult exact_native(X86Cpu *cpu, const Insn *insn)
+{
+    InsnResult result = run_native(cpu, insn);
+
+    if (result == INSN_FAULT && !cpu->model->is_amd && insn->memory_operand != INSN_NO_REG &&
+        insn->operands[insn->memory_operand].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
+        exact_note_store_fault(cpu, insn);
+    }
     return result;
 }

@@ -6,7 +6,8 @@
  *   bytes of an extended or BCD value are two stores, of which the first may have happened when the
  *   second one faults.
  * - VCVTPS2PH: MXCSR has the exceptions of the conversion when the store faults, and #XM goes
- * first.
+ *   first.
+ * - MMX: TOP is 0 when the store faults, with the tags as they were.
  *
  * Asked of the silicon; the manuals say nothing of it, and AMD's checks the operand first.
  */
@@ -92,4 +93,16 @@ InsnResult exact_compute_and_store(X86Cpu *cpu, const Insn *insn, uint64_t addre
         __asm__ volatile("fnclex; frstor %0" : : "m"(before)); /* FRSTOR waits for errors */
     }
     return INSN_FAULT;
+}
+
+void exact_note_store_fault(X86Cpu *cpu, const Insn *insn)
+{
+    fpu_park(cpu);
+    if (insn->gate == GATE_MMX && cpu->fault.vector != VECTOR_MF) {
+        fpu_change_top(cpu, 0);
+        fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t) ~(7u << FSW_TOP_SHIFT));
+        fpu_mark_valid(cpu, XCR0_X87);
+    } else if (insn->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH && insn->masked) {
+        exact_run_thunk(cpu, insn, cpu->tcg.bounce);
+    }
 }

@@ -14,9 +14,12 @@ bool exact_gate_open(X86Cpu *cpu, unsigned gate);
 /* Computational instructions on the silicon, memory operands bounced (exact-native.c). */
 InsnResult exact_native(X86Cpu *cpu, const Insn *insn);
 
-/* ... those whose result counts before their operand does, at an effective address (exact-store.c). */
+/* ... those whose result counts before their operand does, at an effective address (exact-store.c).
+ */
 bool exact_computes_first(const X86Cpu *cpu, const Insn *insn);
 InsnResult exact_compute_and_store(X86Cpu *cpu, const Insn *insn, uint64_t address);
+/* What is left of a store to memory that has faulted otherwise, on models of Intel's. */
+void exact_note_store_fault(X86Cpu *cpu, const Insn *insn);
 
 /* ... those whose memory operand is under a mask (exact-masked.c). */
 InsnResult exact_masked(X86Cpu *cpu, const Insn *insn);
