@@ -394,6 +394,17 @@ static bool is_masked(const Insn *insn)
     }
 }
 
+/* MOVSXD of 16 bits reads as many on Intel's processors (SDM vol. 2), 32 on AMD's, which is what
+ * Zydis says. It is the host's that will run. */
+static void set_movsxd_size(Insn *insn)
+{
+    if (insn->mnemonic == ZYDIS_MNEMONIC_MOVSXD && insn->operand_bits == 16 &&
+        insn->memory_operand != INSN_NO_REG && !cpu_model_current()->is_amd &&
+        __builtin_cpu_is("intel")) {
+        insn->operands[insn->memory_operand].size = 2;
+    }
+}
+
 /* With VEX.W: Zydis takes them for the form without. */
 static bool is_64bit_only(uint32_t mode, const ZydisDecodedInstruction *decoded)
 {
@@ -438,6 +449,7 @@ DecodeResult decode_insn(uint32_t mode, uint64_t rip, const uint8_t *bytes, unsi
     set_layout(ret_insn, &decoded);
     set_operands(ret_insn, &decoded, operands);
     set_missing_base(ret_insn, &decoded);
+    set_movsxd_size(ret_insn);
     set_override(ret_insn, &decoded);
     set_clzero_segment(ret_insn, &decoded);
     set_notrack_segment(ret_insn, &decoded);
