@@ -390,8 +390,9 @@ static bool runs_only_allowed(const FuzzCase *c)
         if (guest_step()) {
             return true;
         }
-        /* whether a REP looks at its own bytes again is a matter of interrupts */
-        if (is_known_insn && insn.row->carry == CARRY_STRING &&
+        /* whether a REP or a scatter looks at its own bytes again is a matter of interrupts */
+        if (is_known_insn &&
+            (insn.row->carry == CARRY_STRING || insn.vector_index != INSN_NO_REG) &&
             overwritten(linear, bytes, insn.length)) {
             return false;
         }
