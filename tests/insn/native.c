@@ -27,13 +27,13 @@
 #include <unistd.h>
 
 #define TICK_NS 10000000
-#define MAX_TICKS 3
 #define XSAVE_HEADER 512
 #define SW_RESERVED 464 /* the kernel's own notes at the end of the legacy area */
 #define CASE_COMPONENTS 0xe7ull
 #define VECTOR_PAGE_FAULT 14
 
 void (*native_tick)(void);
+unsigned native_tick_limit = 3;
 
 static struct {
     volatile enum { IDLE, ENTERING, RUNNING } phase;
@@ -234,7 +234,7 @@ NATIVE_HANDLER static void on_tick(int number, siginfo_t *info, void *context)
 
     if (run.phase == RUNNING) {
         restore_environment(&segments);
-        if (++run.ticks > MAX_TICKS) {
+        if (++run.ticks > native_tick_limit) {
             finish(context, CASE_TIMEOUT, &segments);
         } else {
             native_segments_load(&segments);

@@ -24,5 +24,7 @@ uint64_t native_cpu_number_descriptor(void);
 /* Called every 10 ms on the thread of native_init() while no native code runs; NULL: nobody. Async
  * signal context. */
 extern void (*native_tick)(void);
+/* After how many of these native code is stopped; 3 unless changed before it runs. */
+extern unsigned native_tick_limit;
 
 #endif
