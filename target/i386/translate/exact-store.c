@@ -97,8 +97,8 @@ InsnResult exact_compute_and_store(X86Cpu *cpu, const Insn *insn, uint64_t addre
 
 void exact_note_store_fault(X86Cpu *cpu, const Insn *insn)
 {
-    fpu_park(cpu);
     if (insn->gate == GATE_MMX && cpu->fault.vector != VECTOR_MF) {
+        fpu_park(cpu);
         fpu_change_top(cpu, 0);
         fpu_put16(cpu, FX_FSW, fpu_get16(cpu, FX_FSW) & (uint16_t) ~(7u << FSW_TOP_SHIFT));
         fpu_mark_valid(cpu, XCR0_X87);
