@@ -2,6 +2,7 @@
 /* Stacks of far transfers and interrupts:
  * frames on the current stack or on one named by the TSS. */
 #include "softmmu/memory.h"
+#include "target/i386/cpu-model.h"
 #include "target/i386/helpers/transfer.h"
 
 #include "target/i386/helpers/paging.h"
@@ -24,13 +25,24 @@ void stack_current(const X86Cpu *cpu, Stack *ret_stack)
     stack_set_64bit(ret_stack, mode_is_64bit(cpu));
 }
 
+/* One value that begins where addresses are canonical and ends where they are not: Intel's silicon
+ * looks at its alignment first. */
+static bool is_misaligned_first(X86Cpu *cpu, const Stack *stack, uint64_t offset, unsigned size)
+{
+    return !cpu->model->is_amd && size <= 8 && paging_is_canonical(cpu, offset) &&
+           !access_check_alignment(cpu, offset, size, stack->access);
+}
+
 /* Linear address of `size` bytes at `offset` (already masked), or #SS. */
 static bool stack_linear(X86Cpu *cpu, const Stack *stack, uint64_t offset, unsigned size,
                          uint64_t *ret_linear)
 {
     if (stack->is_64bit) {
         *ret_linear = offset;
-        return (paging_is_canonical(cpu, offset) && paging_is_canonical(cpu, offset + size - 1)) ||
+        if (paging_is_canonical(cpu, offset) && paging_is_canonical(cpu, offset + size - 1)) {
+            return true;
+        }
+        return !is_misaligned_first(cpu, stack, offset, size) &&
                fault_raise_error(cpu, VECTOR_SS, stack->error_code);
     }
     if (!segment_holds(cpu, &stack->ss, offset, size)) {
