@@ -94,7 +94,7 @@ static volatile unsigned ticks;
 
 static void on_tick(void)
 {
-    if (++ticks > 200) {
+    if (++ticks > 2000) {
         guest_interrupt();
     }
 }
@@ -197,7 +197,7 @@ static void run_all(void *opaque)
 
     fill_image(NULL, 0);
     guest_set_memory(&image);
-    native_tick_limit = 500; /* a host may take its time over split locks */
+    native_tick_limit = 2000; /* a busy host may take its time over split locks */
     if (!native_init(&image, opaque)) {
         return;
     }
