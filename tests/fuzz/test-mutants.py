@@ -12,15 +12,15 @@ import re
 import subprocess
 import sys
 
-SECONDS = 120
+SECONDS = 600
 NO_SUCH_BUILD = 2
 IN_TRACES = (101, 102, 103, 104, 105, 106, 111, 116, 117)
-IN_CASES = (114, 115, 118, 119, 120)  # too rare to be drawn: they are among those written down
+IN_CASES = (93, 114, 115, 118, 119)  # too rare to be drawn: they are among those written down
 CASES = pathlib.Path(__file__).with_name("fuzz-insn-cases.txt")
 
 
 def is_caught(program, mutant, cases):
-    """A difference, a crash or a hang; and how it showed."""
+    """A difference or a crash, and how it showed; what hangs ends the program by itself."""
     command = [program, "--mutant", str(mutant), "--seed", str(1000 + mutant), "--cases", str(cases)]
     if mutant in IN_TRACES:
         command += ["--tcg", "hot=1"]
@@ -29,11 +29,12 @@ def is_caught(program, mutant, cases):
     try:
         run = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return True, "hangs"
+        return False, f"gave no answer in {SECONDS} s and"
     if run.returncode == NO_SUCH_BUILD:
         sys.exit(run.stderr.decode())
-    how = "crashes" if run.returncode < 0 or run.returncode > 2 else "differs"
-    return run.returncode != 0, how
+    if run.returncode == 0:
+        return False, "is there and"
+    return True, "crashes" if run.returncode < 0 or run.returncode > 2 else "differs"
 
 
 def main():
@@ -54,7 +55,7 @@ def main():
         for number, (mutant, (caught, how)) in enumerate(zip(mutants, answers), 2):
             missed += not caught
             print(f"{'ok' if caught else 'not ok'} {number} - mutant {mutant} "
-                  f"{how if caught else 'was not noticed'}", flush=True)
+                  f"{how}{'' if caught else ' was not noticed'}", flush=True)
     return 1 if missed else 0
 
 

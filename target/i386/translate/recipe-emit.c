@@ -61,7 +61,7 @@ static int32_t carry_of(const FlagsRecipe *recipe)
     switch (recipe->kind) {
     case RECIPE_LOGIC:
     case RECIPE_TEST:
-        return MUTANT(120, FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED);
+        return MUTANT(93, FLAGS_CARRY_CLEAR, FLAGS_CARRY_SAVED);
     case RECIPE_NONE:
     case RECIPE_INC:
     case RECIPE_DEC:
