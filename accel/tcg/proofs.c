@@ -45,12 +45,6 @@ static bool is_root(const X86Cpu *cpu, const uint64_t root[ROOT_WORDS])
 
 /* -- Proofs ------------------------------------------------------------------------------------ */
 
-static uint64_t load_entry(const TlbProof *proof, const void *host)
-{
-    return proof->entry_size == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED)
-                                  : __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
-}
-
 static bool is_noted(const TlbProof *proof, unsigned i, const PageEntry *entry)
 {
     return i < proof->upper_count && proof->upper[i].host == entry->host &&
@@ -114,7 +108,7 @@ bool proof_holds(const X86Cpu *cpu, const TlbProof *proof)
         return false;
     }
     for (unsigned i = 0; i < proof->upper_count; i++) {
-        if (load_entry(proof, proof->upper[i].host) != proof->upper[i].value) {
+        if (page_entry_load(proof->upper[i].host, proof->entry_size) != proof->upper[i].value) {
             return false;
         }
     }
@@ -124,7 +118,7 @@ bool proof_holds(const X86Cpu *cpu, const TlbProof *proof)
 bool proof_holds_for(const TlbProof *proof, unsigned i)
 {
     const ProofEntry *leaf = &proof->leaf[i];
-    uint64_t now = leaf->host ? load_entry(proof, leaf->host) : 0;
+    uint64_t now = leaf->host ? page_entry_load(leaf->host, proof->entry_size) : 0;
 
     return leaf->host && (now == leaf->value || now == (leaf->value | PTE_D));
 }

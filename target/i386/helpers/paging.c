@@ -68,12 +68,6 @@ static bool walk_fault(const Walk *walk, uint32_t code)
     return fault_page(walk->cpu, walk->linear, code);
 }
 
-static uint64_t load_entry(const void *host, unsigned size)
-{
-    return size == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED)
-                     : __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
-}
-
 /* Reads the entry of a level and adds it to the list. Memory that is not there reads as ones, which
  * are reserved bits. */
 static uint64_t read_entry(Walk *walk, uint64_t table, unsigned index)
@@ -85,7 +79,7 @@ static uint64_t read_entry(Walk *walk, uint64_t table, unsigned index)
 
     *entry = (PageEntry){address, UINT64_MAX, physical_host(cpu, address, walk->entry_size)};
     if (entry->host) {
-        entry->value = load_entry(entry->host, walk->entry_size);
+        entry->value = page_entry_load(entry->host, walk->entry_size);
     } else if (walk->entry_size == 8) {
         physical_read_u64(cpu, address, &entry->value);
     } else {

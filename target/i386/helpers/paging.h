@@ -12,6 +12,13 @@ typedef struct PageEntry {
     const void *host;        /* where it lies, until the next safe point; NULL: no RAM */
 } PageEntry;
 
+/* Reads one of 4 or 8 bytes, which other CPUs may change meanwhile. */
+static inline uint64_t page_entry_load(const void *host, unsigned size)
+{
+    return size == 8 ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED)
+                     : __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+}
+
 typedef struct PageWalk {
     uint64_t physical; /* of the byte asked for */
     uint8_t page_bits; /* 12, 21, 22 or 30: size of the page */
