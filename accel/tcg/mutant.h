@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 extern uint64_t tcg_mutant; /* the id in force, 0: none; defined by test programs only */
-#define TCG_MUTANT_COUNT 119
+#define TCG_MUTANT_COUNT 120
 
 #ifdef TCG_MUTANTS
 #define TCG_HAS_MUTANTS 1

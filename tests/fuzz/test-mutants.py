@@ -15,7 +15,9 @@ import sys
 SECONDS = 600
 NO_SUCH_BUILD = 2
 IN_TRACES = (101, 102, 103, 104, 105, 106, 111, 116, 117)
-IN_CASES = (93, 114, 115, 118, 119)  # too rare to be drawn: they are among those written down
+IN_CASES = (93, 114, 115, 118, 119, 120)  # too rare to be drawn: they are among those written down
+# CALL looks where it goes: Intel has pushed by then, and nothing shows
+NOT_ON_INTEL = (120,)
 CASES = pathlib.Path(__file__).with_name("fuzz-insn-cases.txt")
 
 
@@ -46,6 +48,10 @@ def main():
     options = parser.parse_args()
     count = int(re.search(r"TCG_MUTANT_COUNT (\d+)", options.header.read_text()).group(1))
     mutants = options.only or list(range(1, count + 1))
+    if "GenuineIntel" in pathlib.Path("/proc/cpuinfo").read_text():
+        for mutant in set(NOT_ON_INTEL).intersection(mutants):
+            print(f"# mutant {mutant} is left out: it needs a host of another maker")
+            mutants.remove(mutant)
     healthy, _ = is_caught(options.program, 0, 3000)
     print(f"1..{len(mutants) + 1}")
     print(f"{'not ok' if healthy else 'ok'} 1 - nothing is noticed without a mutant")

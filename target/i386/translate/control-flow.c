@@ -272,9 +272,9 @@ static void emit_canonical_check(Translator *t)
         }
         emit_mov_rr(e, 64, HOST_T1, HOST_T2);
         emit_rr(e, 64, 0xc1, 4, HOST_T1); /* shl */
-        emit_u8(e, 16);
+        emit_u8(e, MUTANT(120, 16, 4));
         emit_rr(e, 64, 0xc1, 7, HOST_T1); /* sar */
-        emit_u8(e, 16);
+        emit_u8(e, MUTANT(120, 16, 4));
         emit_rr(e, 64, 0x3b, HOST_T1, HOST_T2);
         address_add_cold(t, emit_jcc(e, CC_NE));
     }
