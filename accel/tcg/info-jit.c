@@ -45,6 +45,7 @@ static const Row rows[] = {
     ROW("slow accesses, read-only", slow[SLOW_ROM]),
     ROW("slow accesses, page fault", slow[SLOW_FAULT]),
     ROW("slow accesses, page walk", slow[SLOW_WALK]),
+    ROW("locked in two cache lines", locked_lines),
     ROW("exact steps", exact_steps),
     ROW("exact steps, no block", steps[STEP_NO_BLOCK]),
     ROW("exact steps, trap", steps[STEP_TRAP]),

@@ -47,6 +47,7 @@ typedef struct TcgStatistics {
     uint64_t refills, map_changes, exact_steps, lookups;
     uint64_t light_lookups; /* from a stub, which found what it looked for */
     uint64_t found_once;    /* accesses beside code or across pages, done through TcgState.once */
+    uint64_t locked_lines;  /* LOCK or XCHG on two cache lines, done by C */
     uint64_t naps;          /* naps of PAUSE in a loop */
     uint64_t proved; /* contexts that a flush left as they were, but for what had changed */
     uint64_t windows_left;  /* shared checks that failed: the careful block runs */

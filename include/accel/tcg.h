@@ -16,6 +16,7 @@ typedef struct X86Cpu X86Cpu;
 #define JUMP_CACHE_BITS 16
 #define JUMP_CACHE_ENTRIES (1u << JUMP_CACHE_BITS)
 #define BOUNCE_SIZE 4224
+#define HOST_CACHE_LINE 64 /* bytes */
 /* Bits of a context's key: without them it is the supervisor's that implicit accesses use. */
 #define TLB_KEY_USER (1u << 12)
 #define TLB_KEY_AC (1u << 13)
@@ -82,7 +83,7 @@ typedef struct TcgState {
     void *insn_counts;   /* how often C ran which instruction: the target's */
     uint64_t host_flags; /* RFLAGS when translated code was left */
     uint8_t *window;     /* exact mode's: a page without rights, one with, two without */
-    uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(64)));
+    uint8_t bounce[BOUNCE_SIZE] __attribute__((aligned(HOST_CACHE_LINE)));
     TlbSlot slots[TLB_SLOTS]; /* of the context TcgCpu.slots_key */
     TlbEntry once;            /* for one access that no entry of the TLB stands for */
     JumpCacheEntry jump_cache[JUMP_CACHE_ENTRIES];

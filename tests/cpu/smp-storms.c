@@ -217,6 +217,8 @@ static void accessed_and_dirty(void)
 /* -- Locked operands --------------------------------------------------------------------------- */
 
 static uint8_t *const crossing = frames[1] - 4; /* 8 bytes, 4 in each page */
+/* 8 bytes, 4 in each cache line; behind them one for each CPU. */
+static uint8_t *const two_lines = frames[1] + 1020;
 #define ADDITIONS 4000u
 
 static void adds_locked(void *argument)
@@ -227,13 +229,15 @@ static void adds_locked(void *argument)
         __asm__ volatile("lock incq (%0)" : : "r"(crossing) : "memory");
         ++*beside;
         __asm__ volatile("lock incl (%0)" : : "r"(frames[1] + 32) : "memory");
+        __asm__ volatile("lock incq (%0)" : : "r"(two_lines) : "memory");
+        __asm__ volatile("incb (%0)" : : "r"(two_lines + 8 + (word)argument) : "memory");
     }
 }
 
 static void locked_across_pages(void)
 {
     unsigned cpus = cpu_count();
-    uint64_t value, beside = 0;
+    uint64_t value, beside = 0, wrong = 0;
 
     memset(frames, 0, sizeof(frames));
     for (unsigned cpu = 1; cpu < cpus; cpu++) {
@@ -249,6 +253,12 @@ static void locked_across_pages(void)
     }
     check("lock-across-pages", value, (uint64_t)cpus * ADDITIONS, "SDM 3A 8.1.2.2");
     check("lock-within-page", *(uint32_t *)(frames[1] + 32), cpus * ADDITIONS, "SDM 3A 8.1.2.2");
+    memcpy(&value, two_lines, 8);
+    check("lock-across-lines", value, (uint64_t)cpus * ADDITIONS, "SDM 3A 8.1.2.2");
+    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+        wrong += two_lines[8 + cpu] != (ADDITIONS & 0xff);
+    }
+    check("bytes-beside-lock", wrong, 0, "SDM 3A 8.1.1");
     check("stores-beside-lock", beside, (uint64_t)cpus * ADDITIONS, "SDM 3A 8.1.1");
 }
 

@@ -68,6 +68,25 @@ def test_info_jit():
         expect(again == text, f"a stopped machine counts:\n{text}\n{again}")
 
 
+def locked_lines(accel, *args):
+    """The counter after LOCK INC, XCHG and LOCK XOR, a thousand each, on operands in two cache lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = boot_sector("locked-lines.S", folder)
+        with Machine(["-m", "64", "-drive", f"file={image},format=raw", *args], accel=accel) as guest:
+            guest.wait_for("sums are right", 180)
+            return counters(guest)[1]["locked in two cache lines"]
+
+
+def test_no_lock_on_two_cache_lines():
+    for options, one_cpu in (("hot=1", 1000), ("hot=0", 1000), ("opt-lock=off", 3000)):
+        accel = f"{ACCEL},{options}"
+        found = locked_lines(accel, "-smp", "2")
+        expect(found == 3000, f"{found} with {options} and two CPUs")
+        # one needs no LOCK, but for XCHG, which threads of devices may see
+        found = locked_lines(accel)
+        expect(found == one_cpu, f"{found} with {options}")
+
+
 def test_switches_are_seen():
     with start(accel=f"{ACCEL},opt-chain=off,opt-jump-cache=off,opt-global=off") as guest:
         guest.wait_for("Linux version", 300)

@@ -17,6 +17,7 @@ typedef enum ColdKind {
     COLD_WINDOW, /* refill or go on in a block that checks each access; target: greatest offset */
     COLD_SLOT,   /* look the page up in the TLB: address_slot_miss() */
     COLD_DIRECT, /* the same for an access that names the guest's registers: direct_miss() */
+    COLD_LINE,   /* exact mode if the operand at T1 lies in two cache lines; target: last offset */
     COLD_HOT,    /* this block has been entered often */
     COLD_STALE   /* its bytes have changed */
 } ColdKind;

@@ -544,6 +544,18 @@ static void emit_failed_window(Translator *t, const Cold *cold)
     t->goes_careful = false;
 }
 
+static void emit_misaligned(Translator *t, const Cold *cold)
+{
+    Emitter *e = t->e;
+
+    emit_mov_rr(e, 32, HOST_T2, HOST_T1);
+    emit_alu_imm(e, 32, 4, HOST_T2, HOST_CACHE_LINE - 1);
+    emit_alu_imm(e, 32, 7, HOST_T2, (int32_t)cold->target);
+    emit_jcc_to(e, CC_BE, cold->retry + e->execute_offset);
+    translate_mark(t);
+    emit_branch_to(e, 0xe8, stubs.exit_exact);
+}
+
 static void emit_cold(Translator *t, const Cold *cold)
 {
     switch ((ColdKind)cold->kind) {
@@ -574,6 +586,9 @@ static void emit_cold(Translator *t, const Cold *cold)
         break;
     case COLD_DIRECT:
         direct_miss(t, cold);
+        break;
+    case COLD_LINE:
+        emit_misaligned(t, cold);
         break;
     case COLD_HOT:
     case COLD_STALE:

@@ -80,8 +80,8 @@ bool direct_map(const Translator *t, const Spills *spills, RehostMap *map)
     if (!tcg_options.opt_direct || windows_has(t) || !(t->mode & CPU_MODE_CS_L) ||
         insn->address_bits != 64 || insn->segment == SEG_FS || insn->segment == SEG_GS ||
         insn->vector_index != INSN_NO_REG || rehost_sets_x87_pointers(insn) ||
-        insn->mnemonic == ZYDIS_MNEMONIC_XADD || !displacement_fits(insn) ||
-        !registers_fit(insn, spills)) {
+        insn->mnemonic == ZYDIS_MNEMONIC_XADD || translate_locks_line(insn) ||
+        !displacement_fits(insn) || !registers_fit(insn, spills)) {
         return false;
     }
     map->has_index = insn->base < 16 || insn->index != INSN_NO_REG;

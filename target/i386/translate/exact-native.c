@@ -4,7 +4,8 @@
  * all guest registers in the host registers of the same number, but for two the instruction does
  * not name. One of these holds the host address of the memory operand, the other stands in for
  * guest RSP. An operand in one page of RAM is used in place, so that LOCK keeps its meaning; any
- * other is gathered in a bounce slot of the same alignment and scattered afterwards.
+ * other is gathered in a bounce slot of the same alignment and scattered afterwards. So is one that
+ * is locked in two cache lines, but its slot lies in one.
  */
 #include "target/i386/helpers/exceptions.h"
 #include "target/i386/helpers/fpu-state.h"
@@ -265,6 +266,13 @@ static unsigned bytes_read(const Insn *insn, unsigned size)
     }
 }
 
+/* See translate_locks_line(). One of 16 bytes (CMPXCHG16B) is misaligned, which is a fault. */
+static bool locks_two_lines(const Insn *insn, uint64_t linear, unsigned size)
+{
+    return (linear & (HOST_CACHE_LINE - 1)) + size > HOST_CACHE_LINE && size <= 8 &&
+           rehost_is_atomic(insn);
+}
+
 /* Read, run, write back by a bounce slot. */
 static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, unsigned size,
                               bool is_write)
@@ -275,9 +283,13 @@ static InsnResult run_bounced(X86Cpu *cpu, const Insn *insn, uint64_t linear, un
      * not write because of an unmasked exception */
     bool is_partial =
         operand->actions & ZYDIS_OPERAND_ACTION_CONDWRITE || (is_write && insn->gate == GATE_X87);
-    uint8_t *slot = cpu->tcg.bounce + (MUTANT(59, linear & 63, 0));
+    unsigned offset = (unsigned)linear & (HOST_CACHE_LINE - 1);
+    uint8_t *slot = cpu->tcg.bounce;
     InsnResult result;
 
+    if (MUTANT(59, !locks_two_lines(insn, linear, size), false)) {
+        slot += offset;
+    }
     if ((is_read || is_partial) &&
         !access_read(cpu, linear, slot, bytes_read(insn, size), ACCESS_READ)) {
         return fault_or_misaligned(cpu, insn, linear, size);
@@ -303,18 +315,22 @@ static InsnResult run_on_memory(X86Cpu *cpu, const Insn *insn, uint64_t linear, 
                                 unsigned access)
 {
     bool is_write = access == ACCESS_WRITE;
-    bool is_atomic = is_write && (insn->lock || insn->mnemonic == ZYDIS_MNEMONIC_XCHG);
-    void *host;
+    bool is_atomic = is_write && rehost_is_atomic(insn);
+    void *host = NULL;
     InsnResult result;
 
     if (is_write && !MUTANT(60, access_probe(cpu, linear, size, ACCESS_WRITE), true)) {
         return fault_or_misaligned(cpu, insn, linear, size);
     }
-    host = access_host_pointer(cpu, linear, size, access);
+    if (locks_two_lines(insn, linear, size)) {
+        COUNT_UP(cpu->tcg.own->statistics.locked_lines);
+    } else {
+        host = access_host_pointer(cpu, linear, size, access);
+    }
     if (host) {
         return exact_run_thunk(cpu, insn, host);
     }
-    if (is_atomic && tcg_parallel) { /* across pages, or beside code: nobody else may run */
+    if (is_atomic && tcg_parallel) { /* in two lines, or beside code: nobody else may run */
         fpu_park(cpu);
         exclusive_operand_begin(cpu);
     }

@@ -352,6 +352,12 @@ bool rehost_waits_for_x87(const Insn *insn)
     }
 }
 
+bool rehost_is_atomic(const Insn *insn)
+{
+    return insn->memory_operand != INSN_NO_REG &&
+           (insn->lock || insn->mnemonic == ZYDIS_MNEMONIC_XCHG);
+}
+
 bool rehost_sets_x87_pointers(const Insn *insn)
 {
     return insn->gate == GATE_X87 && insn->mnemonic != ZYDIS_MNEMONIC_FLDCW &&

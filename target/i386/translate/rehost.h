@@ -49,6 +49,8 @@ typedef struct RehostMap {
  */
 unsigned rehost_encode(const Insn *insn, const RehostMap *map, uint8_t out[REHOST_MAX_BYTES]);
 
+/* Does it lock its memory operand: by the prefix, or as XCHG does without one? */
+bool rehost_is_atomic(const Insn *insn);
 /* True for x87 and MMX instructions that first raise what an earlier one has left pending. */
 bool rehost_waits_for_x87(const Insn *insn);
 /* True for x87 instructions, not control instructions: FIP, FDP and FOP are theirs. */

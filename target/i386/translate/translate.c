@@ -65,6 +65,42 @@ static void emit_carried(Translator *t, const uint8_t *code, unsigned size, cons
     flags_after(t);
 }
 
+/* LOCK ADD or OR of 0: nothing but a barrier, also for devices, whose threads run beside the CPU.
+ */
+static bool is_barrier(const Insn *insn)
+{
+    return (insn->mnemonic == ZYDIS_MNEMONIC_ADD || insn->mnemonic == ZYDIS_MNEMONIC_OR) &&
+           insn->operands[1].kind == OPERAND_IMM && !insn->immediate;
+}
+
+static bool drops_lock(const Insn *insn)
+{
+    return insn->lock && tcg_options.opt_lock && !tcg_parallel && !is_barrier(insn);
+}
+
+bool translate_locks_line(const Insn *insn)
+{
+    unsigned size = rehost_is_atomic(insn) ? insn->operands[insn->memory_operand].size : 0;
+
+    return size > 1 && size <= 8 && /* CMPXCHG16B asks for alignment */
+           (!drops_lock(insn) || insn->mnemonic == ZYDIS_MNEMONIC_XCHG);
+}
+
+/* Behind the check of an operand of which that is true; its host address is in T1. */
+static void emit_line_check(Translator *t, unsigned size)
+{
+    Cold *cold;
+
+    t->t2_gpr = INSN_NO_REG;
+    emit_u8(t->e, 0x40); /* test $imm8, T1 */
+    emit_rr(t->e, 32, 0xf6, 0, HOST_T1);
+    emit_u8(t->e, size - 1);
+    cold = address_add_cold(t, emit_jcc(t->e, CC_NE));
+    cold->kind = COLD_LINE;
+    cold->target = HOST_CACHE_LINE - size;
+    cold->retry = t->e->p;
+}
+
 /* Address of the memory operand; of an x87 instruction what only its guest form says besides:
  * offset of the operand, opcode. */
 static void emit_memory_operand(Translator *t)
@@ -74,6 +110,9 @@ static void emit_memory_operand(Translator *t)
 
     if (!rehost_sets_x87_pointers(insn)) {
         address_operand(t, size, memory_access(insn));
+        if (translate_locks_line(insn)) {
+            emit_line_check(t, size);
+        }
         return;
     }
     flags_save(t);
@@ -83,14 +122,6 @@ static void emit_memory_operand(Translator *t)
     emit_mov_imm(t->e, HOST_T2, rehost_x87_opcode(insn));
     emit_store_gs(t->e, 16, HOST_T2, offsetof(X86Cpu, memory_fop));
     address_check(t, insn->segment, size, memory_access(insn));
-}
-
-/* LOCK ADD or OR of 0: nothing but a barrier, also for devices, whose threads run beside the CPU.
- */
-static bool is_barrier(const Insn *insn)
-{
-    return (insn->mnemonic == ZYDIS_MNEMONIC_ADD || insn->mnemonic == ZYDIS_MNEMONIC_OR) &&
-           insn->operands[1].kind == OPERAND_IMM && !insn->immediate;
 }
 
 /* XADD in four plain instructions, where LOCK is not asked for or not needed: the silicon's takes
@@ -148,7 +179,7 @@ static void emit_native(Translator *t)
         return;
     }
     map.memory_displacement = windows_displacement(t);
-    map.drop_lock = tcg_options.opt_lock && !tcg_parallel && !is_barrier(insn);
+    map.drop_lock = drops_lock(insn);
     if (has_memory && insn->mnemonic == ZYDIS_MNEMONIC_XADD && emit_xadd(t, map.drop_lock)) {
         return;
     }
@@ -179,7 +210,7 @@ static void emit_bit_string(Translator *t)
         map.gpr[i] = HOST_T2;
     }
     map.memory_base = HOST_T1;
-    map.memory_displacement = 0;
+    map.drop_lock = drops_lock(insn);
     size = rehost_encode(insn, &map, code);
     if (bits == 16 || insn->address_bits == 16 || !size) {
         control_exit_insn(t);
@@ -196,6 +227,9 @@ static void emit_bit_string(Translator *t)
     emit_u8(e, MUTANT(5, bits == 64 ? 6 : 5, 5u));
     emit_lea(e, insn->address_bits, HOST_T1, HOST_T1, HOST_T2, bits == 64 ? 3 : 2, 0);
     address_check(t, insn->segment, bits / 8, memory_access(insn));
+    if (translate_locks_line(insn)) {
+        emit_line_check(t, bits / 8);
+    }
     /* the low bits of the index wait in memory, because restoring flags takes T2 */
     emit_mov_rr(e, 32, HOST_T2, translate_use_gpr(t, index, HOST_T2));
     emit_alu_imm(e, 32, 4, HOST_T2, MUTANT(6, (int32_t)bits - 1, 31));
@@ -241,9 +275,8 @@ static bool path_hands_over(const Translator *t)
     for (unsigned i = 0; i < t->at; i++) {
         const Insn *insn = &t->insns[i];
         bool is_own = insn->segment == SEG_FS || insn->segment == SEG_GS || insn->base == R_RSP;
-        bool is_attempt = insn->lock || insn->mnemonic == ZYDIS_MNEMONIC_XCHG;
 
-        if (insn->memory_operand != INSN_NO_REG && !is_own && !is_attempt &&
+        if (insn->memory_operand != INSN_NO_REG && !is_own && !rehost_is_atomic(insn) &&
             insn->operands[insn->memory_operand].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
             return true;
         }

@@ -115,6 +115,10 @@ bool registers_move(Translator *t);
 /* Notes that host code from here on belongs to t->insn, or to what runs next at `rip`. */
 void translate_mark(Translator *t);
 void translate_mark_at(Translator *t, uint64_t rip);
+/* Does it run with its operand locked by the silicon? Locking two cache lines stops every processor
+ * of the host, and hosts slow down or end a process that does it (Linux: split_lock_detect=), so
+ * an operand in two lines is left to C, which has it for itself alone. */
+bool translate_locks_line(const Insn *insn);
 /* A load that faults after a kick; the CPU then stands at `rip`. Destroys T1, keeps flags. */
 void translate_poll(Translator *t, uint64_t rip);
 

@@ -182,7 +182,7 @@ static bool operand_access(const Plan *plan, const Insn *insn, Access *ret_acces
     if (insn->memory_operand == INSN_NO_REG || insn->index != INSN_NO_REG ||
         insn->address_bits != 64 || insn->gate == GATE_X87 || insn->segment == SEG_FS ||
         insn->segment == SEG_GS || insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
-        insn->masked || !is_near(insn)) {
+        insn->masked || translate_locks_line(insn) || !is_near(insn)) {
         return false;
     }
     operand = &insn->operands[insn->memory_operand];
