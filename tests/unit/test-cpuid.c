@@ -72,6 +72,36 @@ static uint32_t host(uint32_t number, uint32_t subleaf, unsigned reg)
     return regs[reg];
 }
 
+/* A guest that computes with 32 bits, as Linux does, gets the frequency of leaf 15h right, or none. */
+static void test_odd_frequencies(void)
+{
+    unsigned named = 0, others = 0;
+
+    select_model("Skylake-Client,+invtsc");
+    for (uint64_t hz = 100000000; hz < 6000000000; hz += 12345678) {
+        uint32_t denominator, numerator, crystal_khz;
+
+        cpu.model->known_hz = hz;
+        denominator = leaf(0x15, 0, EAX);
+        numerator = leaf(0x15, 0, EBX);
+        crystal_khz = leaf(0x15, 0, ECX) / 1000;
+        if (denominator == 0) {
+            g_assert_true(numerator == 0 && crystal_khz == 0);
+            others++;
+        } else {
+            g_assert_cmpuint(crystal_khz * numerator / denominator, ==, hz / 1000);
+            g_assert_true((uint64_t)numerator * 1000000000 == hz * denominator);
+            named++;
+        }
+    }
+    g_assert_true(named > 0 && others > 0);
+    cpu.model->known_hz = 1999999800;
+    g_assert_cmpuint(leaf(0x15, 0, EAX), ==, 0);
+    g_assert_cmpuint(leaf(0x16, 0, EAX), ==, 2000);
+    cpu.model->known_hz = 2995200000; /* 38.4 MHz * 156 / 2 */
+    g_assert_cmpuint(leaf(0x15, 0, EBX), ==, 1872);
+}
+
 /* Frequencies are named where they are fixed; Intel's leaves only by Intel's models. */
 static void test_frequency(void)
 {
@@ -88,8 +118,8 @@ static void test_frequency(void)
     g_assert_cmpuint(leaf(0x40000010, 0, EBX), ==, 1000000);
 
     select_model("Skylake-Client,tsc-frequency=5000000001");
-    uint64_t hz = (uint64_t)((double)leaf(0x15, 0, ECX) * leaf(0x15, 0, EBX) / leaf(0x15, 0, EAX));
-    g_assert_cmpuint(hz / 100, ==, 50000000);
+    g_assert_cmpuint(leaf(0x15, 0, EAX), ==, 0);
+    g_assert_cmpuint(leaf(0x40000010, 0, EAX), ==, 5000000);
 
     select_model("Skylake-Client,tsc-frequency=2400000000,vmware-cpuid-freq=off,level=13");
     g_assert_cmphex(leaf(0, 0, EAX), ==, 13);
@@ -724,6 +754,7 @@ static void test_table(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpuid/odd-frequencies", test_odd_frequencies);
     g_test_add_func("/cpuid/frequency", test_frequency);
     g_test_add_func("/cpuid/host-caches", test_host_caches);
     g_test_add_func("/cpuid/qemu64", test_qemu64);

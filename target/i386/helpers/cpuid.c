@@ -71,22 +71,21 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-/* TSC = crystal * EBX / EAX. */
+/* TSC = crystal * EBX / EAX. Linux multiplies the crystal's kilohertz by EBX in 32 bits: a
+ * frequency that takes a longer numerator is not named here, and guests measure it. */
 static void leaf_15(const CpuModel *model, uint32_t regs[4])
 {
     uint64_t divisor, numerator;
-    uint32_t denominator;
 
     if (!model->known_hz) {
         return;
     }
     divisor = common_divisor(model->known_hz, APIC_TIMER_HZ);
     numerator = model->known_hz / divisor;
-    denominator = (uint32_t)(APIC_TIMER_HZ / divisor);
-    for (; numerator > UINT32_MAX; numerator /= 2) { /* above 4 GHz and no round number */
-        denominator /= 2;
+    if (numerator > UINT32_MAX / (APIC_TIMER_HZ / 1000)) {
+        return;
     }
-    regs[EAX] = denominator;
+    regs[EAX] = (uint32_t)(APIC_TIMER_HZ / divisor);
     regs[EBX] = (uint32_t)numerator;
     regs[ECX] = APIC_TIMER_HZ;
 }
@@ -95,7 +94,7 @@ static void leaf_15(const CpuModel *model, uint32_t regs[4])
 static void leaf_16(const CpuModel *model, uint32_t regs[4])
 {
     if (model->known_hz) {
-        regs[EAX] = regs[EBX] = (uint32_t)(model->known_hz / 1000000) & 0xffff;
+        regs[EAX] = regs[EBX] = (uint32_t)((model->known_hz + 500000) / 1000000) & 0xffff;
         regs[ECX] = 100;
     }
 }
