@@ -480,6 +480,13 @@ void tlb_mark_written(RamBlock *block, uint64_t ram_offset)
     }
 }
 
+/* Code that the table has no entry for: the jump cache may know it all the same. */
+static void remember_apart(TlbContext *context, uint64_t linear, unsigned page_bits)
+{
+    bitmap_set(context->lost_exec, region_hash(linear, TARGET_PAGE_BITS, 1024));
+    remember_large(context, linear, page_bits);
+}
+
 /* SMRAM closed to data: code and data differ there, and no entry of the TLB can stand for both. */
 static bool code_lies_apart(const X86Cpu *cpu, uint64_t page)
 {
@@ -528,6 +535,8 @@ bool tlb_resolve(X86Cpu *cpu, uint64_t linear, unsigned access, PageTarget *ret_
     if (context < TLB_CONTEXTS && !code_lies_apart(cpu, page)) {
         entry_fill(&own->contexts[context], linear, &walk, ret_target, may_write);
         proof_note(cpu, &own->contexts[context].table->proof, tlb_index(linear), &walk);
+    } else if (access & ACCESS_EXEC) {
+        remember_apart(&own->contexts[own->current], linear, walk.page_bits);
     }
     if (access & ACCESS_WRITE && !may_write) {
         ret_target->beside_code = range->read_only ? NULL : ret_target->host;
