@@ -104,7 +104,7 @@ static bool table_prove(TlbTable *table)
 
     for (unsigned n = 0; n < table->filled_count; n++) {
         unsigned i = table->filled[n];
-        if (table->flags[i] & TLB_FLAG_GLOBAL ||
+        if ((table->flags[i] & TLB_FLAG_GLOBAL && tcg_options.opt_global) ||
             (!entry_is_empty(&table->entries[i], i) && proof_holds_for(&table->proof, i))) {
             table->filled[kept++] = (uint16_t)i;
             continue;
