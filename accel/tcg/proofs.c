@@ -78,7 +78,8 @@ void proof_note(const X86Cpu *cpu, TlbProof *proof, unsigned i, const PageWalk *
     unsigned leaf = walk->entry_count - 1u;
 
     if (walk->global || !walk->entry_count) {
-        return; /* is never proved */
+        proof->leaf[i].host = NULL; /* what an earlier page was found by may be gone */
+        return;
     }
     if (!proof->has_root) {
         read_root(cpu, proof->root);

@@ -18,7 +18,7 @@ typedef struct ProofEntry {
 
 /* Of one TLB table: by which entries of page tables its pages were found. */
 typedef struct TlbProof {
-    ProofEntry leaf[TLB_ENTRIES]; /* by the index of the TLB entry; of global pages: none */
+    ProofEntry leaf[TLB_ENTRIES]; /* by the TLB entry's index; global, unpaged: none */
     ProofEntry upper[PROOF_UPPER];
     unsigned upper_count, entry_size;
     uint64_t root[4];             /* CR3's table, or with PAE the four pointers */
