@@ -3,9 +3,10 @@
  * Soft TLB: one table per address-space context, filled by page walks, read by translated code.
  *
  * Built without SSE: it runs while the guest's FPU state is in the registers. A context is what the
- * target's key says (PCID, user or supervisor, AC under SMAP, SMM). A flush bumps the context's
- * epoch, and with it the jump key, so that jump-cache entries of the old mapping no longer match;
- * nothing has to walk the jump cache. Flushes walk the list of filled entries only.
+ * target's key says (PCID, user or supervisor, AC under SMAP, SMM), and without PCID the root of
+ * the page tables. A flush that takes the right to execute a page bumps the context's epoch, and
+ * with it the jump key, so that jump-cache entries of the old mapping no longer match; nothing has
+ * to walk the jump cache. Flushes walk the list of filled entries only.
  */
 #include "accel/tcg/tcg-internal.h"
 #include "accel/tcg/mutant.h"

@@ -94,7 +94,7 @@ typedef struct TcgState {
 /* Drops every cached translation of addresses of this CPU (CR0.PG, CR4 bits, EFER.NXE, SMM,
  * A20...). */
 void tcg_flush_tlb(X86Cpu *cpu);
-/* MOV CR3 and alike without PCID: drops all but global entries. */
+/* MOV CR3 and alike: drops what is not global, of this PCID, and not what page tables say now. */
 void tcg_flush_tlb_non_global(X86Cpu *cpu);
 /* INVLPG: one page in every context. */
 void tcg_flush_tlb_page(X86Cpu *cpu, uint64_t linear);

@@ -134,7 +134,7 @@ typedef struct CpuModel {
     uint32_t features[FEATURE_WORD_COUNT];
     uint32_t dropped[FEATURE_WORD_COUNT]; /* asked for, and not offered */
     /* DERIVED of the above by cpu_model_finish(). */
-    bool is_amd;        /* AMD or Hygon: leaves out of range read zero */
+    bool is_amd;        /* AMD or Hygon, not Intel or alike: tcg.md, Makers */
     bool has_frequency; /* leaves name that of the TSC: it is fixed */
     uint64_t known_hz;  /* what they say; 0: see cpu_model_needs_frequency() */
     uint64_t phys_mask; /* address bits below phys_bits */
