@@ -6,7 +6,8 @@
  * no lock: what is dropped stays where it is until every CPU has ended its turn. Three things need
  * more, because they touch what another CPU may be using at this moment: taking space from a CPU
  * that stays in a turn, withdrawing write permission from a page that is about to be translated (a
- * store between its check and its write would be lost), and LOCK on an operand in two cache lines.
+ * store between its check and its write would be lost), and LOCK on an operand in two cache lines,
+ * beside code or in a device.
  * They run exclusively: the code lock is held, and every other CPU stands still.
  *
  * A CPU stands still between two turns of its loop, while it waits for the code lock, and while a

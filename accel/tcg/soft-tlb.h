@@ -18,7 +18,7 @@ typedef struct TlbTable {
     /* Unique RAM address of the page (RamBlock.ram_address + offset). */
     uint64_t ram_page[TLB_ENTRIES];
     uint8_t flags[TLB_ENTRIES];
-    uint16_t filled[TLB_ENTRIES]; /* indices of entries filled since the last flush */
+    uint16_t filled[TLB_ENTRIES]; /* indices of entries that may not be empty */
     unsigned filled_count;
     /* Entries that may be written, by the low bits of the number of the RAM page. */
     uint8_t writers[TLB_WRITER_COUNTS];
@@ -26,9 +26,9 @@ typedef struct TlbTable {
 } TlbTable;
 
 typedef struct TlbContext {
-    uint64_t key; /* what the target says distinguishes address spaces */
+    uint64_t key; /* tlb_context_key() */
     bool valid;
-    uint32_t epoch;    /* changes with each flush of this context */
+    uint32_t epoch;    /* changes with each flush that takes a right to execute */
     uint64_t last_use; /* turn of its last selection, for replacement */
     TlbTable *table;
     /* Hashed numbers of 2 MiB and 1 GiB regions that were filled from large pages: INVLPG in one of

@@ -49,7 +49,7 @@ typedef struct TcgStatistics {
     uint64_t found_once;    /* accesses beside code or across pages, done through TcgState.once */
     uint64_t locked_lines;  /* LOCK or XCHG on two cache lines, done by C */
     uint64_t naps;          /* naps of PAUSE in a loop */
-    uint64_t proved; /* contexts that a flush left as they were, but for what had changed */
+    uint64_t proved;        /* contexts that a flush left as they were, but for what had changed */
     uint64_t windows_left;  /* shared checks that failed: the careful block runs */
     uint64_t slow[SLOW_COUNT], steps[STEP_COUNT], tlb_flushes[TLB_FLUSH_COUNT];
     uint64_t exits[STATISTICS_EXITS];

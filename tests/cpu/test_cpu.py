@@ -24,6 +24,7 @@ SECONDS = 120
 COMMON = ["-machine", "pc", "-m", "128", "-nodefaults", "-display", "none", "-no-reboot", "-device",
           "isa-debug-exit,iobase=0xf4"]
 OPTIONS = {
+    "smm-paging-32": [["-cpu", "max"], ["-cpu", "max", "-accel", "tcg,opt-proofs=off"]],
     "smm-64": [["-cpu", "max", "-smp", "2"]],
     "modes-long-64": [["-cpu", "max"], ["-cpu", "max,-lahf-lm"]],
     "paging-long-64": [["-cpu", "max,+la57", "-smp", "2"]],

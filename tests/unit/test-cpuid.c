@@ -72,7 +72,8 @@ static uint32_t host(uint32_t number, uint32_t subleaf, unsigned reg)
     return regs[reg];
 }
 
-/* A guest that computes with 32 bits, as Linux does, gets the frequency of leaf 15h right, or none. */
+/* A guest that computes with 32 bits, as Linux does, gets the frequency of leaf 15h right, or none.
+ */
 static void test_odd_frequencies(void)
 {
     unsigned named = 0, others = 0;

@@ -72,7 +72,8 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
 }
 
 /* TSC = crystal * EBX / EAX. Linux multiplies the crystal's kilohertz by EBX in 32 bits: a
- * frequency that takes a longer numerator is not named here, and guests measure it. */
+ * frequency that takes a longer numerator is not named here. Linux then begins with leaf 16h and
+ * measures. */
 static void leaf_15(const CpuModel *model, uint32_t regs[4])
 {
     uint64_t divisor, numerator;

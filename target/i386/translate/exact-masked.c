@@ -193,10 +193,10 @@ static bool may_address_first(Masked *m, bool *ret_exceeds)
     return byte + element <= m->split && !ignores_mask(m);
 }
 
-/* #AC, of which the manuals say nothing here: the silicon wants each element aligned, and nothing
+/* #AC, of which the manuals say nothing here: AMD's silicon wants each element aligned, and nothing
  * when the mask leaves out all of them, and never with VEX. An operand that is touched whatever the
  * mask says is checked like any other. */
-static bool is_aligned(const Masked *m)
+static bool is_aligned_on_amd(const Masked *m)
 {
     unsigned element = m->insn->operands[m->insn->memory_operand].element_size;
     unsigned whole = m->size < 16 ? m->size : 16, segment = m->insn->segment;
@@ -355,7 +355,7 @@ InsnResult exact_masked(X86Cpu *cpu, const Insn *insn)
         return INSN_FAULT;
     }
     m.split = MIN(page_end, segment_end);
-    if (!(cpu->model->is_amd ? is_aligned(&m) : is_aligned_on_intel(&m))) {
+    if (!(cpu->model->is_amd ? is_aligned_on_amd(&m) : is_aligned_on_intel(&m))) {
         return INSN_FAULT;
     }
     if (exceeds && page_end < segment_end) {
