@@ -7,6 +7,11 @@
  * was given in order. Nothing is looked at that translated code could not have used, so no bits
  * are set in page tables. Whatever takes a right away from any page empties all slots.
  *
+ * There are fewer slots than accesses in a large program. Accesses that share one take it from each
+ * other, which costs several times what the TLB does. So a new one gets a slot that this address
+ * space has not filled for long, if ever. If there is none, it does without; only hot=1, which is
+ * there to try traces, gives one to all.
+ *
  * An access that misses looks into the TLB. When a slot misses again and again within a short time
  * it does not pay to fill it: for `skip` times the access goes on without coming here.
  */
@@ -16,8 +21,16 @@
 
 /* A slot pays when its misses are so many cycles apart on average. */
 #define GOOD_CYCLES 1000
+/* Fills of all slots are so many cycles apart on average, a few percent of the time, but for those
+ * that follow each other when all have been emptied. */
+#define FILL_CYCLES 7000
+#define FILLS_AT_ONCE 1024
 #define SKIP_FIRST 63
 #define SKIP_MOST 4095
+/* Slots that are looked at for one that is not used. */
+#define CANDIDATES 8
+#define RECENT_CYCLES 0x80000000u
+#define NO_CONTEXT 0xffff
 /* Neighbours to look at: at each miss, and when coming here is rare. */
 #define PAGES_BELOW 16
 #define PAGES_ABOVE 64
@@ -31,10 +44,22 @@ static const struct {
 } classes[] = {{0, 256},    {256, 128},  {384, 384},  {768, 640}, {1408, 128},
                {1536, 128}, {1664, 128}, {1792, 128}, {1920, 64}, {1984, 64}};
 
-bool slot_choose(unsigned size, bool is_write, TlbSlotUse *ret_use)
+/* Full, or filled in this address space within the last second: whoever it belongs to is running.
+ * The clock begins anew after two seconds, so one that is not may look so. */
+static bool is_used(const X86Cpu *cpu, unsigned number, uint32_t now)
 {
-    static unsigned taken[2][sizeof(classes) / sizeof(classes[0])]; /* under the code lock */
-    unsigned log2 = 0, first, n;
+    const TcgCpu *own = cpu->tcg.own;
+    const TlbSlot *slot = &cpu->tcg.slots[number];
+
+    return slot->ranges[0].first != TLB_SLOT_EMPTY ||
+           (own->slot_contexts[number] == own->slots_key >> 32 && now - slot->time < RECENT_CYCLES);
+}
+
+bool slot_choose(const X86Cpu *cpu, unsigned size, bool is_write, TlbSlotUse *ret_use)
+{
+    static unsigned next[2][sizeof(classes) / sizeof(classes[0])]; /* under the code lock */
+    uint32_t now = (uint32_t)__builtin_ia32_rdtsc();
+    unsigned log2 = 0, first, count, slot;
 
     while (1u << log2 < size) {
         log2++;
@@ -42,12 +67,16 @@ bool slot_choose(unsigned size, bool is_write, TlbSlotUse *ret_use)
     if (log2 >= sizeof(classes) / sizeof(classes[0])) {
         return false;
     }
-    n = taken[is_write][log2]++;
-    first = classes[log2].first;
-    ret_use->slot = (uint16_t)(is_write ? READ_SLOTS + first / 2 + n % (classes[log2].count / 2u)
-                                        : first + n % classes[log2].count);
-    ret_use->log2 = (uint8_t)log2;
-    return true;
+    first = is_write ? READ_SLOTS + classes[log2].first / 2u : classes[log2].first;
+    count = is_write ? classes[log2].count / 2u : classes[log2].count;
+    for (unsigned tries = 0; tries < CANDIDATES; tries++) {
+        slot = first + next[is_write][log2]++ % count;
+        if (tcg_options.hot == 1 || !is_used(cpu, slot, now)) {
+            *ret_use = (TlbSlotUse){.slot = (uint16_t)slot, .log2 = (uint8_t)log2};
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool has_right(const TlbEntry *entry, uint64_t page, bool is_write)
@@ -79,13 +108,20 @@ static unsigned run_length(const X86Cpu *cpu, uint64_t page, uint64_t host, bool
 /* How often to go on without a slot now that this one has missed. */
 static unsigned times_to_skip(TcgCpu *own, TlbSlot *slot, unsigned number)
 {
-    uint32_t now = (uint32_t)__builtin_ia32_rdtsc(), since = now - slot->time;
+    uint64_t now = __builtin_ia32_rdtsc(), most = (uint64_t)FILL_CYCLES * FILLS_AT_ONCE;
+    uint32_t since = (uint32_t)now - slot->time;
     unsigned skipped = own->slot_skips[number], more = skipped * 2 + SKIP_FIRST;
+    bool pays = since >= GOOD_CYCLES * (skipped + 1);
 
-    slot->time = now;
-    own->slot_skips[number] = (uint16_t)(since >= GOOD_CYCLES * (skipped + 1) ? 0
-                                         : more > SKIP_MOST                   ? SKIP_MOST
-                                                                              : more);
+    slot->time = (uint32_t)now;
+    own->fill_credit = MIN(own->fill_credit + now - own->fill_time, most);
+    own->fill_time = now;
+    if (own->fill_credit >= FILL_CYCLES) {
+        own->fill_credit -= FILL_CYCLES;
+    } else {
+        pays = false;
+    }
+    own->slot_skips[number] = (uint16_t)(pays ? 0 : MIN(more, SKIP_MOST));
     return own->slot_skips[number];
 }
 
@@ -160,6 +196,7 @@ void tlb_fill_slot(X86Cpu *cpu, uint64_t linear, unsigned use)
     }
     keep_other(slot, &range);
     slot->ranges[0] = range;
+    own->slot_contexts[number] = (uint16_t)(own->slots_key >> 32);
     slot->skip = (int32_t)skip;
 }
 
@@ -182,6 +219,7 @@ void slots_init(X86Cpu *cpu)
 {
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         slot_empty(&cpu->tcg.slots[i]);
+        cpu->tcg.own->slot_contexts[i] = NO_CONTEXT;
     }
     cpu->tcg.own->slots_filled = 0;
 }

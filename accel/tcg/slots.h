@@ -11,9 +11,9 @@ typedef struct TlbSlotUse {
     uint8_t log2; /* of the size it is for, at least that of the access */
 } TlbSlotUse;
 
-/* One for an access of that many bytes, which it shares with none that was made shortly before.
- * False: no slot is so large. With the code lock. */
-bool slot_choose(unsigned size, bool is_write, TlbSlotUse *ret_use);
+/* One for an access of that many bytes that no other access in this address space uses. False:
+ * there is none so large, or all that were looked at are in use. With the code lock. */
+bool slot_choose(const X86Cpu *cpu, unsigned size, bool is_write, TlbSlotUse *ret_use);
 /* From translated code: the access of the current context at `linear`, whose entry is filled, has
  * missed its slot, TlbSlotUse.slot | log2 << 16. */
 void tlb_fill_slot(X86Cpu *cpu, uint64_t linear, unsigned use);

@@ -91,6 +91,8 @@ typedef struct TcgCpu {
     uint64_t slots_key;    /* of TcgState.slots: context number << 32 | epoch */
     unsigned slots_filled; /* how many are not empty, which ones, how many misses each skips */
     uint16_t slots_list[TLB_SLOTS], slot_skips[TLB_SLOTS];
+    uint16_t slot_contexts[TLB_SLOTS]; /* in which each was filled last */
+    uint64_t fill_time, fill_credit; /* of slots: when the last was, cycles that may go into them */
     PauseSpin spin;
     TcgStatistics statistics;
 } TcgCpu;

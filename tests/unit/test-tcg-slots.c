@@ -48,7 +48,7 @@ static TlbSlotUse choose(unsigned size, bool is_write)
 {
     TlbSlotUse use;
 
-    g_assert_true(slot_choose(size, is_write, &use));
+    g_assert_true(slot_choose(cpu, size, is_write, &use));
     g_assert_cmpuint(1u << use.log2, >=, size);
     return use;
 }
@@ -63,10 +63,12 @@ static const TlbRange *fill(TlbSlotUse use, uint64_t linear)
 
 static void test_run(void)
 {
-    TlbSlotUse read = choose(8, false), write = choose(8, true);
+    TlbSlotUse read, write;
     const TlbRange *range;
 
     setup();
+    read = choose(8, false);
+    write = choose(8, true);
     for (unsigned i = 0; i < 20; i++) { /* a gap behind page 9, page 5 is read-only */
         map(BASE, i, HOST + i * TARGET_PAGE_SIZE + (i > 9 ? TARGET_PAGE_SIZE : 0), i != 5);
     }
@@ -87,10 +89,11 @@ static void test_run(void)
 static void test_four_gib(void)
 {
     uint64_t base = (1ull << 32) - 4 * TARGET_PAGE_SIZE;
-    TlbSlotUse use = choose(4, false);
     const TlbRange *range;
+    TlbSlotUse use;
 
     setup();
+    use = choose(4, false);
     for (unsigned i = 0; i < 8; i++) {
         map(base, i, HOST + i * TARGET_PAGE_SIZE, true);
     }
@@ -104,10 +107,11 @@ static void test_four_gib(void)
 
 static void test_joined(void)
 {
-    TlbSlotUse use = choose(1, false);
     const TlbRange *range;
+    TlbSlotUse use;
 
     setup();
+    use = choose(1, false);
     for (unsigned i = 0; i < 40; i++) { /* only ever one page in the TLB */
         map(BASE, i, HOST + i * TARGET_PAGE_SIZE, false);
         range = fill(use, BASE + i * TARGET_PAGE_SIZE);
@@ -137,8 +141,9 @@ static void test_random(void)
         unsigned size = 1u << g_test_rand_int_range(0, 10);
         bool is_write = g_test_rand_bit();
         const uint64_t *hosts = is_write ? write_host : read_host;
-        TlbSlotUse use = choose(size, is_write);
+        TlbSlotUse use;
         setup();
+        use = choose(size, is_write);
         for (unsigned n = 0; n < 60; n++) {
             unsigned page = (unsigned)g_test_rand_int_range(0, PAGES);
             const TlbRange *range;
@@ -164,13 +169,79 @@ static void test_sizes(void)
 {
     TlbSlotUse use;
 
-    g_assert_false(slot_choose(513, false, &use));
+    setup();
+    g_assert_false(slot_choose(cpu, 513, false, &use));
     for (unsigned n = 0; n < 5000; n++) {
         unsigned size = n % 512 + 1;
         TlbSlotUse read = choose(size, false), write = choose(size, true);
         g_assert_cmpuint(read.slot, <, write.slot);
         g_assert_cmpuint(write.slot, <, TLB_SLOTS);
     }
+    teardown();
+}
+
+static bool is_given(unsigned number)
+{
+    TlbSlotUse use;
+
+    for (unsigned n = 0; n < 4 * TLB_SLOTS; n++) {
+        if (slot_choose(cpu, 8, false, &use) && use.slot == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No access gets a slot that another one uses: while it is full, and for a while in the same
+ * address space. */
+static void test_used(void)
+{
+    TlbSlotUse use, other;
+
+    setup();
+    map(BASE, 0, HOST, true);
+    use = choose(8, false);
+    g_assert_true(is_given(use.slot));
+    fill(use, BASE);
+    g_assert_false(is_given(use.slot));
+    cpu->tcg.slots[use.slot].time -= 0x80000000u;
+    g_assert_false(is_given(use.slot));
+    slots_empty(cpu);
+    g_assert_true(is_given(use.slot));
+    fill(use, BASE);
+    slots_empty(cpu);
+    g_assert_false(is_given(use.slot));
+    cpu->tcg.own->slots_key = 1ull << 32;
+    g_assert_true(is_given(use.slot));
+    tcg_options.hot = 1; /* always, to try what traces do */
+    fill(use, BASE);
+    g_assert_true(is_given(use.slot));
+    tcg_options.hot = 0;
+
+    for (unsigned n = 0; n < TLB_SLOTS && slot_choose(cpu, 8, false, &other); n++) {
+        fill(other, BASE);
+    }
+    g_assert_false(slot_choose(cpu, 8, false, &other));
+    g_assert_true(slot_choose(cpu, 8, true, &other));
+    teardown();
+}
+
+/* Filling takes no more than its share of the time: then a slot is passed over. */
+static void test_credit(void)
+{
+    unsigned rounds = 0;
+
+    setup();
+    map(BASE, 0, HOST, true);
+    for (unsigned passed = 0; passed < 100; rounds++) {
+        TlbSlotUse use = {.slot = (uint16_t)(rounds % 256), .log2 = 0};
+        g_assert_cmpuint(rounds, <, 1000000);
+        cpu->tcg.slots[use.slot].time -= 0x40000000u; /* this one has not missed for long */
+        fill(use, BASE);
+        passed += cpu->tcg.slots[use.slot].skip > 0;
+    }
+    g_assert_cmpuint(rounds, >, 1000);
+    teardown();
 }
 
 int main(int argc, char **argv)
@@ -182,5 +253,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg-slots/joined", test_joined);
     g_test_add_func("/tcg-slots/random", test_random);
     g_test_add_func("/tcg-slots/sizes", test_sizes);
+    g_test_add_func("/tcg-slots/used", test_used);
+    g_test_add_func("/tcg-slots/credit", test_credit);
     return g_test_run();
 }

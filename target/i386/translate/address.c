@@ -229,7 +229,8 @@ bool address_choose_slot(Translator *t, unsigned access, unsigned greatest_offse
     unsigned size = (unsigned)TARGET_PAGE_SIZE - greatest_offset, kind = access & 2 ? 2 : 1;
 
     if (!t->block->is_trace || !is_user || !tcg_options.opt_slots || t->insn->masked ||
-        !(slot_of_round(t, kind, size, ret_use) || slot_choose(size, access & 2, ret_use))) {
+        !(slot_of_round(t, kind, size, ret_use) ||
+          slot_choose(t->cpu, size, access & 2, ret_use))) {
         return false;
     }
     t->slot_kind[t->at] = (uint8_t)kind;
