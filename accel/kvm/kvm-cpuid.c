@@ -266,7 +266,7 @@ static void add_signature(Table *table, const CpuModel *model)
     add(table, FEATURES_LEAF, 0, false, regs);
     regs[EDX] = 0;
     if (has_frequency) {
-        regs[EAX] = (uint32_t)(model->known_hz / 1000);
+        regs[EAX] = (uint32_t)((model->known_hz + 500) / 1000);
         regs[EBX] = APIC_BUS_KHZ;
         add(table, FREQUENCY_LEAF, 0, false, regs);
     }

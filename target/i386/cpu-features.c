@@ -165,7 +165,7 @@ const FeatureRow feature_rows[] = {
 
     OWN("syscall", FEATURE_80000001_EDX, 11),
     OWN("nx", FEATURE_80000001_EDX, 20),
-    HOST("mmxext", FEATURE_80000001_EDX, 22),
+    OWN("mmxext", FEATURE_80000001_EDX, 22), /* part of SSE, whether or not the host names it */
     OWN("fxsr-opt", FEATURE_80000001_EDX, 25),
     OWN("pdpe1gb", FEATURE_80000001_EDX, 26),
     OWN("rdtscp", FEATURE_80000001_EDX, 27),

@@ -25,10 +25,8 @@ typedef struct Model {
     uint32_t edx;                /* of leaf 1: every x86-64 host carries it */
     uint32_t ecx_own, ecx_all;   /* of leaf 1 */
     uint32_t ebx7_own, ebx7_all; /* of leaf 7 */
-    uint32_t xedx, xecx_all;     /* of leaf 80000001h; EDX without what hosts may lack */
+    uint32_t xedx, xecx_all;     /* of leaf 80000001h */
 } Model;
-
-#define HOST_XEDX (1u << 22) /* mmxext */
 
 /* How x87 keeps FDP, FCS and FDS is the host's. */
 #define HOST_EBX7 (1u << 6 | 1u << 13)
@@ -47,7 +45,7 @@ static const Model models[] = {
     {"AuthenticAMD", "AMD Opteron 23xx (Gen 3 Class Opteron)", 0x100f23, 5, 0x8000000a, 0x078bfbff,
      0x80000000, 0x80802009, 0, 0, 0x2993fbff, 0xe7},
     {"AuthenticAMD", "AMD EPYC Processor", 0x800f12, 0xd, 0x8000001e, 0x078bfbff, 0x80000000,
-     0xf6f8320b, 0x00100081, 0x209c01a9 | HOST_EBX7, 0x2f93fbff, 0x4003f7},
+     0xf6f8320b, 0x00100081, 0x209c01a9 | HOST_EBX7, 0x2fd3fbff, 0x4003f7},
 };
 
 static bool is_amd;
@@ -88,7 +86,7 @@ static void check_model(const Model *model)
     check("model-1-ecx-more", one.ecx & ~model->ecx_all, 0, "QEMU model");
     check("model-7-ebx-own", seven.ebx & model->ebx7_own, model->ebx7_own, "QEMU model");
     check("model-7-ebx-more", seven.ebx & ~model->ebx7_all, 0, "QEMU model");
-    check("model-80000001-edx", extended.edx & ~HOST_XEDX, model->xedx, "QEMU model");
+    check("model-80000001-edx", extended.edx, model->xedx, "QEMU model");
     check("model-80000001-ecx-more", extended.ecx & ~model->xecx_all, 0, "QEMU model");
 }
 

@@ -55,7 +55,7 @@ static void hypervisor_leaf(const CpuModel *model, uint32_t regs[4])
 static void frequency_leaf(const CpuModel *model, uint32_t regs[4])
 {
     if (model->known_hz && !model->no_frequency) {
-        regs[EAX] = (uint32_t)(model->known_hz / 1000);
+        regs[EAX] = (uint32_t)((model->known_hz + 500) / 1000);
         regs[EBX] = APIC_TIMER_HZ / 1000;
     }
 }
