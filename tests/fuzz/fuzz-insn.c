@@ -581,17 +581,23 @@ static bool ends_segment(const CaseState *state)
            case_segment(state->selector[SEG_CS]).limit - state->rip < INSN_MAX_LENGTH;
 }
 
+static bool misses_rest(const CaseOutcome *outcome)
+{
+    return outcome->vector == VECTOR_PF && outcome->error_code & PF_FETCH &&
+           outcome->cr2 - linear_rip(&outcome->state) - 1 < INSN_MAX_LENGTH;
+}
+
 /* At the end of what is mapped, or of the segment: whether an invalid opcode is seen before the
  * rest of the instruction is fetched. */
 static bool is_cut_off(const CaseOutcome *native, const CaseOutcome *guest)
 {
-    if (guest->vector != VECTOR_UD || native->state.rip != guest->state.rip) {
+    if (native->state.rip != guest->state.rip) {
         return false;
     }
-    return native->vector == VECTOR_PF
-               ? native->error_code & PF_FETCH &&
-                     native->cr2 - linear_rip(&native->state) - 1 < INSN_MAX_LENGTH
-               : native->vector == VECTOR_GP && ends_segment(&native->state);
+    if (guest->vector != VECTOR_UD) {
+        return native->vector == VECTOR_UD && misses_rest(guest);
+    }
+    return misses_rest(native) || (native->vector == VECTOR_GP && ends_segment(&native->state));
 }
 
 static bool is_prefix(uint8_t byte, bool is_64bit)

@@ -24,6 +24,21 @@ typedef struct HostPointers {
     uint32_t control, status, tags, fip, fcs_fop, fdp, fds;
 } HostPointers;
 
+bool fpu_host_notes_opcodes(X86Cpu *cpu)
+{
+    static int known = -1; /* the same whichever thread finds it out */
+    int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    HostPointers pointers;
+
+    if (answer < 0) {
+        fpu_park(cpu);
+        __asm__ volatile("fninit; fld1; fnstenv %0; fninit" : "=m"(pointers));
+        answer = pointers.fcs_fop >> 16 != 0;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer;
+}
+
 /*
  * Turns the silicon's instruction pointer into the guest's. FNSTENV has its low half, which is
  * enough to find it in the code cache; zero: no x87 instruction has run since fpu_unpark(). Exact
@@ -42,7 +57,9 @@ static void take_pointers(X86Cpu *cpu, const HostPointers *host)
     block = block_from_host(pc);
     if (block) {
         cpu->guest_fip = block->rip + (uint64_t)block_find_mark(block, pc)->guest_offset;
-        cpu->guest_fop = (fop & 0xc0) == 0xc0 ? fop : cpu->memory_fop;
+        if (fop) {
+            cpu->guest_fop = (fop & 0xc0) == 0xc0 ? fop : cpu->memory_fop;
+        }
     }
 }
 

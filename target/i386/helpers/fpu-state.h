@@ -26,6 +26,9 @@ enum {
 /* If the state is in the registers it stays there (fpu-live.c): cpu->fpu becomes a copy of it,
  * unless an x87 error waits. */
 void fpu_copy(X86Cpu *cpu);
+/* Does every x87 instruction leave its opcode in FOP on this host, as AMD's do? On Intel's those do
+ * that end in an unmasked exception (SDM vol. 1, 8.1.9.1). May park. */
+bool fpu_host_notes_opcodes(X86Cpu *cpu);
 /* Before components are put into cpu->fpu, whose MXCSR is right then; parks the state unless all of
  * their registers are replaced. Then these components are loaded, if it is not parked. */
 void fpu_begin_load(X86Cpu *cpu, bool has_all_registers);

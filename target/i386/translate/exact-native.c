@@ -350,10 +350,16 @@ static uint64_t segment_base(const X86Cpu *cpu, unsigned segment)
                                                                         : cpu->seg[segment].base;
 }
 
+static uint16_t noted_opcode(X86Cpu *cpu, const Insn *insn)
+{
+    return fpu_host_notes_opcodes(cpu) || x87_is_pending(cpu) ? rehost_x87_opcode(insn)
+                                                              : cpu->guest_fop;
+}
+
 static void note_x87_pointers(X86Cpu *cpu, const Insn *insn, InsnResult result, uint64_t address)
 {
     if (result == INSN_NEXT && rehost_sets_x87_pointers(insn)) {
-        fpu_set_pointers(cpu, cpu->rip, address, rehost_x87_opcode(insn));
+        fpu_set_pointers(cpu, cpu->rip, address, noted_opcode(cpu, insn));
     }
 }
 
