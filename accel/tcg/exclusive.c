@@ -7,8 +7,8 @@
  * more, because they touch what another CPU may be using at this moment: taking space from a CPU
  * that stays in a turn, withdrawing write permission from a page that is about to be translated (a
  * store between its check and its write would be lost), and LOCK on an operand in two cache lines,
- * beside code or in a device.
- * They run exclusively: the code lock is held, and every other CPU stands still.
+ * beside code or in a device. They run exclusively: the code lock is held, and every other CPU
+ * stands still.
  *
  * A CPU stands still between two turns of its loop, while it waits for the code lock, and while a
  * device it has called waits for other CPUs (standing_wait_begin()). It says `running` before it

@@ -29,7 +29,7 @@
 #define SKIP_MOST 4095
 /* Slots that are looked at for one that is not used. */
 #define CANDIDATES 8
-#define RECENT_CYCLES 0x80000000u
+#define RECENT_CYCLES 0x80000000u /* half a turn of the clock's low half, a second at 2 GHz */
 #define NO_CONTEXT 0xffff
 /* Neighbours to look at: at each miss, and when coming here is rare. */
 #define PAGES_BELOW 16
@@ -44,8 +44,8 @@ static const struct {
 } classes[] = {{0, 256},    {256, 128},  {384, 384},  {768, 640}, {1408, 128},
                {1536, 128}, {1664, 128}, {1792, 128}, {1920, 64}, {1984, 64}};
 
-/* Full, or filled in this address space within the last second: whoever it belongs to is running.
- * The clock begins anew after two seconds, so one that is not may look so. */
+/* Full, or filled in this address space lately: whoever it belongs to is running.
+ * The clock begins anew, so one that is not may look so. */
 static bool is_used(const X86Cpu *cpu, unsigned number, uint32_t now)
 {
     const TcgCpu *own = cpu->tcg.own;

@@ -2,13 +2,9 @@
 /* Paging in system management mode while SMRAM is closed to data: code that lies apart from them,
  * of which no TLB of a translator has an entry, is where page tables say after MOV CR3 and INVLPG.
  */
-#include "cpu-test.h"
+#include "smm.h"
 
-#define SMRAM 0xa0000u
-#define SMM_ENTRY 0x8000u
 #define SOURCE "SDM 3A 4.10.4.1"
-enum { CF8 = 0xcf8, CFC = 0xcfc, HOST_SMRAM = 0x72, PM_FUNCTION = 0xb, PM_DEVACTB = 0x58 };
-enum { SMRAM_USUAL = 0x0a, SMRAM_OPEN = 0x40 };
 
 uint32_t apart_directory[1024] __attribute__((aligned(4096)));
 uint32_t apart_table[1024] __attribute__((aligned(4096)));
@@ -77,23 +73,6 @@ __asm__("    .code16\n"
         "    movb $0x0a, %al\n"
         "    outb %al, %dx\n"
         "    rsm\n");
-
-static void set_host_smram(uint8_t value)
-{
-    outl(CF8, 0x80000000 | (HOST_SMRAM & 0xfc));
-    outb(CFC + (HOST_SMRAM & 3), value);
-}
-
-static bool find_power_management(void)
-{
-    outl(CF8, 0x80000000 | PM_FUNCTION << 8);
-    if (inl(CFC) != 0x71138086) {
-        return false;
-    }
-    outl(CF8, 0x80000000 | PM_FUNCTION << 8 | PM_DEVACTB);
-    outl(CFC, inl(CFC) | 1u << 25); /* APMC_EN: a write of port B2h is an SMI */
-    return true;
-}
 
 /* movl $value, %eax; ret */
 static void write_code(word to, uint8_t value)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* System management mode: SMI by the APM port and by IPI, the save-state map, RSM to every mode,
  * what is blocked, SMRAM. Intel SDM vol. 3 ch. 32, AMD APM vol. 2 ch. 10 (the 64-bit map). */
-#include "cpu-test.h"
+#include "smm.h"
 
-#define SMRAM 0xa0000u
-#define SMM_ENTRY 0x8000u
 #define OTHER_BASE 0x60000u
 #define MAP_SIZE 0x200u
 #define FLAGS_IOPL 0x3000u
@@ -29,8 +27,7 @@ enum { /* of the map, from SMBASE + FE00h; APM 2 table 10-1 */
        MAP_RIP = 0x178,
        MAP_RAX = 0x1f8
 };
-enum { CF8 = 0xcf8, CFC = 0xcfc, HOST_SMRAM = 0x72, PM_FUNCTION = 0xb, PM_DEVACTB = 0x58 };
-enum { SMRAM_USUAL = 0x0a, SMRAM_OPEN = 0x40, SMRAM_LOCK = 0x10 };
+enum { SMRAM_LOCK = 0x10 };
 
 /* What the handler is told and tells. */
 struct {
@@ -86,23 +83,6 @@ static uint8_t host_smram(void)
 {
     outl(CF8, 0x80000000 | (HOST_SMRAM & 0xfc));
     return inb(CFC + (HOST_SMRAM & 3));
-}
-
-static void set_host_smram(uint8_t value)
-{
-    outl(CF8, 0x80000000 | (HOST_SMRAM & 0xfc));
-    outb(CFC + (HOST_SMRAM & 3), value);
-}
-
-static bool find_power_management(void)
-{
-    outl(CF8, 0x80000000 | PM_FUNCTION << 8);
-    if (inl(CFC) != 0x71138086) {
-        return false;
-    }
-    outl(CF8, 0x80000000 | PM_FUNCTION << 8 | PM_DEVACTB);
-    outl(CFC, inl(CFC) | 1u << 25); /* APMC_EN: a write of port B2h is an SMI */
-    return true;
 }
 
 static uint64_t saved(unsigned offset)
